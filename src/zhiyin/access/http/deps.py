@@ -1,0 +1,71 @@
+"""What routes are given: the finished services and the count of requests under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from zhiyin.core.registry import Registry
+from zhiyin.core.transcribe import Transcriber
+from zhiyin.domain.errors import Overloaded
+
+
+class Service(Protocol):
+    """The part of `wiring.Services` that the HTTP door uses."""
+
+    @property
+    def registry(self) -> Registry:
+        """Models."""
+        ...
+
+    @property
+    def transcriber(self) -> Transcriber:
+        """Recognition."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether the default model answers."""
+        ...
+
+
+@dataclass(slots=True)
+class Door:
+    """The state of the HTTP door."""
+
+    service: Service
+    max_uploads: int
+    timeout_s: float
+    running: int = 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """One of `max_uploads` places; Overloaded, before the body is read, when none is free."""
+        if self.running >= self.max_uploads:
+            raise Overloaded(
+                "The server has too many uploads at once. Try again later.", retry_after_s=2.0
+            )
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
+
+
+def door(request: Request) -> Door:
+    """The door of this app."""
+    held: Door = request.app.state.door
+    return held
+
+
+def request_id(request: Request) -> str:
+    """The id that the middleware gave."""
+    return str(request.state.request_id)
+
+
+TheDoor = Annotated[Door, Depends(door)]
+RequestId = Annotated[str, Depends(request_id)]

@@ -1,0 +1,65 @@
+"""Descriptions for the OpenAPI document at /docs, made from the form models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+_MEANINGS = {
+    400: "The request or the recording is wrong; `param` names the field.",
+    404: "There is no such model.",
+    413: "Too many bytes, or too many seconds of audio.",
+    429: "The queue is full; `Retry-After` says when to come back.",
+    500: "The engine failed on this recording.",
+    503: "The service is starting or stopping.",
+    504: "The result did not come within the time limit.",
+}
+
+
+def request_body(form: type[BaseModel]) -> dict[str, Any]:
+    """The multipart body: the file and the form's fields."""
+    schema = form.model_json_schema()
+    fields = {name: _plain(field) for name, field in schema["properties"].items()}
+    file = {"type": "string", "format": "binary", "description": "Any audio or video file."}
+    body = {
+        "type": "object",
+        "required": ["file", *schema.get("required", [])],
+        "properties": {"file": file, **fields},
+        "additionalProperties": False,
+    }
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": body}}}}
+
+
+def responses(example: Any, *, formats: dict[str, Any] | None = None) -> dict[int | str, Any]:
+    """The good answer with an example, and the errors."""
+    content: dict[str, Any] = {"application/json": {"example": example}}
+    for kind, text in (formats or {}).items():
+        content[kind] = {"schema": {"type": "string"}, "example": text}
+    answers: dict[int | str, Any] = {200: {"description": "The text.", "content": content}}
+    for status, meaning in _MEANINGS.items():
+        answers[status] = {
+            "description": meaning,
+            "content": {"application/json": {"schema": _ERROR}},
+        }
+    return answers
+
+
+def _plain(field: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in field.items() if key != "title"}

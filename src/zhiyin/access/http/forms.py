@@ -1,0 +1,145 @@
+"""The fields that callers may send, validated; and what they mean to the core."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from zhiyin.domain.errors import InvalidRequest
+from zhiyin.domain.languages import parse_language
+from zhiyin.domain.options import (
+    MAX_BEAM,
+    MAX_HOTWORDS_CHARS,
+    MAX_PROMPT_CHARS,
+    DecodeOptions,
+    Task,
+    TranscribeOptions,
+)
+
+ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
+Granularity = Literal["word", "segment"]
+
+
+def _language(value: str) -> str:
+    parse_language(value)
+    return value
+
+
+Language = Annotated[str, AfterValidator(_language)]
+
+
+class BaseForm(BaseModel):
+    """What every recognition endpoint understands."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field("", max_length=200, description="Model id; GET /v1/models lists them.")
+    prompt: str = Field(
+        "",
+        max_length=MAX_PROMPT_CHARS,
+        description="Text that could have come before: names, spelling and style follow it.",
+    )
+    response_format: ResponseFormat = Field("json", description="Form of the answer.")
+    temperature: float = Field(
+        0.0, ge=0, le=1, description="0: best hypothesis, with fallback; above: sampling."
+    )
+    hotwords: str = Field(
+        "", max_length=MAX_HOTWORDS_CHARS, description="zhiyin: words that are likely to come."
+    )
+    beam_size: int | None = Field(
+        None, ge=1, le=MAX_BEAM, description="zhiyin: width of the beam search."
+    )
+    vad: bool = Field(
+        True, description="zhiyin: skip what is not speech; false decodes everything."
+    )
+
+    def _options(self, language: str | None, task: Task, words: bool) -> TranscribeOptions:
+        decode = DecodeOptions(
+            language=language,
+            task=task,
+            prompt=self.prompt,
+            hotwords=self.hotwords,
+            beam_size=self.beam_size,
+            temperature=self.temperature,
+            words=words,
+        )
+        return TranscribeOptions(model=self.model, decode=decode, vad=self.vad)
+
+
+class RecognizeForm(BaseForm):
+    """POST /recognize."""
+
+    language: Language = Field("", description="ISO 639-1 code; empty or 'auto' detects it.")
+    task: Task = Field("transcribe", description="'translate' gives English text.")
+    words: bool = Field(False, description="Times and confidence for every word.")
+    stream: bool = Field(False, description="Server-sent events: progress, segments, result.")
+
+    def options(self) -> TranscribeOptions:
+        """For the core."""
+        return self._options(parse_language(self.language), self.task, self.words)
+
+
+class TranslationForm(BaseForm):
+    """POST /v1/audio/translations (OpenAI)."""
+
+    model: str = Field(max_length=200, description="Model id, or 'whisper-1' for the default.")
+
+    def options(self) -> TranscribeOptions:
+        """For the core."""
+        return self._options(None, "translate", False)
+
+
+class TranscriptionForm(BaseForm):
+    """POST /v1/audio/transcriptions (OpenAI)."""
+
+    model: str = Field(max_length=200, description="Model id, or 'whisper-1' for the default.")
+    language: Language = Field("", description="ISO 639-1 code; absent detects it.")
+    languages: list[Language] = Field([], max_length=100, description="One is like 'language'.")
+    keywords: list[str] = Field([], max_length=200, description="Like 'hotwords'.")
+    timestamp_granularities: list[Granularity] = Field(
+        [], max_length=2, description="With verbose_json: 'segment' (default), 'word' or both."
+    )
+    stream: bool | None = Field(None, description="Server-sent events with text deltas.")
+    chunking_strategy: str | None = Field(
+        None, description="Accepted; zhiyin always cuts at pauses found by speech detection."
+    )
+    include: list[Literal["logprobs"]] = Field([], description="Not offered by Whisper models.")
+    known_speaker_names: list[str] = Field([], description="Not offered.")
+    known_speaker_references: list[str] = Field([], description="Not offered.")
+
+    @property
+    def granularities(self) -> frozenset[str]:
+        """What times are wanted."""
+        return frozenset(self.timestamp_granularities or ["segment"])
+
+    def options(self) -> TranscribeOptions:
+        """For the core. Raises InvalidRequest for what is known but not offered."""
+        self._refuse()
+        language = self.language or (self.languages[0] if len(self.languages) == 1 else "")
+        words = "word" in self.granularities
+        if self.keywords:
+            joined = ", ".join([*filter(None, [self.hotwords]), *self.keywords])
+            self.hotwords = joined[:MAX_HOTWORDS_CHARS]
+        return self._options(parse_language(language), "transcribe", words)
+
+    def _refuse(self) -> None:
+        for name in ("include", "known_speaker_names", "known_speaker_references"):
+            if getattr(self, name):
+                raise InvalidRequest(
+                    f"The field '{name}' is not supported by this model.",
+                    code="unsupported_parameter",
+                    param=name,
+                )
+        if self.timestamp_granularities and self.response_format != "verbose_json":
+            raise InvalidRequest(
+                "'timestamp_granularities' needs response_format=verbose_json.",
+                code="invalid_value",
+                param="timestamp_granularities",
+            )
+        if self.stream and self.response_format not in ("json", "text"):
+            raise InvalidRequest(
+                "stream=true goes with response_format json or text.",
+                code="invalid_value",
+                param="response_format",
+            )

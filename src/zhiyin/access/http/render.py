@@ -1,0 +1,180 @@
+"""The only place that knows what answers look like on the wire."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from zhiyin.core.subtitles import to_srt, to_vtt
+from zhiyin.domain.engine import ModelInfo
+from zhiyin.domain.events import Event, Finished, Progress, SegmentReady
+from zhiyin.domain.languages import LANGUAGES, separator
+from zhiyin.domain.transcript import Segment, Transcript, Word
+
+Json = dict[str, Any]
+_SEGMENTS = frozenset({"segment"})
+
+
+def response(
+    transcript: Transcript, fmt: str, granularities: frozenset[str] = _SEGMENTS
+) -> Response:
+    """An answer of the OpenAI API in one of its five formats."""
+    if fmt == "json":
+        return JSONResponse(openai_json(transcript))
+    if fmt == "verbose_json":
+        return JSONResponse(verbose_json(transcript, granularities))
+    return plain(transcript, fmt)
+
+
+def plain(transcript: Transcript, fmt: str) -> Response:
+    """text, srt or vtt as a bare body."""
+    text = text_form(transcript, fmt)
+    kind = {"vtt": "text/vtt", "srt": "application/x-subrip"}.get(fmt, "text/plain")
+    return PlainTextResponse(text, media_type=kind)
+
+
+def text_form(transcript: Transcript, fmt: str) -> str:
+    """text, srt or vtt as a string, ending in a newline."""
+    if fmt == "srt":
+        return to_srt(transcript.segments)
+    if fmt == "vtt":
+        return to_vtt(transcript.segments)
+    return transcript.text + "\n"
+
+
+def openai_json(transcript: Transcript) -> Json:
+    """`json`: the text and what it is billed by."""
+    return {"text": transcript.text, "usage": _usage(transcript)}
+
+
+def verbose_json(transcript: Transcript, granularities: frozenset[str]) -> Json:
+    """`verbose_json`; the language is an English name, as OpenAI's is."""
+    written = transcript.text_language
+    body: Json = {
+        "task": transcript.task,
+        "language": LANGUAGES.get(written, written),
+        "duration": round(transcript.duration, 3),
+        "text": transcript.text,
+        "usage": _usage(transcript),
+    }
+    if "word" in granularities:
+        words = [w for s in transcript.segments for w in s.words]
+        body["words"] = [
+            {"word": w.text, "start": round(w.start, 3), "end": round(w.end, 3)} for w in words
+        ]
+    if "segment" in granularities:
+        body["segments"] = [_verbose_segment(i, s) for i, s in enumerate(transcript.segments)]
+    return body
+
+
+def _verbose_segment(index: int, segment: Segment) -> Json:
+    stats = segment.stats
+    return {
+        "id": index,
+        "seek": round(segment.start * 100),
+        "start": round(segment.start, 3),
+        "end": round(segment.end, 3),
+        "text": segment.text,
+        "tokens": list(stats.tokens),
+        "temperature": stats.temperature,
+        "avg_logprob": round(stats.avg_logprob, 4),
+        "compression_ratio": round(stats.compression_ratio, 4),
+        "no_speech_prob": round(stats.no_speech_prob, 6),
+    }
+
+
+def _usage(transcript: Transcript) -> Json:
+    return {"type": "duration", "seconds": max(1, round(transcript.duration))}
+
+
+def recognition(transcript: Transcript, request_id: str) -> Json:
+    """The answer of `/recognize`; the language is a code."""
+    probability = transcript.language_probability
+    return {
+        "id": request_id,
+        "text": transcript.text,
+        "language": transcript.language,
+        "language_probability": None if probability is None else round(probability, 4),
+        "duration": round(transcript.duration, 3),
+        "task": transcript.task,
+        "model": transcript.model,
+        "engine": transcript.engine,
+        "segments": [segment_json(i, s) for i, s in enumerate(transcript.segments)],
+        "warnings": [{"code": n.code, "message": n.message} for n in transcript.notices],
+    }
+
+
+def segment_json(index: int, segment: Segment) -> Json:
+    """A segment in zhiyin's own form."""
+    body: Json = {
+        "id": index,
+        "start": round(segment.start, 3),
+        "end": round(segment.end, 3),
+        "text": segment.text,
+        "confidence": round(segment.confidence, 4),
+    }
+    if segment.words:
+        body["words"] = [_word(w) for w in segment.words]
+    return body
+
+
+def _word(word: Word) -> Json:
+    return {
+        "word": word.text,
+        "start": round(word.start, 3),
+        "end": round(word.end, 3),
+        "confidence": round(word.confidence, 4),
+    }
+
+
+def recognition_event(event: Event, request_id: str) -> Json:
+    """An event of `/recognize` with `stream=true`."""
+    match event:
+        case Progress(processed, duration):
+            known = None if duration is None else round(duration, 3)
+            return {"type": "progress", "processed": round(processed, 3), "duration": known}
+        case SegmentReady(index, segment):
+            return {"type": "segment", "segment": segment_json(index, segment)}
+        case Finished(transcript):
+            return {"type": "done", "result": recognition(transcript, request_id)}
+
+
+class OpenAiEvents:
+    """The text of a run as OpenAI's deltas; they concatenate to the final text."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def of(self, event: Event) -> Json | None:
+        """The wire form of an event, None for what OpenAI's stream does not tell."""
+        match event:
+            case SegmentReady(_, segment):
+                delta = separator(self._last, segment.text) + segment.text
+                self._last = segment.text
+                return {"type": "transcript.text.delta", "delta": delta}
+            case Finished(transcript):
+                usage = _usage(transcript)
+                return {"type": "transcript.text.done", "text": transcript.text, "usage": usage}
+            case _:
+                return None
+
+
+def sse(body: Json) -> bytes:
+    """One server-sent event."""
+    return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
+
+
+def model_json(name: str, model: ModelInfo) -> Json:
+    """A model as `/v1/models` shows it, with zhiyin's additions."""
+    return {
+        "id": name,
+        "object": "model",
+        "created": model.created,
+        "owned_by": "zhiyin",
+        "engine": model.engine,
+        "alias_of": model.id if name != model.id else None,
+        "languages": sorted(model.capabilities.languages),
+        "features": sorted(model.capabilities.features),
+    }

@@ -1,0 +1,49 @@
+"""The web page and its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+WEB = Path(__file__).parents[2] / "web"
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; media-src 'self' blob:; connect-src 'self'; font-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Permissions-Policy": "microphone=(self)",
+    "Cache-Control": "no-cache",
+}
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def index() -> FileResponse:
+    """The page."""
+    return FileResponse(WEB / "index.html", headers=HEADERS)
+
+
+@router.get("/favicon.ico")
+async def favicon() -> FileResponse:
+    """The icon, for browsers that ask by habit."""
+    return FileResponse(WEB / "favicon.svg", headers=HEADERS)
+
+
+class PageFiles(StaticFiles):
+    """Static files under the page's security policy."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Starlette's answer with the policy added."""
+        response = await super().get_response(path, scope)
+        response.headers.update(HEADERS)
+        return response
+
+
+def install(app: FastAPI) -> None:
+    """Add the page at `/` and its files at `/static`."""
+    app.include_router(router)
+    app.mount("/static", PageFiles(directory=WEB), name="static")

@@ -1,0 +1,137 @@
+"""POST /recognize and the OpenAI audio API: three addresses, one corridor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from zhiyin.access.http import describe, render, run
+from zhiyin.access.http.deps import Door, RequestId, TheDoor
+from zhiyin.access.http.forms import RecognizeForm, TranscriptionForm, TranslationForm
+from zhiyin.access.http.render import Json
+from zhiyin.access.http.upload import Upload, read_upload
+from zhiyin.domain.events import Event
+from zhiyin.domain.options import TranscribeOptions
+from zhiyin.domain.transcript import Transcript
+
+router = APIRouter(tags=["recognition"])
+
+_EXAMPLE_SEGMENT = {
+    "id": 0, "start": 0.32, "end": 2.58, "text": "打开客厅的灯", "confidence": 0.93,
+}  # fmt: skip
+_EXAMPLE = {
+    "id": "req_4be1", "text": "打开客厅的灯", "language": "zh", "language_probability": 0.99,
+    "duration": 3.36, "task": "transcribe", "model": "whisper-base", "engine": "whisper",
+    "segments": [_EXAMPLE_SEGMENT], "warnings": [],
+}  # fmt: skip
+_OPENAI_EXAMPLE = {
+    "text": "Turn on the kitchen lights.", "usage": {"type": "duration", "seconds": 3},
+}  # fmt: skip
+_FORMATS = {
+    "text/plain": "Turn on the kitchen lights.\n",
+    "application/x-subrip": "1\n00:00:00,320 --> 00:00:02,580\nTurn on the kitchen lights.\n",
+    "text/vtt": "WEBVTT\n\n00:00:00.320 --> 00:00:02.580\nTurn on the kitchen lights.\n",
+    "text/event-stream": 'data: {"type":"transcript.text.delta","delta":"Turn on"}\n\n',
+}
+
+
+@router.post(
+    "/recognize",
+    summary="Recognize the speech in a recording",
+    description="Any audio or video file. The language is detected unless it is named. With "
+    "`stream=true` the answer is a series of server-sent events: `progress`, `segment`, and "
+    "`done` with the whole result.",
+    openapi_extra=describe.request_body(RecognizeForm),
+    responses=describe.responses(_EXAMPLE, formats=_FORMATS),
+)
+async def recognize(request: Request, door: TheDoor, request_id: RequestId) -> Response:
+    """Zhiyin's own form."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(door.place())
+        upload, form = await read_upload(request, RecognizeForm)
+        stack.push_async_callback(upload.close)
+        if form.stream:
+
+            def to_wire(event: Event) -> Json | None:
+                return render.recognition_event(event, request_id)
+
+            return await _stream(stack, door, upload, form.options(), to_wire)
+
+        def finish(transcript: Transcript) -> Response:
+            if form.response_format == "json":
+                return JSONResponse(render.recognition(transcript, request_id))
+            return render.response(transcript, form.response_format)
+
+        return await _whole(request, door, upload, form.options(), finish)
+
+
+@router.post(
+    "/v1/audio/transcriptions",
+    summary="Transcribe (OpenAI)",
+    description="The OpenAI endpoint with all five formats and streaming; `beam_size`, "
+    "`hotwords` and `vad` are zhiyin's additions.",
+    openapi_extra=describe.request_body(TranscriptionForm),
+    responses=describe.responses(_OPENAI_EXAMPLE, formats=_FORMATS),
+)
+async def transcriptions(request: Request, door: TheDoor) -> Response:
+    """OpenAI's transcription."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(door.place())
+        upload, form = await read_upload(request, TranscriptionForm)
+        stack.push_async_callback(upload.close)
+        options = form.options()
+        if form.stream:
+            return await _stream(stack, door, upload, options, render.OpenAiEvents().of)
+
+        def finish(transcript: Transcript) -> Response:
+            return render.response(transcript, form.response_format, form.granularities)
+
+        return await _whole(request, door, upload, options, finish)
+
+
+@router.post(
+    "/v1/audio/translations",
+    summary="Translate into English (OpenAI)",
+    openapi_extra=describe.request_body(TranslationForm),
+    responses=describe.responses(_OPENAI_EXAMPLE, formats=_FORMATS),
+)
+async def translations(request: Request, door: TheDoor) -> Response:
+    """OpenAI's translation."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(door.place())
+        upload, form = await read_upload(request, TranslationForm)
+        stack.push_async_callback(upload.close)
+
+        def finish(transcript: Transcript) -> Response:
+            return render.response(transcript, form.response_format)
+
+        return await _whole(request, door, upload, form.options(), finish)
+
+
+async def _whole(
+    request: Request,
+    door: Door,
+    upload: Upload,
+    options: TranscribeOptions,
+    finish: Callable[[Transcript], Response],
+) -> Response:
+    work = door.service.transcriber.transcribe(upload.source, options, timeout_s=door.timeout_s)
+    try:
+        return finish(await run.while_connected(request, work))
+    except run.ClientGone:
+        return run.gone()
+
+
+async def _stream(
+    stack: AsyncExitStack,
+    door: Door,
+    upload: Upload,
+    options: TranscribeOptions,
+    to_wire: Callable[[Event], Json | None],
+) -> Response:
+    events = door.service.transcriber.stream(upload.source, options, timeout_s=door.timeout_s)
+    started = await run.begun(events)
+    return run.EventStream(started, to_wire, stack.pop_all().aclose)

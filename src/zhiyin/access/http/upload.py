@@ -1,0 +1,144 @@
+"""Reading a multipart request: the file into a temporary file, the fields into a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+
+from zhiyin.domain.errors import EmptyAudio, InvalidRequest, Unavailable
+from zhiyin.domain.source import AudioSource
+
+_MAX_FIELDS = 64
+_MAX_FIELD_BYTES = 64 << 10
+
+Form = TypeVar("Form", bound=BaseModel)
+
+
+@dataclass(slots=True)
+class Upload:
+    """An uploaded recording, spooled to an unnamed temporary file. Close it after use."""
+
+    source: AudioSource
+    _form: FormData
+
+    async def close(self) -> None:
+        """Delete the temporary file."""
+        await self._form.close()
+
+
+async def read_upload(request: Request, model: type[Form]) -> tuple[Upload, Form]:
+    """The file and the validated fields. Raises InvalidRequest, EmptyAudio or TooLarge."""
+    data = await _read(request)
+    try:
+        fields, file = _split(data, _list_fields(model))
+        if "file" not in data:
+            raise missing("file", "Send the recording as the multipart field 'file'.")
+        if file is None:
+            raise InvalidRequest(
+                "The field 'file' holds text. Send it as a file, for example "
+                "curl -F file=@speech.wav",
+                code="invalid_value",
+                param="file",
+            )
+        form = validated(model, fields)
+        size = _size(file)
+        if size == 0:
+            raise EmptyAudio("The file is empty: it has no bytes.", param="file")
+        return Upload(AudioSource(file.file, size), data), form
+    except BaseException:
+        await data.close()
+        raise
+
+
+def validated(model: type[Form], fields: dict[str, object]) -> Form:
+    """The fields as `model`; pydantic's first complaint as InvalidRequest."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else None
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, InvalidRequest):
+            raise cause from error
+        if first["type"] == "missing":
+            raise missing(str(name)) from error
+        if first["type"] == "extra_forbidden":
+            raise InvalidRequest(
+                f"There is no field '{str(name)[:40]}' here.", code="unknown_parameter",
+                param=str(name)[:40],
+            ) from error  # fmt: skip
+        message = f"The field '{name}' is wrong: {first['msg']}."
+        raise InvalidRequest(message, code="invalid_value", param=name) from error
+
+
+def missing(name: str, hint: str = "") -> InvalidRequest:
+    """The error for a field that must be there."""
+    message = f"The field '{name}' is missing. {hint}".strip()
+    return InvalidRequest(message, code="missing_required_parameter", param=name)
+
+
+async def _read(request: Request) -> FormData:
+    kind = request.headers.get("content-type", "")
+    if not kind.lower().startswith("multipart/form-data"):
+        raise InvalidRequest(
+            "Send the request as multipart/form-data with the recording in the field 'file', for "
+            "example: curl -F file=@speech.wav",
+            code="invalid_content_type",
+        )
+    try:
+        return await request.form(
+            max_files=2, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
+        )
+    except HTTPException as error:
+        raise InvalidRequest(f"The form can't be read: {error.detail}") from error
+    except ClientDisconnect as error:
+        raise InvalidRequest("The upload ended early.") from error
+    except OSError as error:
+        raise Unavailable("The server could not store the upload; its disk may be full.") from error
+
+
+def _list_fields(model: type[BaseModel]) -> set[str]:
+    fields = model.model_fields.items()
+    return {name for name, field in fields if str(field.annotation).startswith("list")}
+
+
+def _split(data: FormData, lists: Iterable[str]) -> tuple[dict[str, object], UploadFile | None]:
+    """Fields by plain name (`x[]` is `x`; empty text is absent), and the file."""
+    fields: dict[str, object] = {}
+    file: UploadFile | None = None
+    for key, value in data.multi_items():
+        name = key.split("[", 1)[0]
+        if isinstance(value, UploadFile):
+            if name != "file" or file is not None:
+                raise InvalidRequest(
+                    "Send exactly one file, in the field 'file'.",
+                    code="invalid_value",
+                    param="file",
+                )
+            file = value
+        elif name == "file" or not value.strip():
+            continue
+        elif name in lists:
+            held = fields.setdefault(name, [])
+            assert isinstance(held, list)
+            held.append(value)
+        elif name in fields and key == name:
+            raise InvalidRequest(
+                f"The field '{name[:40]}' is given twice.", code="invalid_value", param=name[:40]
+            )
+        else:
+            fields[name] = value
+    return fields, file
+
+
+def _size(file: UploadFile) -> int:
+    file.file.seek(0, 2)
+    size = file.file.tell()
+    file.file.seek(0)
+    return size

@@ -1,0 +1,83 @@
+// The recording panel: microphone in, File out.
+
+import { byId, show } from './dom.js';
+import { microphoneTrouble } from './errors.js';
+import { clock } from './formats.js';
+import { clearNotice, notify } from './notice.js';
+import { announce } from './progress.js';
+import { Recorder, recordingObstacle } from './recorder.js';
+
+let recorder = null;
+let starting = false;
+let ticking = 0;
+
+export const isRecording = () => recorder !== null;
+
+function refuse(name) {
+  notify({ title: 'mic.title', detail: { name } });
+}
+
+function setOpen(open) {
+  show(byId('drop'), !open);
+  show(byId('recording'), open);
+  show(byId('silent'), false);
+  byId(open ? 'record-stop' : 'record').focus();
+}
+
+function startClock() {
+  const began = Date.now();
+  const tick = () => { byId('recorded').textContent = clock((Date.now() - began) / 1000); };
+  tick();
+  ticking = setInterval(tick, 250);
+}
+
+/** Gives up the panel and returns the recorder that was at work. */
+function close() {
+  const finished = recorder;
+  recorder = null;
+  clearInterval(ticking);
+  setOpen(false);
+  return finished;
+}
+
+export function discardRecording() {
+  if (recorder) close().discard();
+}
+
+async function finish(onFile) {
+  if (recorder) onFile(await close().stop());
+}
+
+async function open(onFile) {
+  const fresh = new Recorder();
+  setOpen(true); // the canvas needs its size before the meter starts
+  try {
+    await fresh.start(byId('level'), (silent) => show(byId('silent'), silent));
+  } catch (error) {
+    setOpen(false);
+    refuse(microphoneTrouble(error));
+    return;
+  }
+  recorder = fresh;
+  recorder.onEnded(() => finish(onFile));
+  startClock();
+  announce('rec.started');
+}
+
+/** mayStart: asks whether what runs now may be replaced; onFile: gets each recording. */
+export function bindCapture(mayStart, onFile) {
+  byId('record').addEventListener('click', async () => {
+    const obstacle = recordingObstacle();
+    if (obstacle) {
+      refuse(obstacle);
+      return;
+    }
+    if (starting || recorder || !(await mayStart())) return;
+    starting = true;
+    clearNotice();
+    await open(onFile);
+    starting = false;
+  });
+  byId('record-stop').addEventListener('click', () => finish(onFile));
+  byId('record-discard').addEventListener('click', discardRecording);
+}

@@ -1,0 +1,74 @@
+// The settings that go with a recording. Those that make sense next time are remembered.
+
+import { byId, make } from './dom.js';
+import { onLanguage, t } from './i18n.js';
+import { languageName, otherLanguages } from './languages.js';
+import { recall, remember } from './store.js';
+
+const language = byId('language');
+const model = byId('model');
+const prompt = byId('prompt');
+const words = byId('words');
+const vad = byId('vad');
+let models = [];
+
+const option = (value, label) => make('option', { value, textContent: label });
+
+/** Sets a select's choices and keeps what was chosen, if it is still there. */
+function fill(select, wanted, ...choices) {
+  select.replaceChildren(...choices);
+  select.value = wanted;
+  if (select.selectedIndex < 0) select.selectedIndex = 0;
+}
+
+function fillLanguages() {
+  const named = (code) => option(code, languageName(code));
+  const others = make('optgroup', { label: t('option.others') });
+  others.append(...otherLanguages().map(named));
+  const wanted = language.value || recall('language') || '';
+  const first = [option('zh', '中文'), option('en', 'English')];
+  fill(language, wanted, option('', t('option.auto')), ...first, others);
+}
+
+function fillModels() {
+  const wanted = model.value || recall('model') || '';
+  const names = models.map((name) => option(name, name));
+  if (models.length !== 1) names.unshift(option('', t('option.default')));
+  fill(model, wanted, ...names);
+}
+
+export function setModels(names) {
+  models = names;
+  fillModels();
+}
+
+/** The form fields for the server; an empty one is left out. */
+export function currentOptions() {
+  return {
+    language: language.value,
+    model: model.value,
+    prompt: prompt.value.trim(),
+    words: words.checked,
+    vad: vad.checked,
+  };
+}
+
+function keep(control, name, read, write) {
+  const kept = recall(name);
+  if (kept !== null) write(kept);
+  control.addEventListener('change', () => remember(name, read()));
+}
+
+export function bindOptions() {
+  for (const [box, name] of [[words, 'words'], [vad, 'vad']]) {
+    const write = (kept) => { box.checked = kept === 'true'; };
+    keep(box, name, () => String(box.checked), write);
+  }
+  for (const [select, name] of [[language, 'language'], [model, 'model']]) {
+    keep(select, name, () => select.value, () => {});
+  }
+  onLanguage(() => {
+    fillLanguages();
+    fillModels();
+  });
+}

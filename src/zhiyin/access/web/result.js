@@ -1,0 +1,148 @@
+// The transcript with its facts, warnings, downloads and player.
+
+import { byId, make, show } from './dom.js';
+import { clock, toBlob, toText } from './formats.js';
+import { hasMessage, say, sayPlain } from './i18n.js';
+import { languageName } from './languages.js';
+import { notify } from './notice.js';
+import { Player } from './player.js';
+import { Transcript } from './transcript.js';
+
+const COPIED_FOR = 2000; // milliseconds
+const panel = byId('result');
+let stem = 'transcript';
+let result = null;
+
+const player = new Player(byId('player'), {
+  time: (seconds) => transcript.mark(seconds),
+  unplayable: () => setPlayable(false),
+});
+const transcript = new Transcript(byId('segments'), (start) => player.playFrom(start));
+
+function setPlayable(playable) {
+  transcript.playable = playable;
+  show(byId('player-bar'), playable);
+  show(byId('unplayable'), !playable);
+}
+
+/** Starts an empty transcript for a file. */
+export function openResult(file, recorded) {
+  result = null;
+  stem = file.name.replace(/\.[^.]*$/, '') || 'transcript';
+  transcript.clear();
+  sayPlain(byId('result-name'), file.name);
+  byId('facts').replaceChildren();
+  for (const id of ['warnings', 'actions', 'empty', 'result']) show(byId(id), false);
+  setPlayable(true);
+  player.load(file);
+  const keep = byId('keep');
+  show(keep, recorded);
+  Object.assign(keep, { href: player.address, download: file.name });
+}
+
+export function addSegment(segment) {
+  transcript.add(segment);
+  show(panel);
+}
+
+function fact(name, value, fields) {
+  const label = make('dt');
+  const content = make('dd');
+  say(label, name);
+  if (fields) say(content, value, fields);
+  else sayPlain(content, value);
+  return make('div', {}, label, content);
+}
+
+function languageFact({ language, language_probability: probability }) {
+  const name = () => languageName(language);
+  const percent = Math.round((probability ?? 0) * 100);
+  if (!percent || percent === 100) return fact('result.language', '{language}', { language: name });
+  return fact('result.language', 'result.sure', { language: name, percent });
+}
+
+function tookFact(took, duration) {
+  const speed = duration / took;
+  const fields = { time: took.toFixed(1), speed: speed.toFixed(speed < 10 ? 1 : 0) };
+  return fact('result.took', duration ? 'result.tookSpeed' : 'result.tookValue', fields);
+}
+
+function warningRow({ code, message }) {
+  const row = make('li');
+  const name = `warning.${code}`;
+  if (hasMessage(name)) say(row, name);
+  else sayPlain(row, message);
+  return row;
+}
+
+function showWarnings(warnings) {
+  const list = byId('warnings');
+  list.replaceChildren(...warnings.map(warningRow));
+  show(list, warnings.length > 0);
+}
+
+/** The finished result, and the seconds that it took. */
+export function finishResult(finished, took) {
+  result = finished;
+  transcript.settle(finished.segments);
+  const facts = [tookFact(took, finished.duration), fact('result.model', finished.model)];
+  if (finished.duration) facts.unshift(fact('result.duration', clock(finished.duration)));
+  if (finished.language) facts.unshift(languageFact(finished));
+  byId('facts').replaceChildren(...facts);
+  showWarnings(finished.warnings ?? []);
+  show(byId('empty'), finished.segments.length === 0);
+  show(byId('segments'), finished.segments.length > 0);
+  show(byId('actions'));
+  show(panel);
+}
+
+/** Keeps what there is of a job that did not end well; false when there is nothing. */
+export function keepPartial() {
+  const { segments } = transcript;
+  if (!segments.length) return false;
+  result = { text: toText(segments).trim(), segments };
+  show(byId('actions'));
+  return true;
+}
+
+function download(format) {
+  const link = make('a', {
+    href: URL.createObjectURL(toBlob(format, result)),
+    download: `${stem}.${format}`,
+  });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
+/** The clipboard, or the old way on an insecure origin. */
+async function toClipboard(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = make('textarea', { value: text, className: 'unseen' });
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand('copy');
+  area.remove();
+  if (!done) throw new Error('copy refused');
+  return undefined;
+}
+
+export async function copyWith(button, text) {
+  const name = button.dataset.label ??= button.dataset.i18n;
+  try {
+    await toClipboard(text);
+  } catch {
+    notify({ title: 'result.copyFailed' });
+    return;
+  }
+  say(button, 'result.copied');
+  setTimeout(() => say(button, name), COPIED_FOR);
+}
+
+export function bindResult() {
+  byId('copy').addEventListener('click', ({ currentTarget }) => {
+    copyWith(currentTarget, toText(result.segments).trim());
+  });
+  for (const button of document.querySelectorAll('[data-format]')) {
+    button.addEventListener('click', () => download(button.dataset.format));
+  }
+}

@@ -1,0 +1,45 @@
+"""What a WAV header promises. FFmpeg trims the promise to the file's size, so it can't tell."""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO
+
+_STREAMED = {0, 0x7FFFFFFF, 0xFFFFFFFF}
+"""Placeholder sizes that programs write when they don't know the length yet."""
+
+_MAX_CHUNKS = 64
+
+
+def declared_seconds(stream: BinaryIO, size: int) -> float | None:
+    """Seconds a RIFF/WAVE header declares when that is more than the file holds, else None.
+
+    Source: "Multimedia Programming Interface and Data Specifications 1.0" (IBM, Microsoft, 1991).
+    """
+    stream.seek(0)
+    head = stream.read(12)
+    if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return None
+    bytes_per_second, data_size = _walk(stream)
+    if not bytes_per_second or data_size is None or data_size in _STREAMED:
+        return None
+    present = size - stream.tell()
+    return data_size / bytes_per_second if data_size > present else None
+
+
+def _walk(stream: BinaryIO) -> tuple[int, int | None]:
+    bytes_per_second = 0
+    for _ in range(_MAX_CHUNKS):
+        header = stream.read(8)
+        if len(header) < 8:
+            break
+        name, length = header[:4], struct.unpack("<I", header[4:])[0]
+        if name == b"data":
+            return bytes_per_second, length
+        if name == b"fmt ":
+            body = stream.read(min(length, 16))
+            if len(body) >= 12:
+                bytes_per_second = struct.unpack("<I", body[8:12])[0]
+            length -= len(body)
+        stream.seek(length + (length & 1 if name != b"fmt " else 0), 1)
+    return bytes_per_second, None

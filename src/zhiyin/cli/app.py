@@ -1,0 +1,160 @@
+"""The `zhiyin` command. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from zhiyin import __version__
+from zhiyin.cli import exits
+from zhiyin.domain.errors import AsrError
+
+app = typer.Typer(
+    name="zhiyin",
+    help="zhiyin (知音): speech recognition on your own machine.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_show_locals=False,
+)
+models_app = typer.Typer(help="List, fetch and locate models.", no_args_is_help=True)
+config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+app.add_typer(config_app, name="config")
+err = Console(stderr=True)
+
+DataDir = Annotated[
+    Path | None, typer.Option(help="Where models and everything kept live.", file_okay=False)
+]
+Model = Annotated[str, typer.Option(help="Model id or alias; the default when left out.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"zhiyin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")
+    ] = False,
+) -> None:
+    """Zhiyin (知音): speech recognition on your own machine."""
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Start the service with its HTTP API and web page."""
+    from zhiyin.cli.serve import run
+
+    run(host, port, data_dir)
+
+
+@app.command()
+def transcribe(
+    files: Annotated[list[str], typer.Argument(help="Audio or video files; - is standard input.")],
+    output: Annotated[
+        str, typer.Option("--format", "-f", help="text, srt, vtt, json or verbose_json.")
+    ] = "text",
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", "-o", help="Write a file per recording there.")
+    ] = None,
+    language: Annotated[str, typer.Option("--language", "-l", help="zh, en, ...")] = "auto",
+    task: Annotated[str, typer.Option(help="transcribe, or translate (into English).")] = (
+        "transcribe"
+    ),
+    model: Model = "",
+    prompt: Annotated[str, typer.Option(help="Text that could have come before.")] = "",
+    hotwords: Annotated[str, typer.Option(help="Words that are likely to come.")] = "",
+    beam_size: Annotated[int | None, typer.Option(min=1, max=10, help="Width of the search.")] = (
+        None
+    ),
+    words: Annotated[bool, typer.Option("--words", help="Times for every word (json).")] = False,
+    vad: Annotated[bool, typer.Option(help="Skip what is not speech.")] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Recognize the speech in files, without a server."""
+    from zhiyin.cli.transcribe import Request, run
+    from zhiyin.domain.languages import parse_language
+    from zhiyin.domain.options import DecodeOptions, TranscribeOptions
+
+    if task not in ("transcribe", "translate"):
+        raise typer.BadParameter("use transcribe or translate", param_hint="--task")
+    decode = DecodeOptions(
+        language=parse_language(language),
+        task="translate" if task == "translate" else "transcribe",
+        prompt=prompt,
+        hotwords=hotwords,
+        beam_size=beam_size,
+        words=words,
+    )
+    options = TranscribeOptions(model=model, decode=decode, vad=vad)
+    code = run(Request(files, output, output_dir, options, quiet), data_dir)
+    raise typer.Exit(code)
+
+
+@models_app.command("list")
+def models_list(data_dir: DataDir = None) -> None:
+    """All models, installed or not."""
+    from zhiyin.cli.models import show
+
+    show(data_dir)
+
+
+@models_app.command("pull")
+def models_pull(model: str, data_dir: DataDir = None) -> None:
+    """Fetch a model's weights and verify them."""
+    from zhiyin.cli.models import pull
+
+    pull(model, data_dir)
+
+
+@models_app.command("path")
+def models_path(model: str, data_dir: DataDir = None) -> None:
+    """Print the folder of an installed model."""
+    from zhiyin.cli.models import path
+
+    print(path(model, data_dir))
+
+
+@config_app.command("check")
+def config_check() -> None:
+    """Say whether the configuration is right; exit 2 when it is not."""
+    from zhiyin.cli.configure import check
+
+    check()
+
+
+@config_app.command("show")
+def config_show(
+    defaults: Annotated[
+        bool, typer.Option("--defaults", help="The documented defaults as zhiyin.toml.")
+    ] = False,
+) -> None:
+    """Print the settings in force, as a zhiyin.toml."""
+    from zhiyin.cli.configure import show
+
+    show(defaults)
+
+
+def main() -> None:
+    """Run the command line; errors are one plain line and an exit code."""
+    try:
+        app()
+    except AsrError as error:
+        err.print(f"[red]error:[/red] {error.message}", highlight=False, markup=True)
+        sys.exit(exits.code_of(error))
+
+
+if __name__ == "__main__":
+    main()

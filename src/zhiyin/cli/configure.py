@@ -1,0 +1,78 @@
+"""`zhiyin config`: the settings as a zhiyin.toml, with their documentation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from zhiyin.config import Settings, load, settings_file
+from zhiyin.domain.errors import ConfigError
+
+
+def check() -> None:
+    """Say that all is well, or raise ConfigError with every problem."""
+    settings = load()
+    file = settings_file()
+    known = set(settings.models.folders) | set(_installed_ids(settings))
+    if settings.models.default not in known:
+        raise ConfigError(
+            f"models.default: there is no model '{settings.models.default}'. "
+            "See: zhiyin models list"
+        )
+    print(f"The configuration is right ({file or 'no file; defaults and environment'}).")
+
+
+def _installed_ids(settings: Settings) -> Iterator[str]:
+    from zhiyin.wiring import providers
+
+    for provider in providers(settings):
+        yield from (m.id for m in provider.models())
+
+
+def show(defaults: bool) -> None:
+    """Print the settings in force, or the documented defaults."""
+    print(as_toml(None if defaults else load()), end="")
+
+
+def as_toml(settings: Settings | None) -> str:
+    """A zhiyin.toml; without settings, the defaults with every key commented out."""
+    lines: list[str] = []
+    if settings is None:
+        lines += ["# zhiyin.toml: every setting with its default. Uncomment what you change.", ""]
+    groups: list[tuple[str, Any]] = []
+    for name, field in Settings.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            groups.append((name, kind))
+        elif settings is None:
+            lines += [f"# {field.description}", f'# {name} = "(your user data folder)/zhiyin"']
+        else:
+            lines.append(f"{name} = {_value(getattr(settings, name))}")
+    for name, kind in groups:
+        held = kind() if settings is None else getattr(settings, name)
+        doc = [] if settings else [f"# {(kind.__doc__ or '').strip()}"]
+        lines += ["", *doc, f"[{name}]", *_group(kind, held, documented=settings is None)]
+    return "\n".join(lines) + "\n"
+
+
+def _group(kind: type[BaseModel], held: BaseModel, *, documented: bool) -> Iterator[str]:
+    for name, field in kind.model_fields.items():
+        line = f"{name} = {_value(getattr(held, name))}"
+        if documented:
+            yield f"# {field.description}"
+        yield f"# {line}" if documented else line
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, dict):
+        inner = ", ".join(f"{json.dumps(k)} = {_value(v)}" for k, v in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)

@@ -1,0 +1,74 @@
+"""`zhiyin serve`."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from zhiyin.access.http.app import HttpLimits, create_app
+from zhiyin.config import Settings, load
+from zhiyin.domain.errors import ConfigError
+from zhiyin.ops.logging import configure
+from zhiyin.wiring import build
+
+
+def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ConfigError before anything starts."""
+    server: dict[str, Any] = {"host": host, "port": port}
+    chosen = {key: value for key, value in server.items() if value is not None}
+    flags: dict[str, Any] = {"server": chosen} if chosen else {}
+    if data_dir is not None:
+        flags["data_dir"] = data_dir
+    settings = load(**flags)
+    configure(settings.log.level, settings.log.format)
+    listener = _listen(settings)
+    services = build(settings)
+    limits = HttpLimits(
+        int(settings.server.max_upload_mb * (1 << 20)),
+        settings.server.max_uploads,
+        settings.server.request_timeout_s,
+    )
+    config = uvicorn.Config(
+        create_app(services, limits),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=int(settings.server.shutdown_s) or None,
+        server_header=False,
+        h11_max_incomplete_event_size=64 << 10,
+    )
+    _announce(listener)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.server.host, settings.server.port
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        raise ConfigError(f"Can't listen on {host}:{port}: {error.strerror or error}.") from error
+    return listener
+
+
+def _announce(listener: socket.socket) -> None:
+    address, port = listener.getsockname()[:2]
+    shown = "127.0.0.1" if ipaddress.ip_address(address).is_unspecified else address
+    if ":" in shown:
+        shown = f"[{shown}]"
+    url = f"http://{shown}:{port}"
+    print(
+        f"zhiyin listens on {url}\n"
+        f"  page:  {url}/\n"
+        f"  docs:  {url}/docs\n"
+        f"  try:   curl -F file=@speech.wav {url}/recognize",
+        file=sys.stdout,
+        flush=True,
+    )

@@ -1,0 +1,167 @@
+"""Which stretches of a recording are decoded, and where long ones are cut. Pure: no I/O.
+
+Frames are `ports.vad.FRAME` samples (32 ms). Speech starts at a probability of ENTER and lasts
+until it stays under LEAVE for a while (hysteresis, as in Silero's own `get_speech_timestamps`).
+Inner pauses are kept, because a decoder that misses them loses words
+(https://github.com/saurabhav88/EnviousWispr/issues/2184); only long silences separate pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zhiyin.domain.audio import SAMPLE_RATE, Piece, Samples
+from zhiyin.ports.vad import FRAME
+
+
+@dataclass(frozen=True, slots=True)
+class CutPolicy:
+    """Seconds, except for the two probabilities."""
+
+    enter: float = 0.5
+    leave: float = 0.3
+    before: float = 0.4
+    after: float = 0.4
+    split_gap: float = 2.0
+    """A silence of this length ends a piece."""
+    max_piece: float = 28.0
+    cut_window: float = 14.0
+    """A piece that grew too long is cut at the best pause of its last `cut_window` seconds."""
+    min_speech: float = 0.064
+    gated: bool = True
+    """False: everything is decoded, silence too."""
+
+
+def _frames(seconds: float) -> int:
+    return max(1, round(seconds * SAMPLE_RATE / FRAME))
+
+
+class Cutter:
+    """Turns blocks of audio with their speech probabilities into pieces, as a stream.
+
+    Memory is bounded by `max_piece`, whatever the length of the recording.
+    """
+
+    def __init__(self, policy: CutPolicy) -> None:
+        self._policy = policy
+        self._audio: Samples = np.zeros(0, np.float32)
+        self._probs: NDArray[np.float32] = np.zeros(0, np.float32)
+        self._base = 0  # frame number of the first frame held
+        self._seen = 0  # frames held that were scanned already
+        self._first: int | None = None  # first speech frame of the open piece, from _base
+        self._last = 0  # last speech frame of it
+        self._active = False
+        self._speech = 0  # speech frames in the open piece
+
+    @property
+    def settled(self) -> float:
+        """Seconds up to which everything was either handed out or found silent."""
+        begin = len(self._probs) if self._first is None else self._first
+        return (self._base + begin) * FRAME / SAMPLE_RATE
+
+    @property
+    def held_seconds(self) -> float:
+        """Seconds of audio in memory."""
+        return len(self._audio) / SAMPLE_RATE
+
+    def push(self, samples: Samples, probs: NDArray[np.float32]) -> Iterator[Piece]:
+        """Take `float32[k * FRAME]` samples with k probabilities; give the pieces now complete."""
+        self._audio = np.concatenate([self._audio, samples])
+        self._probs = np.concatenate([self._probs, probs])
+        while self._seen < len(self._probs):
+            piece = self._scan(self._seen)
+            self._seen += 1
+            if piece is not None:
+                yield piece
+        if self._first is None:
+            self._drop(len(self._probs) - _frames(self._policy.before))
+
+    def finish(self) -> Iterator[Piece]:
+        """The last piece, once the recording has ended."""
+        if self._first is not None:
+            piece = self._close(len(self._probs))
+            if piece is not None:
+                yield piece
+
+    def _scan(self, i: int) -> Piece | None:
+        if self._is_speech(i):
+            if self._first is None:
+                self._first, self._speech = i, 0
+            self._last = i
+            self._speech += 1
+        elif self._first is None:
+            return None
+        elif i - self._last >= _frames(self._policy.split_gap):
+            return self._close(i)
+        if self._first is not None and i + 1 - self._begin() >= _frames(self._policy.max_piece):
+            return self._cut()
+        return None
+
+    def _is_speech(self, i: int) -> bool:
+        if not self._policy.gated:
+            return True
+        p = self._probs[i]
+        self._active = bool(p >= (self._policy.leave if self._active else self._policy.enter))
+        return self._active
+
+    def _begin(self) -> int:
+        assert self._first is not None
+        return max(0, self._first - _frames(self._policy.before))
+
+    def _close(self, upto: int) -> Piece | None:
+        """End the open piece in the silence after it; None when it was but a click."""
+        begin = self._begin()
+        end = min(self._last + 1 + _frames(self._policy.after), upto)
+        enough = self._speech >= _frames(self._policy.min_speech)
+        piece = self._piece(begin, end) if enough else None
+        self._first, self._active = None, False
+        self._drop(end)
+        return piece
+
+    def _cut(self) -> Piece:
+        """Cut a piece that grew too long, in the middle of its calmest moment."""
+        begin, end = self._begin(), self._seen + 1
+        low = max(begin + 1, end - _frames(self._policy.cut_window))
+        at = low + _calmest(self._probs[low:end], self._audio[low * FRAME : end * FRAME])
+        piece = self._piece(begin, at)
+        speech = np.flatnonzero(self._probs[at:end] >= self._policy.leave) + at
+        if not self._policy.gated:
+            speech = np.arange(at, end)
+        self._first = int(speech[0]) if len(speech) else None
+        self._speech = len(speech)
+        if len(speech):
+            # What lies before the cut belongs to the piece before: no lead-in is taken twice.
+            self._last = int(speech[-1])
+        self._drop(at)
+        return piece
+
+    def _piece(self, begin: int, end: int) -> Piece:
+        samples = self._audio[begin * FRAME : end * FRAME].copy()
+        return Piece(samples, (self._base + begin) * FRAME / SAMPLE_RATE)
+
+    def _drop(self, frames: int) -> None:
+        if frames <= 0:
+            return
+        self._audio = self._audio[frames * FRAME :]
+        self._probs = self._probs[frames:]
+        self._base += frames
+        self._seen -= frames
+        self._last -= frames
+        if self._first is not None:
+            self._first -= frames
+
+
+def _calmest(probs: NDArray[np.float32], samples: Samples) -> int:
+    """Frame in the middle of the calmest quarter of a second; ties go to the later one."""
+    levels = np.sqrt(np.mean(np.square(samples.reshape(-1, FRAME)), axis=1))
+    loudness = levels / (float(levels.max()) or 1.0)
+    width = min(9, len(probs))
+    kernel = np.ones(width) / width
+    score = np.convolve(probs + 0.5 * loudness, kernel, mode="same")
+    margin = width // 2
+    inner = score[margin : len(score) - margin] if len(score) > 2 * margin else score
+    return int(len(inner) - 1 - np.argmin(inner[::-1])) + (margin if inner is not score else 0)

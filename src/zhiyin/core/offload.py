@@ -1,0 +1,25 @@
+"""Blocking work off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def offload(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
+    """Run `call` on the pool. A cancelled caller still waits for a call that already runs.
+
+    Whoever cancels closes files next; they must not be closed under a thread that reads them.
+    """
+    submitted = pool.submit(call)
+    waiting = asyncio.wrap_future(submitted)
+    try:
+        return await asyncio.shield(waiting)
+    except asyncio.CancelledError:
+        if not submitted.cancel():
+            await asyncio.wait([waiting])
+        raise

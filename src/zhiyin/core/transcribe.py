@@ -1,0 +1,179 @@
+"""One request, start to end: the corridor behind every door."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from zhiyin.core.batching import Lane
+from zhiyin.core.prepare import Preparation, Preparer
+from zhiyin.core.registry import Registry
+from zhiyin.core.scheduler import Ticket
+from zhiyin.domain.audio import Notice, Piece
+from zhiyin.domain.engine import Clip, ClipResult, ModelInfo
+from zhiyin.domain.errors import DeadlineExceeded
+from zhiyin.domain.events import Event, Finished, Progress, SegmentReady
+from zhiyin.domain.options import TranscribeOptions
+from zhiyin.domain.source import AudioSource
+from zhiyin.domain.transcript import Segment, Transcript
+
+T = TypeVar("T")
+
+_SURE = 0.5  # a detected language at least this probable holds for the rest of the recording
+
+
+@dataclass(frozen=True, slots=True)
+class Transcriber:
+    """Recognizes recordings. `ahead` clips of one request wait at the engine at once."""
+
+    registry: Registry
+    preparer: Preparer
+    ahead: int = 3
+
+    async def transcribe(
+        self,
+        source: AudioSource,
+        options: TranscribeOptions,
+        *,
+        lane: Lane = Lane.ONE_SHOT,
+        timeout_s: float | None = None,
+    ) -> Transcript:
+        """The whole transcript. Raises AsrError; see `stream`."""
+        async with aclosing(self.stream(source, options, lane=lane, timeout_s=timeout_s)) as run:
+            async for event in run:
+                if isinstance(event, Finished):
+                    return event.transcript
+        raise AssertionError("a run ends with Finished or an error")
+
+    async def stream(
+        self,
+        source: AudioSource,
+        options: TranscribeOptions,
+        *,
+        lane: Lane = Lane.ONE_SHOT,
+        timeout_s: float | None = None,
+    ) -> AsyncGenerator[Event, None]:
+        """Events in order, `Finished` last.
+
+        Raises AsrError: InvalidRequest, UnknownModel, UndecodableAudio, TooLong, Overloaded,
+        DeadlineExceeded after `timeout_s` seconds, EngineFailed. Closing the generator takes
+        the request's waiting clips out of the queue.
+        """
+        model = self.registry.check(options)
+        deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
+        scheduler = await _before(deadline, self.registry.scheduler(model))
+        preparation = await _before(deadline, self._open(source, options, model))
+        try:
+            with scheduler.admit(lane, preparation.declared or 0.0) as ticket:
+                run = _Run(preparation, ticket, options, model, self.ahead)
+                while (event := await _before(deadline, run.next())) is not None:
+                    yield event
+        finally:
+            await preparation.close()
+
+    async def _open(
+        self, source: AudioSource, options: TranscribeOptions, model: ModelInfo
+    ) -> Preparation:
+        longest = model.capabilities.max_seconds
+        return await self.preparer.open(source, gated=options.vad, max_piece=longest)
+
+
+async def _before(deadline: float | None, work: Awaitable[T]) -> T:
+    """Await `work` until the loop's time `deadline`; DeadlineExceeded after it."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await work
+    except TimeoutError as error:
+        raise DeadlineExceeded("The result did not come within the time limit.") from error
+
+
+class _Run:
+    """The state of one request while its pieces go through the engine."""
+
+    def __init__(
+        self,
+        preparation: Preparation,
+        ticket: Ticket,
+        options: TranscribeOptions,
+        model: ModelInfo,
+        ahead: int,
+    ) -> None:
+        self._preparation = preparation
+        self._ticket = ticket
+        self._model = model
+        self._decode = options.decode
+        self._asked = options.decode.language
+        self._ahead = ahead
+        self._waiting: deque[tuple[Piece, asyncio.Future[ClipResult]]] = deque()
+        self._exhausted = False
+        self._heard: dict[str, tuple[float, float]] = {}  # language -> seconds, probability
+        self._segments: list[Segment] = []
+        self._events: deque[Event] = deque([Progress(0.0, preparation.declared)])
+
+    async def next(self) -> Event | None:
+        """The next event; None after `Finished`."""
+        while not self._events:
+            await self._fill()
+            if self._waiting:
+                await self._collect()
+            elif self._exhausted:
+                if self._ahead == 0:
+                    return None
+                self._ahead = 0
+                self._events.append(Finished(self._transcript()))
+        return self._events.popleft()
+
+    async def _fill(self) -> None:
+        """Keep the engine supplied; alone while the language is still to be heard."""
+        limit = self._ahead if self._decode.language is not None else 1
+        while not self._exhausted and len(self._waiting) < limit:
+            piece = await self._preparation.next()
+            if piece is None:
+                self._exhausted = True
+                return
+            future = self._ticket.submit(Clip(piece.samples, self._decode))
+            self._waiting.append((piece, asyncio.wrap_future(future)))
+
+    async def _collect(self) -> None:
+        piece, future = self._waiting.popleft()
+        result = await future
+        self._hear(result)
+        for segment in result.segments:
+            placed = segment.shifted(piece.start)
+            self._events.append(SegmentReady(len(self._segments), placed))
+            self._segments.append(placed)
+        self._ticket.remaining((self._preparation.declared or piece.end) - piece.end)
+        self._events.append(Progress(piece.end, self._preparation.declared))
+
+    def _hear(self, result: ClipResult) -> None:
+        seconds, best = self._heard.get(result.language, (0.0, 0.0))
+        probability = result.language_probability or 0.0
+        spoken = sum(s.end - s.start for s in result.segments)
+        self._heard[result.language] = (seconds + spoken, max(best, probability))
+        if self._decode.language is None and probability >= _SURE and result.segments:
+            self._decode = replace(self._decode, language=result.language)
+
+    def _transcript(self) -> Transcript:
+        language, (_, probability) = max(
+            self._heard.items(), key=lambda item: item[1], default=("und", (0.0, 0.0))
+        )
+        return Transcript(
+            tuple(self._segments),
+            language=self._asked or language,
+            language_probability=None if self._asked else probability,
+            duration=self._preparation.read,
+            engine=self._model.engine,
+            model=self._model.id,
+            task=self._decode.task,
+            notices=self._notices(),
+        )
+
+    def _notices(self) -> tuple[Notice, ...]:
+        notices = self._preparation.notices
+        if not self._segments:
+            notices += (Notice("no_speech", "No speech was found in the recording."),)
+        return notices

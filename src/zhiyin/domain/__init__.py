@@ -1,0 +1,1 @@
+"""Pure data and pure functions; standard library and numpy only."""

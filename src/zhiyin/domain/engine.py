@@ -1,0 +1,79 @@
+"""What an engine takes and gives. Engines are asked what they can do before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zhiyin.domain.audio import SAMPLE_RATE, Samples
+from zhiyin.domain.options import DecodeOptions
+from zhiyin.domain.transcript import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class EngineContext:
+    """What an engine's provider is built with: the operator's choices.
+
+    `device` "auto" takes a GPU when there is one; `compute_type` "auto" leaves the number format
+    to the engine; `threads` 0 means all cores; `folders` names the operator's own models.
+    """
+
+    models_dir: Path
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    device: str = "auto"
+    compute_type: str = "auto"
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCapabilities:
+    """`max_seconds` is the longest clip one call takes, `max_batch` the most clips."""
+
+    languages: frozenset[str]
+    max_seconds: float
+    max_batch: int = 1
+    sample_rate: int = SAMPLE_RATE
+    streaming: bool = False
+    words: bool = False
+    features: frozenset[str] = frozenset()
+    """Of: "translate", "prompt", "hotwords", "beam", "detect"."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model an engine offers, installed or not."""
+
+    id: str
+    engine: str
+    capabilities: EngineCapabilities
+    installed: bool
+    description: str = ""
+    size_bytes: int = 0
+    created: int = 0
+    """Unix seconds of the weights' publication, as `/v1/models` shows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One unit of engine work: at most `max_seconds` of samples, and how to decode them."""
+
+    samples: Samples
+    options: DecodeOptions = field(default_factory=DecodeOptions)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the audio."""
+        return len(self.samples) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class ClipResult:
+    """Segments with times in seconds from the start of the clip.
+
+    `language_probability` is None when the caller named the language.
+    """
+
+    segments: tuple[Segment, ...]
+    language: str
+    language_probability: float | None = None

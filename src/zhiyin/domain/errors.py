@@ -1,0 +1,125 @@
+"""The one error tree. Codes are stable and machine-readable; messages are for the caller.
+
+Nothing here knows a wire format: each door has one table from class to answer.
+"""
+
+from __future__ import annotations
+
+
+class AsrError(Exception):
+    """Base of everything zhiyin raises on purpose.
+
+    `code` is stable, `param` names the offending request field (or None), `retryable` says
+    whether the same request may succeed later, `retry_after_s` when that may be.
+    """
+
+    code = "internal_error"
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+        if code is not None:
+            self.code = code
+
+
+class InvalidRequest(AsrError):
+    """The request itself is wrong: a missing, unknown or malformed field."""
+
+    code = "invalid_request"
+
+
+class UnsupportedOption(InvalidRequest):
+    """A valid option that the chosen model cannot serve (language, task, format)."""
+
+    code = "unsupported_option"
+
+
+class UnknownModel(AsrError):
+    """No engine offers a model of that name."""
+
+    code = "model_not_found"
+
+
+class ModelNotInstalled(AsrError):
+    """The model is known, but its weights are not on this machine."""
+
+    code = "model_not_installed"
+
+
+class BadWeights(AsrError):
+    """The weights on disk are damaged or not what they claim to be."""
+
+    code = "bad_weights"
+
+
+class UndecodableAudio(AsrError):
+    """The bytes are not audio that can be read."""
+
+    code = "undecodable_audio"
+
+
+class EmptyAudio(UndecodableAudio):
+    """No bytes, or a container without a single sample."""
+
+    code = "empty_audio"
+
+
+class TooLarge(AsrError):
+    """More bytes than the limit allows."""
+
+    code = "file_too_large"
+
+
+class TooLong(TooLarge):
+    """More seconds of audio than the limit allows."""
+
+    code = "audio_too_long"
+
+
+class Overloaded(AsrError):
+    """The queue is full; nothing was done."""
+
+    code = "overloaded"
+    retryable = True
+
+
+class DeadlineExceeded(AsrError):
+    """The result did not come within the request's time limit."""
+
+    code = "deadline_exceeded"
+
+
+class EngineFailed(AsrError):
+    """The engine broke on this clip."""
+
+    code = "engine_failed"
+
+
+class Unavailable(AsrError):
+    """The service is starting, stopping, or its engine is not there."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class MissingExtra(Unavailable):
+    """A part is not installed; the message carries the install line."""
+
+    code = "missing_extra"
+    retryable = False
+
+
+class ConfigError(AsrError):
+    """A setting is wrong; the start is refused."""
+
+    code = "bad_config"

@@ -1,0 +1,176 @@
+"""Language codes and names, and how each language joins its words.
+
+Codes are those of the Whisper models (ISO 639-1 where it has one); names are the ones OpenAI's
+`verbose_json` uses. Source: openai/whisper `tokenizer.py`.
+"""
+
+from __future__ import annotations
+
+from zhiyin.domain.errors import InvalidRequest
+
+LANGUAGES: dict[str, str] = {
+    "af": "afrikaans",
+    "am": "amharic",
+    "ar": "arabic",
+    "as": "assamese",
+    "az": "azerbaijani",
+    "ba": "bashkir",
+    "be": "belarusian",
+    "bg": "bulgarian",
+    "bn": "bengali",
+    "bo": "tibetan",
+    "br": "breton",
+    "bs": "bosnian",
+    "ca": "catalan",
+    "cs": "czech",
+    "cy": "welsh",
+    "da": "danish",
+    "de": "german",
+    "el": "greek",
+    "en": "english",
+    "es": "spanish",
+    "et": "estonian",
+    "eu": "basque",
+    "fa": "persian",
+    "fi": "finnish",
+    "fo": "faroese",
+    "fr": "french",
+    "gl": "galician",
+    "gu": "gujarati",
+    "ha": "hausa",
+    "haw": "hawaiian",
+    "he": "hebrew",
+    "hi": "hindi",
+    "hr": "croatian",
+    "ht": "haitian creole",
+    "hu": "hungarian",
+    "hy": "armenian",
+    "id": "indonesian",
+    "is": "icelandic",
+    "it": "italian",
+    "ja": "japanese",
+    "jw": "javanese",
+    "ka": "georgian",
+    "kk": "kazakh",
+    "km": "khmer",
+    "kn": "kannada",
+    "ko": "korean",
+    "la": "latin",
+    "lb": "luxembourgish",
+    "ln": "lingala",
+    "lo": "lao",
+    "lt": "lithuanian",
+    "lv": "latvian",
+    "mg": "malagasy",
+    "mi": "maori",
+    "mk": "macedonian",
+    "ml": "malayalam",
+    "mn": "mongolian",
+    "mr": "marathi",
+    "ms": "malay",
+    "mt": "maltese",
+    "my": "myanmar",
+    "ne": "nepali",
+    "nl": "dutch",
+    "nn": "nynorsk",
+    "no": "norwegian",
+    "oc": "occitan",
+    "pa": "punjabi",
+    "pl": "polish",
+    "ps": "pashto",
+    "pt": "portuguese",
+    "ro": "romanian",
+    "ru": "russian",
+    "sa": "sanskrit",
+    "sd": "sindhi",
+    "si": "sinhala",
+    "sk": "slovak",
+    "sl": "slovenian",
+    "sn": "shona",
+    "so": "somali",
+    "sq": "albanian",
+    "sr": "serbian",
+    "su": "sundanese",
+    "sv": "swedish",
+    "sw": "swahili",
+    "ta": "tamil",
+    "te": "telugu",
+    "tg": "tajik",
+    "th": "thai",
+    "tk": "turkmen",
+    "tl": "tagalog",
+    "tr": "turkish",
+    "tt": "tatar",
+    "uk": "ukrainian",
+    "ur": "urdu",
+    "uz": "uzbek",
+    "vi": "vietnamese",
+    "yi": "yiddish",
+    "yo": "yoruba",
+    "zh": "chinese",
+    "yue": "cantonese",
+}
+
+UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
+"""Languages whose script puts no space between words."""
+
+_ALIASES = {
+    "mandarin": "zh",
+    "cmn": "zh",
+    "jv": "jw",
+    "iw": "he",
+    "nb": "no",
+    "fil": "tl",
+    "burmese": "my",
+    "castilian": "es",
+    "farsi": "fa",
+    "中文": "zh",
+    "英文": "en",
+    "粤语": "yue",
+}
+_BY_NAME = {name: code for code, name in LANGUAGES.items()}
+
+
+def separator(before: str, after: str) -> str:
+    """What stands between two stretches of text: a space, or nothing in scripts without."""
+    if not before or not after:
+        return ""
+    return "" if _unspaced(before[-1]) or _unspaced(after[0]) else " "
+
+
+def _unspaced(char: str) -> bool:
+    """Thai, Lao, Tibetan, Burmese, Khmer; CJK with its punctuation, kana and full-width forms."""
+    return any(low <= char <= high for low, high in _RANGES)
+
+
+_RANGES = (
+    ("\u0e00", "\u0fff"),
+    ("\u1000", "\u109f"),
+    ("\u1780", "\u17ff"),
+    ("\u2e80", "\u31ff"),
+    ("\u3400", "\u9fff"),
+    ("\uf900", "\ufaff"),
+    ("\uff00", "\uffef"),
+    ("\U00020000", "\U0003ffff"),
+)
+
+
+def parse_language(value: str) -> str | None:
+    """A code from what callers send: `en`, `zh-CN`, `Chinese`; None for empty or `auto`.
+
+    Raises InvalidRequest for anything else.
+    """
+    wanted = value.strip().lower().replace("_", "-")
+    if wanted in ("", "auto"):
+        return None
+    base = wanted.split("-")[0]
+    for candidate in (wanted, base):
+        code = _BY_NAME.get(candidate) or _ALIASES.get(candidate) or candidate
+        if code in LANGUAGES:
+            return code
+    raise InvalidRequest(
+        f"'{value[:40]}' is not a language this service knows. Use an ISO 639-1 code such as "
+        "'zh' or 'en', or leave the field out to detect the language.",
+        code="invalid_language",
+        param="language",
+    )

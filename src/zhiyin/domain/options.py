@@ -1,0 +1,39 @@
+"""What a caller may ask for. Validated once, at the door; the same for all doors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Task = Literal["transcribe", "translate"]
+
+MAX_PROMPT_CHARS = 2_000
+MAX_HOTWORDS_CHARS = 1_000
+MAX_BEAM = 10
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """What the engine needs to know of a clip. Equal options may share a batch.
+
+    `language` is a code of `domain.languages` or None (detect). `temperature` 0 means greedy or
+    beam search with the usual fallback; above 0 means sampling at that temperature.
+    `beam_size` None leaves the choice to the model's policy.
+    """
+
+    language: str | None = None
+    task: Task = "transcribe"
+    prompt: str = ""
+    hotwords: str = ""
+    beam_size: int | None = None
+    temperature: float = 0.0
+    words: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TranscribeOptions:
+    """A whole request. `model` empty means the default; `vad` False decodes silence too."""
+
+    model: str = ""
+    decode: DecodeOptions = DecodeOptions()
+    vad: bool = True

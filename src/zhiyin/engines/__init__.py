@@ -1,0 +1,1 @@
+"""Recognition engines, each behind `ports.engine`."""

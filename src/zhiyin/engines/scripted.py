@@ -1,0 +1,89 @@
+"""An engine whose text is a function of the sound, for tests of everything around engines.
+
+A clip is cut into 100 ms slots; each slot that is loud enough becomes the word `t<k>`, where k is
+the loudness in steps of 1/100 of full scale. A recording that names its own time (slot i has
+loudness i/100) shows at once what was lost, doubled or moved by cutting and stitching.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from zhiyin.domain.audio import SAMPLE_RATE
+from zhiyin.domain.engine import Clip, ClipResult, EngineCapabilities
+from zhiyin.domain.errors import AsrError, EngineFailed
+from zhiyin.domain.languages import LANGUAGES
+from zhiyin.domain.transcript import Segment, Word
+
+SLOT = SAMPLE_RATE // 10
+"""Samples per slot."""
+
+
+@dataclass(slots=True)
+class ScriptedEngine:
+    """Implements `ports.engine.Engine`.
+
+    `delay_s` is slept per batch; a clip whose prompt is "fail" fails alone, one with "crash" makes
+    the whole call raise; `calls` records what ran.
+    """
+
+    max_batch: int = 1
+    delay_s: float = 0.0
+    gate: threading.Event | None = None
+    calls: list[list[Clip]] = field(default_factory=list)
+    loaded: bool = False
+
+    @property
+    def capabilities(self) -> EngineCapabilities:
+        """Everything."""
+        return EngineCapabilities(
+            frozenset(LANGUAGES), 30.0, self.max_batch, words=True,
+            features=frozenset({"translate", "prompt", "hotwords", "beam", "detect"}),
+        )  # fmt: skip
+
+    def load(self) -> None:
+        """Nothing to load."""
+        self.loaded = True
+
+    def close(self) -> None:
+        """Nothing to free."""
+        self.loaded = False
+
+    def transcribe_batch(self, clips: Sequence[Clip]) -> list[ClipResult | AsrError]:
+        """The script."""
+        self.calls.append(list(clips))
+        if self.gate is not None:
+            self.gate.wait(30.0)
+        if self.delay_s:
+            time.sleep(self.delay_s)
+        if any(c.options.prompt == "crash" for c in clips):
+            raise RuntimeError("scripted crash")
+        return [self._hear(clip) for clip in clips]
+
+    def _hear(self, clip: Clip) -> ClipResult | AsrError:
+        if clip.options.prompt == "fail":
+            return EngineFailed("scripted failure")
+        words = _words(clip)
+        language = clip.options.language or "en"
+        probability = None if clip.options.language else 0.9
+        if not words:
+            return ClipResult((), language, probability)
+        text = " ".join(filter(None, [clip.options.prompt, *(w.text for w in words)]))
+        kept = tuple(words) if clip.options.words else ()
+        segment = Segment(text, words[0].start, words[-1].end, 1.0, kept)
+        return ClipResult((segment,), language, probability)
+
+
+def _words(clip: Clip) -> list[Word]:
+    words: list[Word] = []
+    for i in range(0, len(clip.samples), SLOT):
+        level = round(float(np.abs(clip.samples[i : i + SLOT]).max()) * 100)
+        if level:
+            begin = i / SAMPLE_RATE
+            words.append(Word(f"t{level}", begin, begin + 0.1, 1.0))
+    return words

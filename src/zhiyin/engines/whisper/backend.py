@@ -1,0 +1,187 @@
+"""The thin edge to CTranslate2 and faster-whisper: features, encoder, decoder, alignment.
+
+Sources: OpenNMT/CTranslate2 `models/whisper.h`, SYSTRAN/faster-whisper `transcribe.py`.
+Imported by the engine thread only, so that `import zhiyin` stays light.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zhiyin.domain.audio import SAMPLE_RATE, Samples
+from zhiyin.domain.engine import EngineContext
+from zhiyin.domain.errors import EngineFailed, MissingExtra
+from zhiyin.domain.options import DecodeOptions
+from zhiyin.domain.segmenting import TimedText
+from zhiyin.engines.whisper.guard import Hypothesis
+from zhiyin.engines.whisper.policy import DecodePolicy
+
+_HOP = 160
+_MAX_PROMPT_TOKENS = 223
+_SPECIAL = re.compile(r"<\|.*?\|>")
+# CTranslate2 tells "already encoded" from "raw features" by shape, so that raw features of
+# 2 * n_mels frames are mistaken (layers/whisper.h); these lengths are never used.
+_CONFUSING_FRAMES = {160, 256}
+
+
+class Backend:
+    """One Whisper model in memory. Used by one thread at a time."""
+
+    def __init__(self, folder: Path, context: EngineContext, threads: int) -> None:
+        try:
+            import ctranslate2
+            from faster_whisper import WhisperModel
+        except ImportError as error:
+            raise MissingExtra(
+                "The Whisper engine needs faster-whisper: pip install faster-whisper"
+            ) from error
+        device = context.device
+        if device == "auto":
+            device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+        kind = context.compute_type
+        if kind == "auto":
+            kind = "float16" if device == "cuda" else "int8"
+        try:
+            self._whisper: Any = WhisperModel(
+                str(folder), device=device, compute_type=kind, cpu_threads=threads,
+                local_files_only=True,
+            )  # fmt: skip
+        except (RuntimeError, ValueError) as error:
+            raise EngineFailed(
+                f"Whisper can't be loaded on {device} with {kind}: {error}"
+            ) from error
+        self.device, self.compute_type = device, kind
+        self._model = self._whisper.model
+        self._tokenizers: dict[tuple[str, str], Any] = {}
+        self._suppressed: dict[int, tuple[int, ...]] = {}
+
+    def features(self, clips: list[Samples], window_s: float) -> NDArray[np.float32]:
+        """Log-mel features float32[n, mels, frames] of clips padded with digital silence."""
+        frames = int(window_s * SAMPLE_RATE) // _HOP
+        while frames in _CONFUSING_FRAMES:
+            frames += 2
+        total = frames * _HOP
+        padded = [np.pad(c[:total], (0, max(0, total - len(c)))) for c in clips]
+        extract = self._whisper.feature_extractor
+        return np.stack([extract(p, padding=_HOP)[:, :frames] for p in padded])
+
+    def encode(self, features: NDArray[np.float32]) -> Any:
+        """Encoder output for a batch of features; opaque."""
+        return self._whisper.encode(np.ascontiguousarray(features))
+
+    def detect(self, encoded: Any) -> list[tuple[str, float]]:
+        """The likeliest language of each clip with its probability."""
+        if not self._model.is_multilingual:
+            return [("en", 1.0)] * encoded.shape[0]
+        found = self._model.detect_language(encoded)
+        return [(ranked[0][0][2:-2], float(ranked[0][1])) for ranked in found]
+
+    def prompt(self, language: str, options: DecodeOptions) -> list[int]:
+        """Decoder prompt: the caller's context (its last tokens), then the task."""
+        tokenizer = self._tokenizer(language, options.task)
+        tokens: list[int] = []
+        for text in (options.hotwords, options.prompt):
+            # "<|...|>" in a caller's text would be read as a control token.
+            clean = _SPECIAL.sub("", text).strip()
+            if clean:
+                tokens += tokenizer.encode(" " + clean)
+        context = [tokenizer.sot_prev, *tokens[-_MAX_PROMPT_TOKENS:]] if tokens else []
+        return [*context, *tokenizer.sot_sequence, tokenizer.no_timestamps]
+
+    def generate(
+        self,
+        encoded: Any,
+        prompts: list[list[int]],
+        language: str,
+        options: DecodeOptions,
+        policy: DecodePolicy,
+        max_new: int,
+        temperature: float,
+    ) -> list[Hypothesis]:
+        """The best hypothesis for each clip; all prompts have the same length."""
+        search = (
+            {"beam_size": options.beam_size or policy.beam_size, "patience": 1}
+            if temperature == 0
+            else {
+                "beam_size": 1,
+                "num_hypotheses": policy.best_of,
+                "sampling_topk": 0,
+                "sampling_temperature": temperature,
+            }
+        )
+        results = self._model.generate(
+            encoded, prompts, length_penalty=1, max_length=len(prompts[0]) + max_new,
+            return_scores=True, return_no_speech_prob=True, suppress_blank=True,
+            suppress_tokens=self._suppress(language, options.task), **search,
+        )  # fmt: skip
+        tokenizer = self._tokenizer(language, options.task)
+        return [_hypothesis(r, tokenizer, temperature, max_new) for r in results]
+
+    def align(
+        self, encoded: Any, language: str, options: DecodeOptions, tokens: list[tuple[int, ...]],
+        seconds: list[float],
+    ) -> list[list[TimedText]]:  # fmt: skip
+        """Words with times from cross-attention and dynamic time warping, for each clip."""
+        tokenizer = self._tokenizer(language, options.task)
+        frames = [max(2, int(s * SAMPLE_RATE) // _HOP) for s in seconds]
+        found = self._whisper.find_alignment(tokenizer, [list(t) for t in tokens], encoded, frames)
+        return [_timed(words, limit) for words, limit in zip(found, seconds, strict=True)]
+
+    def close(self) -> None:
+        """Free the weights now rather than at the next garbage collection."""
+        self._model.unload_model()
+
+    def _tokenizer(self, language: str, task: str) -> Any:
+        key = (language, task)
+        if key not in self._tokenizers:
+            from faster_whisper.tokenizer import Tokenizer
+
+            multilingual = self._model.is_multilingual
+            self._tokenizers[key] = Tokenizer(
+                self._whisper.hf_tokenizer, multilingual, task=task, language=language
+            )
+        return self._tokenizers[key]
+
+    def _suppress(self, language: str, task: str) -> list[int]:
+        from faster_whisper.transcribe import get_suppressed_tokens
+
+        # The same for every language and task: only special and non-speech tokens.
+        if 0 not in self._suppressed:
+            self._suppressed[0] = get_suppressed_tokens(self._tokenizer(language, task), [-1])
+        return list(self._suppressed[0])
+
+
+def _hypothesis(result: Any, tokenizer: Any, temperature: float, max_new: int) -> Hypothesis:
+    tokens = tuple(t for t in result.sequences_ids[0] if t < tokenizer.eot)
+    count = len(result.sequences_ids[0])
+    # The score is a mean over the tokens; Whisper's figure counts the end token as well.
+    return Hypothesis(
+        tokens=tokens,
+        text=tokenizer.decode(list(tokens)).strip(),
+        avg_logprob=float(result.scores[0]) * count / (count + 1),
+        no_speech_prob=float(result.no_speech_prob),
+        temperature=temperature,
+        finished=count < max_new,
+    )
+
+
+def _timed(words: list[dict[str, Any]], limit: float) -> list[TimedText]:
+    from faster_whisper.transcribe import merge_punctuations
+
+    merge_punctuations(words, "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、")
+    kept = [w for w in words if w["word"]]
+    return [
+        TimedText(
+            w["word"],
+            min(float(w["start"]), limit),
+            min(float(w["end"]), limit),
+            float(w["probability"]),
+            tuple(w["tokens"]),
+        )
+        for w in kept
+    ]

@@ -1,0 +1,63 @@
+"""Is a hypothesis believable? Pure functions over one decoded clip."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from zhiyin.engines.whisper.policy import DecodePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One decoding result. `finished` says that the end token came before the token limit."""
+
+    tokens: tuple[int, ...]
+    text: str
+    avg_logprob: float
+    no_speech_prob: float
+    temperature: float
+    finished: bool
+
+    @property
+    def compression_ratio(self) -> float:
+        """UTF-8 bytes over their zlib size, as Whisper's `utils.compression_ratio`."""
+        raw = self.text.encode()
+        return len(raw) / len(zlib.compress(raw)) if raw else 0.0
+
+
+def is_silence(h: Hypothesis, policy: DecodePolicy) -> bool:
+    """Whisper's own rule: the model thinks nobody spoke and does not trust its text either."""
+    return (
+        h.no_speech_prob > policy.no_speech_threshold and h.avg_logprob < policy.logprob_threshold
+    )
+
+
+def is_failed(h: Hypothesis, policy: DecodePolicy) -> bool:
+    """Whisper's rule for decoding again at a higher temperature."""
+    return (
+        h.compression_ratio > policy.compression_ratio_threshold
+        or h.avg_logprob < policy.logprob_threshold
+        or not h.finished
+        or repeats(h.tokens)
+    )
+
+
+def is_doubtful(h: Hypothesis, policy: DecodePolicy) -> bool:
+    """Whether a short-window hypothesis should be decoded again in the full window."""
+    return is_failed(h, policy) or h.avg_logprob < policy.doubt_logprob
+
+
+def repeats(tokens: tuple[int, ...], times: int = 4) -> bool:
+    """Whether some run of 1 to 12 tokens comes `times` times in a row (a decoding loop).
+
+    One token alone must come twice as often: people do say "no no no no".
+    """
+    for size in range(1, 13):
+        needed = times * 2 if size == 1 else times
+        run = 0
+        for i in range(size, len(tokens)):
+            run = run + 1 if tokens[i] == tokens[i - size] else 0
+            if run >= size * (needed - 1):
+                return True
+    return False

@@ -1,0 +1,126 @@
+"""Names the Whisper models: those of the catalogue and folders the operator adds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from zhiyin.domain.engine import EngineCapabilities, EngineContext, ModelInfo
+from zhiyin.domain.errors import BadWeights, UnknownModel
+from zhiyin.domain.languages import LANGUAGES
+from zhiyin.engines.whisper.catalogue import BY_ID, MODELS, WhisperModel
+from zhiyin.engines.whisper.engine import WhisperEngine
+from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy
+from zhiyin.engines.whisper.weights import WeightStore
+
+_FEATURES = frozenset({"prompt", "hotwords", "beam"})
+_CANTONESE = {"whisper-large-v3", "whisper-large-v3-turbo"}
+
+
+class WhisperProvider:
+    """The Whisper engine; see `ports.engine.EngineProvider`."""
+
+    name = "whisper"
+
+    def __init__(self, context: EngineContext) -> None:
+        self._store = WeightStore(context.models_dir)
+        self._folders = context.folders
+        self._context = context
+
+    def models(self) -> list[ModelInfo]:
+        """Folders first, then the catalogue."""
+        own = [self._own(name, path) for name, path in self._folders.items()]
+        return own + [self._listed(m) for m in MODELS if m.id not in self._folders]
+
+    def create(self, model_id: str) -> WhisperEngine:
+        """An engine, not yet loaded."""
+        policy = POLICIES.get(model_id, DecodePolicy())
+        if model_id in self._folders:
+            path = self._folders[model_id]
+            can = _folder_capabilities(path)
+            return WhisperEngine(lambda: _checked(path), can, self._context, policy)
+        model = self._known(model_id)
+        return WhisperEngine(
+            lambda: self._store.ready(model), _capabilities(model), self._context, policy
+        )
+
+    def pull(self, model_id: str) -> Path:
+        """Fetch a model's weights; the folder they are in. Raises UnknownModel, Unavailable."""
+        model = self._known(model_id)
+        if self._store.installed(model):
+            return self._store.ready(model)
+        return self._store.pull(model)
+
+    def path(self, model_id: str) -> Path:
+        """The verified folder of an installed model."""
+        if model_id in self._folders:
+            return _checked(self._folders[model_id])
+        return self._store.ready(self._known(model_id))
+
+    def _known(self, model_id: str) -> WhisperModel:
+        if model_id not in BY_ID:
+            raise UnknownModel(f"Whisper has no model '{model_id}'.", param="model")
+        return BY_ID[model_id]
+
+    def _listed(self, model: WhisperModel) -> ModelInfo:
+        return ModelInfo(
+            model.id,
+            self.name,
+            _capabilities(model),
+            installed=self._store.installed(model),
+            description=model.description,
+            size_bytes=model.size_bytes,
+            created=model.created,
+        )
+
+    def _own(self, name: str, path: Path) -> ModelInfo:
+        weights = path / "model.bin"
+        installed = weights.is_file()
+        info = weights.stat() if installed else None
+        return ModelInfo(
+            name,
+            self.name,
+            _folder_capabilities(path),
+            installed=installed,
+            description=f"From {path}",
+            size_bytes=info.st_size if info else 0,
+            created=int(info.st_mtime) if info else 0,
+        )
+
+
+POLICIES: dict[str, DecodePolicy] = {
+    "whisper-base": DecodePolicy(floor=6.0, tail=2.5, doubt_logprob=-0.6),
+}
+"""Measured per model (see docs/performance.md); a model without an entry uses full windows."""
+
+
+def _capabilities(model: WhisperModel) -> EngineCapabilities:
+    languages = set(LANGUAGES) - (set() if model.id in _CANTONESE else {"yue"})
+    features = _FEATURES | {"detect"}
+    if not model.distilled_decoder:
+        features |= {"translate"}
+    return EngineCapabilities(
+        frozenset(languages), max_seconds=FULL_WINDOW_S, words=True, features=features
+    )
+
+
+def _folder_capabilities(path: Path) -> EngineCapabilities:
+    """What a converted model can do, from the languages its config.json lists."""
+    try:
+        config = json.loads((path / "config.json").read_text())
+        count = len(config.get("lang_ids", []))
+    except (OSError, ValueError, AttributeError, TypeError):
+        count = 0
+    if count < 2:
+        english = frozenset({"en"})
+        return EngineCapabilities(english, FULL_WINDOW_S, words=True, features=_FEATURES)
+    languages = frozenset(LANGUAGES) - (frozenset() if count >= 100 else {"yue"})
+    features = _FEATURES | {"detect", "translate"}
+    return EngineCapabilities(languages, FULL_WINDOW_S, words=True, features=features)
+
+
+def _checked(path: Path) -> Path:
+    for name in ("model.bin", "config.json", "tokenizer.json"):
+        if not (path / name).is_file():
+            raise BadWeights(f"{path} has no {name}; it is not a CTranslate2 Whisper model.")
+    return path

@@ -1,0 +1,1 @@
+"""Logging and what else operators look at."""

@@ -1,0 +1,1 @@
+"""Protocols only, at the level of domain verbs."""

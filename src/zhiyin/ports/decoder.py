@@ -1,0 +1,43 @@
+"""What zhiyin asks of an audio decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from zhiyin.domain.audio import AudioLimits, Notice, Samples
+from zhiyin.domain.source import AudioSource
+
+
+class DecodedAudio(Protocol):
+    """A recording being decoded. Used by one thread at a time; `close` after use."""
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds the container declares, None when it says nothing (not to be trusted)."""
+        ...
+
+    @property
+    def notices(self) -> list[Notice]:
+        """What was wrong with the file; complete once the blocks are exhausted."""
+        ...
+
+    def blocks(self) -> Iterator[Samples]:
+        """Blocks of about a second, mono, 16 kHz.
+
+        Raises TooLong as soon as the limit is passed, UndecodableAudio or EmptyAudio when there
+        is nothing to read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the file; idempotent."""
+        ...
+
+
+class Decoder(Protocol):
+    """Opens recordings of any container and codec."""
+
+    def open(self, source: AudioSource, limits: AudioLimits) -> DecodedAudio:
+        """Start decoding. Raises UndecodableAudio, EmptyAudio or TooLong."""
+        ...

@@ -1,0 +1,1 @@
+"""What authors of engines and adapters need to test them."""

@@ -1,0 +1,130 @@
+"""Puts the service together. The only file that names concrete classes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import TracebackType
+
+from zhiyin.audio.decode import AvDecoder
+from zhiyin.audio.vad import SileroVad
+from zhiyin.config import Settings
+from zhiyin.core.cutting import CutPolicy
+from zhiyin.core.prepare import Preparer
+from zhiyin.core.registry import Registry, RegistryPolicy
+from zhiyin.core.scheduler import Scheduler, SchedulerLimits
+from zhiyin.core.transcribe import Transcriber
+from zhiyin.core.warmup import warm_up
+from zhiyin.domain.audio import AudioLimits
+from zhiyin.domain.engine import EngineContext
+from zhiyin.domain.errors import AsrError, ConfigError
+from zhiyin.ports.engine import Engine, EngineProvider
+
+log = logging.getLogger(__name__)
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+@dataclass(slots=True)
+class Services:
+    """The finished service; an async context manager that loads and frees the models."""
+
+    settings: Settings
+    registry: Registry
+    transcriber: Transcriber
+    _pool: ThreadPoolExecutor
+    _loading: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to load the default model in the background."""
+        self._loading = asyncio.create_task(self._load_default())
+
+    @property
+    def ready(self) -> bool:
+        """Whether the default model is loaded and has recognized something."""
+        try:
+            model = self.registry.resolve("")
+        except AsrError:
+            return False
+        return self.registry.state(model.id) == "ready"
+
+    async def close(self) -> None:
+        """Stop everything, running batches excepted."""
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.gather(self._loading, return_exceptions=True)
+        await self.registry.close()
+        self._pool.shutdown(wait=False)
+
+    async def __aenter__(self) -> Services:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _load_default(self) -> None:
+        try:
+            await self.registry.scheduler(self.registry.resolve(""))
+        except AsrError as error:
+            log.error("the default model could not be loaded: %s", error.message)
+
+
+def build(settings: Settings) -> Services:
+    """Everything for these settings; no model is loaded yet. Raises ConfigError."""
+    pool = ThreadPoolExecutor(settings.audio.workers, thread_name_prefix="zhiyin-audio")
+    decoder, vad = AvDecoder(), SileroVad()
+    limits = SchedulerLimits(settings.scheduler.max_requests, settings.scheduler.max_backlog_s)
+
+    def make_scheduler(engine: Engine) -> Scheduler:
+        return Scheduler(
+            engine, limits=limits, warm_up=lambda e: warm_up(e, decoder, SAMPLES / "en.flac")
+        )
+
+    registry = Registry(providers(settings), _registry_policy(settings), make_scheduler)
+    preparer = Preparer(
+        decoder,
+        vad,
+        AudioLimits(settings.audio.max_seconds),
+        CutPolicy(split_gap=settings.audio.split_gap_s, max_piece=settings.audio.max_piece_s),
+        pool,
+    )
+    return Services(settings, registry, Transcriber(registry, preparer), pool)
+
+
+def providers(settings: Settings) -> list[EngineProvider]:
+    """The engines that are installed, by entry point, ours and others' alike."""
+    context = EngineContext(
+        settings.data_dir / "models",
+        settings.models.folders,
+        settings.engine.device,
+        settings.engine.compute_type,
+        settings.engine.threads,
+    )
+    found: list[EngineProvider] = []
+    for entry in entry_points(group="zhiyin.engines"):
+        try:
+            found.append(entry.load()(context))
+        except ImportError as error:
+            log.warning("engine %s can't be loaded: %s", entry.name, error)
+    if not found:
+        raise ConfigError("No recognition engine is installed. Reinstall zhiyin with pip.")
+    return found
+
+
+def _registry_policy(settings: Settings) -> RegistryPolicy:
+    models = settings.models
+    aliases = dict(models.aliases)
+    for name in models.aliases:
+        # Aliases follow the default model unless the operator says otherwise.
+        if "aliases" not in models.model_fields_set:
+            aliases[name] = models.default
+    return RegistryPolicy(models.default, aliases, models.max_loaded)

@@ -1,0 +1,136 @@
+"""A real server with the real model, started once for all tests that talk to one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests import media
+
+START_S = 60.0
+
+
+class Server:
+    """`zhiyin serve` as a subprocess on a free port."""
+
+    def __init__(self, data_dir: Path, env: dict[str, str]) -> None:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("ZHIYIN_")}
+        command = [sys.executable, "-m", "zhiyin", "serve", "--port", "0"]
+        self.process = subprocess.Popen(
+            [*command, "--data-dir", str(data_dir)],
+            env=clean | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tempfile.gettempdir(),
+        )
+        self.logs: list[str] = []
+        assert self.process.stdout is not None
+        self.greeting = "".join(self.process.stdout.readline() for _ in range(4))
+        found = re.search(r"http://\S+?:\d+", self.greeting)
+        self._drain = threading.Thread(target=self._read_logs, daemon=True)
+        self._drain.start()
+        if found is None:
+            self.stop()
+            raise AssertionError(f"no address: {self.greeting!r} {self.logs}")
+        self.url = found.group()
+
+    def _read_logs(self) -> None:
+        assert self.process.stderr is not None
+        self.logs.extend(self.process.stderr)
+
+    def wait_ready(self) -> None:
+        """Return when /health/ready says 200."""
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            try:
+                with urllib.request.urlopen(f"{self.url}/health/ready", timeout=5):
+                    return
+            except (urllib.error.HTTPError, OSError):
+                time.sleep(0.1)
+        raise AssertionError(f"not ready after {START_S} s: {self.logs}")
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self.process.terminate()
+        try:
+            code = self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        self._drain.join(5)
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+        return code
+
+
+@contextmanager
+def running(data_dir: Path, **env: str) -> Iterator[Server]:
+    """A ready server with these environment variables."""
+    server = Server(data_dir, env)
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One data folder for the whole run: the model is put together once."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def server(data_dir: Path) -> Iterator[Server]:
+    """The server on its defaults."""
+    with running(data_dir) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def server_url(server: Server) -> str:
+    """Its address."""
+    return server.url
+
+
+@pytest.fixture(scope="session")
+def small_server(data_dir: Path) -> Iterator[Server]:
+    """A server with small limits."""
+    limits = {
+        "ZHIYIN_SERVER__MAX_UPLOAD_MB": "1",
+        "ZHIYIN_AUDIO__MAX_SECONDS": "15",
+        "ZHIYIN_SERVER__MAX_UPLOADS": "3",
+        "ZHIYIN_ENGINE__THREADS": "1",
+        "ZHIYIN_LOG__FORMAT": "json",
+    }
+    with running(data_dir, **limits) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def audio() -> Callable[[str], Path]:
+    """From a name to a recording of tests/audio."""
+    return media.path
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The browser; `make test` installs it."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert found is not None, "Chromium is missing; run: tools/install-system-packages chromium"
+    return found

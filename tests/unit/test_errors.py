@@ -1,0 +1,50 @@
+"""Each door has a row for every error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from zhiyin.access.http.errors import STATUS, error_body, error_response, status_of
+from zhiyin.cli.exits import EXIT, code_of
+from zhiyin.domain import errors as e
+
+
+def _tree(kind: type[e.AsrError]) -> Iterator[type[e.AsrError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _tree(child)
+
+
+KINDS = sorted(set(_tree(e.AsrError)), key=lambda k: k.__name__)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_has_an_http_status(kind: type[e.AsrError]) -> None:
+    row = next(k for k in kind.__mro__ if k in STATUS)
+    assert row is not e.AsrError or kind is e.AsrError, "give it a row of its own"
+    assert 400 <= status_of(kind("x")) < 600
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_has_an_exit_code(kind: type[e.AsrError]) -> None:
+    assert 1 <= code_of(kind("x")) <= 5
+    assert any(k in EXIT for k in kind.__mro__)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bodies_have_all_four_keys(kind: type[e.AsrError]) -> None:
+    body = error_body(kind("what happened", param="file"))
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"message", "type", "param", "code"}
+    assert body["error"]["code"]
+
+
+def test_retrying_clients_are_told_what_to_do() -> None:
+    busy = error_response(e.Overloaded("busy", retry_after_s=2.4))
+    assert busy.headers["retry-after"] == "3"
+    failed = error_response(e.EngineFailed("no"))
+    assert failed.headers["x-should-retry"] == "false"
+    starting = error_response(e.Unavailable("soon"))
+    assert starting.headers["x-should-retry"] == "true"

@@ -1,0 +1,198 @@
+"""The promises of the scheduler, with the scripted engine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from zhiyin.core.batching import BatchPolicy, Lane
+from zhiyin.core.scheduler import Scheduler, SchedulerLimits
+from zhiyin.domain.engine import Clip, ClipResult
+from zhiyin.domain.errors import EngineFailed, Overloaded, Unavailable
+from zhiyin.domain.options import DecodeOptions
+from zhiyin.engines.scripted import SLOT, ScriptedEngine
+
+WAIT_S = 10.0
+
+
+def clip(level: int, prompt: str = "") -> Clip:
+    """A clip heard as `t<level>`."""
+    options = DecodeOptions(language="en", prompt=prompt)
+    return Clip(np.full(SLOT, level / 100, np.float32), options)
+
+
+def text(future: Future[ClipResult]) -> str:
+    """What was heard."""
+    return " ".join(s.text for s in future.result(WAIT_S).segments)
+
+
+@contextmanager
+def running(engine: ScriptedEngine, **options: object) -> Iterator[Scheduler]:
+    """A started scheduler."""
+    limits = options.get("limits")
+    policy = options.get("policy")
+    assert limits is None or isinstance(limits, SchedulerLimits)
+    assert policy is None or isinstance(policy, BatchPolicy)
+    scheduler = Scheduler(engine, limits=limits, policy=policy)
+    scheduler.start().result(WAIT_S)
+    try:
+        yield scheduler
+    finally:
+        if engine.gate is not None:
+            engine.gate.set()
+        scheduler.close()
+
+
+def test_results_reach_their_callers() -> None:
+    with running(ScriptedEngine(max_batch=4)) as s, s.admit(Lane.ONE_SHOT, 1) as ticket:
+        futures = [ticket.submit(clip(i)) for i in range(1, 20)]
+        assert [text(f) for f in futures] == [f"t{i}" for i in range(1, 20)]
+
+
+def test_one_bad_clip_fails_alone() -> None:
+    engine = ScriptedEngine(max_batch=8, gate=threading.Event())
+    with running(engine) as s, s.admit(Lane.ONE_SHOT, 1) as ticket:
+        futures = [ticket.submit(clip(i, "fail" if i == 3 else "")) for i in range(1, 6)]
+        assert engine.gate is not None
+        engine.gate.set()
+        for i, future in enumerate(futures, start=1):
+            if i == 3:
+                with pytest.raises(EngineFailed):
+                    future.result(WAIT_S)
+            else:
+                assert text(future) == f"t{i}"
+
+
+def test_a_crash_fails_its_clip_and_the_rest_go_on() -> None:
+    with running(ScriptedEngine()) as s, s.admit(Lane.ONE_SHOT, 1) as ticket:
+        bad, good = ticket.submit(clip(1, "crash")), ticket.submit(clip(2))
+        with pytest.raises(EngineFailed):
+            bad.result(WAIT_S)
+        assert text(good) == "t2"
+
+
+def test_a_caller_that_left_never_reaches_the_engine() -> None:
+    engine = ScriptedEngine(gate=threading.Event())
+    with running(engine) as s:
+        with s.admit(Lane.ONE_SHOT, 1) as first:
+            blocker = first.submit(clip(1))
+            _until(lambda: len(engine.calls) == 1)
+            with s.admit(Lane.ONE_SHOT, 1) as left:
+                gone = left.submit(clip(2))
+            after = first.submit(clip(3))
+            assert engine.gate is not None
+            engine.gate.set()
+            assert (text(blocker), text(after)) == ("t1", "t3")
+        with pytest.raises(CancelledError):
+            gone.result(WAIT_S)
+        seen = [round(float(c.samples[0]) * 100) for call in engine.calls for c in call]
+        assert seen == [1, 3]
+
+
+def test_urgent_lanes_go_first() -> None:
+    engine = ScriptedEngine(gate=threading.Event())
+    with running(engine) as s:
+        tickets = [s.admit(lane, 1) for lane in (Lane.JOB, Lane.ONE_SHOT, Lane.FINAL)]
+        blocker = tickets[0].submit(clip(9))
+        _until(lambda: len(engine.calls) == 1)
+        futures = [t.submit(clip(t.lane + 1)) for t in tickets]
+        assert engine.gate is not None
+        engine.gate.set()
+        for future in (blocker, *futures):
+            future.result(WAIT_S)
+        seen = [round(float(c.samples[0]) * 100) for call in engine.calls for c in call]
+        assert seen == [9, Lane.FINAL + 1, Lane.ONE_SHOT + 1, Lane.JOB + 1]
+
+
+def test_a_short_request_does_not_wait_for_all_of_a_long_one() -> None:
+    engine = ScriptedEngine(gate=threading.Event())
+    with running(engine) as s, s.admit(Lane.ONE_SHOT, 600) as long:
+        pieces = [long.submit(clip(i)) for i in range(1, 9)]
+        _until(lambda: len(engine.calls) == 1)
+        with s.admit(Lane.ONE_SHOT, 1) as short:
+            quick = short.submit(clip(50))
+            assert engine.gate is not None
+            engine.gate.set()
+            assert text(quick) == "t50"
+            for piece in pieces:
+                piece.result(WAIT_S)
+        seen = [round(float(c.samples[0]) * 100) for call in engine.calls for c in call]
+        assert seen.index(50) <= 2
+
+
+def test_the_queue_is_bounded_and_says_when_to_come_back() -> None:
+    limits = SchedulerLimits(max_requests=2)
+    with running(ScriptedEngine(), limits=limits) as s:
+        with s.admit(Lane.ONE_SHOT, 1), s.admit(Lane.ONE_SHOT, 1):
+            with pytest.raises(Overloaded) as refused:
+                s.admit(Lane.ONE_SHOT, 1)
+            assert 1 <= (refused.value.retry_after_s or 0) <= 120
+        with s.admit(Lane.ONE_SHOT, 1):
+            pass
+
+
+def test_backlog_seconds_bound_admission_but_one_request_always_fits() -> None:
+    limits = SchedulerLimits(max_requests=99, max_backlog_s=10)
+    with (
+        running(ScriptedEngine(), limits=limits) as s,
+        s.admit(Lane.ONE_SHOT, 100_000),
+        pytest.raises(Overloaded),
+    ):
+        s.admit(Lane.ONE_SHOT, 1)
+
+
+def test_shutdown_fails_what_waits_and_refuses_new() -> None:
+    engine = ScriptedEngine(gate=threading.Event())
+    with running(engine) as s:
+        ticket = s.admit(Lane.ONE_SHOT, 1)
+        running_now = ticket.submit(clip(1))
+        _until(lambda: len(engine.calls) == 1)
+        waiting = ticket.submit(clip(2))
+        assert engine.gate is not None
+        closing = threading.Thread(target=s.close)
+        closing.start()
+        with pytest.raises(Unavailable):
+            waiting.result(WAIT_S)
+        engine.gate.set()
+        closing.join(WAIT_S)
+        assert text(running_now) == "t1"
+        with pytest.raises(Unavailable):
+            s.admit(Lane.ONE_SHOT, 1)
+        assert not engine.loaded
+
+
+def test_an_engine_that_cannot_load_says_why() -> None:
+    class Broken(ScriptedEngine):
+        def load(self) -> None:
+            raise MemoryError
+
+    scheduler = Scheduler(Broken())
+    with pytest.raises(EngineFailed):
+        scheduler.start().result(WAIT_S)
+    assert scheduler.state == "failed"
+
+
+def test_no_batch_mixes_options() -> None:
+    engine = ScriptedEngine(max_batch=8, gate=threading.Event())
+    with running(engine, policy=BatchPolicy(max_batch=8, max_cost_s=99)) as s:
+        with s.admit(Lane.ONE_SHOT, 1) as ticket:
+            futures = [ticket.submit(clip(i, prompt="ab"[i % 2])) for i in range(1, 13)]
+            assert engine.gate is not None
+            engine.gate.set()
+            for i, future in enumerate(futures, start=1):
+                assert text(future) == f"{'ab'[i % 2]} t{i}"
+        assert all(len({c.options for c in call}) == 1 for call in engine.calls)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(1000):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it never came true")
