@@ -132,3 +132,8 @@ def heard(expected: str, got: str) -> float:
     simplify = opencc.OpenCC("t2s").convert
     wanted, found = units(simplify(expected)), set(units(simplify(got)))
     return sum(u in found for u in wanted) / len(wanted)
+
+
+def seconds(name: str) -> float:
+    """Length of a recording."""
+    return len(samples(name)) / RATE

@@ -1,7 +1,8 @@
 """Speak the recordings of this folder and list them in `manifest.tsv`.
 
 The results are committed, so this runs only to change them, in an environment of its own
-(Python 3.11 to 3.13, no GPU, under a minute; Debian package `espeak-ng` for English phonemes):
+(Python 3.11 to 3.13, no GPU, three minutes on two cores; the Debian package `espeak-ng` gives the
+English phonemes):
 
     python3 -m venv tts
     tts/bin/pip install "misaki[zh]==0.9.4" onnxruntime==1.32.0 numpy==2.4.6 \
@@ -29,6 +30,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import cycle
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -43,9 +45,10 @@ Samples = NDArray[np.float32]
 
 FOLDER = Path(__file__).parent
 RATE = 16_000
+OPUS_BITS_PER_SECOND = 24_000
 PEAK = 10 ** (-3 / 20)
 EDGE_SECONDS = 0.3
-PARAGRAPH_SECONDS = 1.2
+PARAGRAPH_SECONDS = 1.0
 COLUMNS = [
     "file",
     "lang",
@@ -67,13 +70,13 @@ COLUMNS = [
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What to say; a line of `text` is a paragraph. `pauses`: seconds between sentences, in turn."""
+    """What to say: each line of `text` is a paragraph; `pauses` are seconds, used in turn."""
 
     file: str
     lang: str
     text: str
     tags: str = "clean,tts"
-    pauses: tuple[float, ...] = (0.5, 0.7, 0.4)
+    pauses: tuple[float, ...] = (0.5, 0.65, 0.4)
     voice: str = "jm_kumo"
 
 
@@ -88,7 +91,7 @@ class Speaker:
 
 SCRIPTS = (
     Script("en_short.flac", "en", "Please turn on the kitchen lights.", "clean,tts,short,command"),
-    Script("zh_short.flac", "zh", "打开客厅的灯。", "clean,tts,short,command"),
+    Script("zh_short.flac", "zh", "关闭客厅的电视。", "clean,tts,short,command"),
     Script(
         "en_sentences.flac",
         "en",
@@ -98,16 +101,16 @@ SCRIPTS = (
     Script(
         "zh_sentences.flac",
         "zh",
-        "今天天气很好。我们中午去公园吃饭。孩子们在草地上踢足球。晚上大家回家看电影。",
+        "今天天气很好。妈妈在公园里散步。孩子们在草地上唱歌。晚上大家回家看电影。",
     ),
     Script(
         "en_other.flac",
         "en",
         "Yesterday my sister planted purple flowers behind her garage, "
-        "hoping that rabbits would not eat them.",
+        "because rabbits love them.",
         voice="jf_nezumi",
     ),
-    Script("zh_other.flac", "zh", "昨晚姐姐坐火车去北京，看望生病住院的爷爷。", voice="jf_nezumi"),
+    Script("zh_other.flac", "zh", "去年有三位老师到北京，参加音乐比赛。", voice="jf_nezumi"),
     Script(
         "en_story.ogg",
         "en",
@@ -136,14 +139,14 @@ SCRIPTS = (
     Script(
         "zh_story.ogg",
         "zh",
-        "去年夏天，我和爸爸去山里看星星。我们开车走了很远的路。我们到达的时候，天空变成了红色。"
+        "去年夏天，我和爸爸去山里看星星。我们开车走了很远的路。那时候，天空变成了红色。"
         "爸爸在湖边休息，我去森林里找木头。\n"
-        "我们的晚餐很简单，只有米饭和青菜。吃完饭以后，风慢慢停了。天上没有云，星星特别亮。"
+        "我们的晚餐很简单，只有米饭和青菜。吃完饭以后，风慢慢停了。周围没有灯光，星星特别多。"
         "爸爸告诉我每个星座的名字。他说小时候，爷爷也这样教过他。\n"
         "睡觉以前，我听见外面有奇怪的声音。我非常害怕，不敢说话。"
-        "爸爸打开手电筒，原来是一只小猫。我们给小猫喝了一点水。\n"
-        "第二天早上，外面下着大雨，可是我心里很高兴。"
-        "回家的路上，我们在加油站买了热牛奶。妈妈问我下次还想不想去。我说明年还要带上同学。",
+        "爸爸打开灯，原来是一只小猫。我们给小猫喝了一点水。\n"
+        "第二天早上，外面开始下雨，可是我心里很高兴。"
+        "回家的路上，我们在加油站买了热牛奶。老师问我下次还想不想去。我说明年还要带上同学。",
         "clean,tts,long",
         (0.5, 0.3, 0.9, 0.4, 0.7),
     ),
@@ -253,10 +256,10 @@ def write(path: Path, samples: Samples) -> None:
     """Encode as FLAC or as Opus in Ogg, by the name."""
     pcm = np.round(samples * 32767).astype(np.int16)[None]
     with av.open(path, "w", options={"fflags": "+bitexact"}) as container:
-        codec = "flac" if path.suffix == ".flac" else "libopus"
-        stream = container.add_stream(codec, rate=RATE, layout="mono", format="s16")
-        if codec == "libopus":
-            stream.bit_rate = 24_000
+        codec: Literal["flac", "libopus"] = "flac" if path.suffix == ".flac" else "libopus"
+        stream = container.add_stream(
+            codec, rate=RATE, layout="mono", format="s16", bit_rate=OPUS_BITS_PER_SECOND
+        )
         frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
         frame.sample_rate = RATE
         container.mux(stream.encode(frame))

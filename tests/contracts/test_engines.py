@@ -1,0 +1,44 @@
+"""Every engine keeps the promises of `ports.engine`."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from tests import media
+from zhiyin.domain.engine import Clip, ClipResult, EngineContext
+from zhiyin.domain.options import DecodeOptions
+from zhiyin.engines.scripted import ScriptedEngine
+from zhiyin.engines.whisper.provider import WhisperProvider
+from zhiyin.testing import engine_contract
+
+
+def test_scripted() -> None:
+    engine_contract(ScriptedEngine(max_batch=3), media.samples("en_short"))
+
+
+@pytest.mark.parametrize(("name", "language"), [("en_short", "en"), ("zh_other", "zh")])
+def test_whisper(data_dir: Path, name: str, language: str) -> None:
+    engine = WhisperProvider(EngineContext(data_dir / "models")).create("whisper-base")
+    engine_contract(engine, media.samples(name), language)
+
+
+def test_ours_come_by_entry_point() -> None:
+    found = {e.name: e.load() for e in entry_points(group="zhiyin.engines")}
+    assert found["whisper"] is WhisperProvider
+
+
+@pytest.mark.parametrize("compute_type", ["int8", "float32"])
+def test_number_formats(data_dir: Path, compute_type: str) -> None:
+    context = EngineContext(data_dir / "models", device="cpu", compute_type=compute_type)
+    engine = WhisperProvider(context).create("whisper-base")
+    engine.load()
+    try:
+        clip = Clip(media.samples("en_short"), DecodeOptions(language="en"))
+        (result,) = engine.transcribe_batch([clip])
+    finally:
+        engine.close()
+    assert isinstance(result, ClipResult)
+    assert media.heard(media.reference("en_short"), result.segments[0].text) > 0.8

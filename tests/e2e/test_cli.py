@@ -1,0 +1,172 @@
+"""The command line, as a person uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import media
+from tests.conftest import Server
+
+ENGLISH, CHINESE = media.path("en_short"), media.path("zh_other")
+
+
+def zhiyin(
+    *arguments: str, data_dir: Path | None = None, stdin: bytes | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("ZHIYIN_")}
+    if data_dir is not None:
+        env["ZHIYIN_DATA_DIR"] = str(data_dir)
+    done = subprocess.run(
+        [sys.executable, "-m", "zhiyin", *arguments],
+        capture_output=True, env=clean | {"COLUMNS": "200"} | env, input=stdin, timeout=120,
+        check=False,
+    )  # fmt: skip
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+
+
+def test_version_and_help() -> None:
+    assert re.fullmatch(r"zhiyin \d+\.\d+\.\d+\n", zhiyin("--version").stdout)
+    shown = zhiyin("--help")
+    assert shown.returncode == 0
+    for command in ("serve", "transcribe", "models", "config"):
+        assert command in shown.stdout
+
+
+def test_transcribe_prints_text_alone(data_dir: Path) -> None:
+    done = zhiyin("transcribe", str(ENGLISH), "-l", "en", data_dir=data_dir)
+    assert done.returncode == 0, done.stderr
+    assert media.heard(media.reference("en_short"), done.stdout) > 0.9
+    assert done.stdout.count("\n") == 1
+    assert "RTF" in done.stderr
+
+
+def test_many_files_into_a_folder(data_dir: Path, tmp_path: Path) -> None:
+    same_stem = tmp_path / "en_short.wav"
+    same_stem.write_bytes(media.wav(media.samples("en_short")))
+    out = tmp_path / "out"
+    files = [str(ENGLISH), str(CHINESE), str(same_stem)]
+    done = zhiyin("transcribe", *files, "-f", "srt", "-o", str(out), data_dir=data_dir)
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in out.iterdir()} == {"en_short.srt", "zh_other.srt", "en_short-2.srt"}
+    assert "-->" in (out / "zh_other.srt").read_text()
+    assert done.stdout == ""
+
+
+def test_standard_input_and_json(data_dir: Path) -> None:
+    form = media.Form("ipod", "aac", 44_100)
+    data = media.encode(media.samples("en_short"), form)
+    done = zhiyin("transcribe", "-", "-f", "json", "--words", data_dir=data_dir, stdin=data)
+    body = json.loads(done.stdout)
+    assert media.heard(media.reference("en_short"), body["text"]) > 0.8
+    assert body["segments"][0]["words"]
+
+
+def test_one_bad_file_fails_the_run_but_not_the_others(data_dir: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "notes.mp3"
+    bad.write_text("no sound here\n" * 20)
+    done = zhiyin("transcribe", str(bad), "/no/such.wav", str(ENGLISH), data_dir=data_dir)
+    assert done.returncode == 4
+    assert "notes.mp3" in done.stderr
+    assert "such.wav" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "kitchen" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["transcribe", "x.wav", "-l", "klingon"], 2, "klingon"),
+        (["transcribe", "x.wav", "-f", "pdf"], 2, "pdf"),
+        (["transcribe", "x.wav", "--model", "nope"], 2, "nope"),
+        (["transcribe", "x.wav", "--model", "whisper-small"], 3, "zhiyin models pull"),
+        (["transcribe"], 2, "files"),
+        (["models", "path", "nope"], 2, "nope"),
+        (["serve", "--port", "99999999"], 2, "port"),
+    ],
+    ids=lambda v: " ".join(v) if isinstance(v, list) else None,
+)
+def test_wrong_use_is_explained(
+    arguments: list[str], code: int, words: str, data_dir: Path
+) -> None:
+    done = zhiyin(*arguments, data_dir=data_dir)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_models(data_dir: Path) -> None:
+    listed = zhiyin("models", "list", data_dir=data_dir).stdout
+    assert "whisper-base (default)" in listed
+    assert "whisper-large-v3-turbo" in listed
+    folder = zhiyin("models", "path", "base", data_dir=data_dir).stdout.strip()
+    assert (Path(folder) / "model.bin").is_file()
+    pulled = zhiyin("models", "pull", "whisper-base", data_dir=data_dir)
+    assert pulled.returncode == 0
+    assert folder in pulled.stdout
+
+
+def test_pulling_without_a_network_is_explained(data_dir: Path) -> None:
+    done = zhiyin(
+        "models", "pull", "tiny", data_dir=data_dir,
+        HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_DISABLE_TELEMETRY="1",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "could not be fetched" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_config(tmp_path: Path) -> None:
+    assert zhiyin("config", "check").returncode == 0
+    shown = zhiyin("config", "show", ZHIYIN_SERVER__PORT="9123").stdout
+    assert "port = 9123" in shown
+    file = tmp_path / "bad.toml"
+    file.write_text("[server]\nprot = 1\n")
+    bad = zhiyin("config", "check", ZHIYIN_CONFIG=str(file))
+    assert bad.returncode == 2
+    assert "server.prot: unknown setting" in bad.stderr
+
+
+def test_completion_is_offered() -> None:
+    done = zhiyin("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert "zhiyin" in done.stdout.lower()
+
+
+def test_serve_greets_and_stops_cleanly(data_dir: Path) -> None:
+    server = Server(data_dir, {})
+    server.wait_ready()
+    assert "curl -F file=@" in server.greeting
+    assert "/docs" in server.greeting
+    server.process.send_signal(signal.SIGTERM)
+    assert server.stop() in (0, -signal.SIGTERM)
+    assert "Traceback" not in "".join(server.logs)
+
+
+def test_a_port_in_use_is_explained(data_dir: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = zhiyin("serve", "--port", port, data_dir=data_dir)
+    assert done.returncode == 2
+    assert f"Can't listen on 127.0.0.1:{port}" in done.stderr
+
+
+def test_importing_is_light() -> None:
+    """`import zhiyin` and the command line pull in no engine and no server."""
+    code = (
+        "import sys, zhiyin, zhiyin.cli.app; print(*sorted(m.split('.')[0] for m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"ctranslate2", "faster_whisper", "onnxruntime", "av", "fastapi", "uvicorn", "numpy"}
+    assert not heavy & set(done.stdout.split())
