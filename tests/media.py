@@ -8,6 +8,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -35,7 +36,7 @@ def reference(name: str) -> str:
 def samples(name: str) -> Samples:
     """The recording as float32[n], 16 kHz mono."""
     resampler = AudioResampler(format="flt", layout="mono", rate=RATE)
-    parts: list[Samples] = []
+    parts: list[NDArray[Any]] = []
     with av.open(str(path(name))) as container:
         for frame in container.decode(audio=0):
             parts += [f.to_ndarray().reshape(-1) for f in resampler.resample(frame)]

@@ -38,12 +38,7 @@ async def test_callers_get_their_own_text_and_never_a_neighbours(server_url: str
         )
     for name, text in zip(names, together, strict=True):
         assert text == alone[name], "a neighbour changed the text"
-        for other in CALLERS:
-            if other != name:
-                own = set(media.units(media.reference(name) + CALLERS[name]))
-                foreign = set(media.units(media.reference(other) + CALLERS[other])) - own
-                common = foreign & set(media.units(text)) - set(media.units(alone[name]))
-                assert not common
+        assert media.heard(media.reference(name), text) > 0.7
 
 
 async def test_the_loop_turns_while_a_long_file_is_recognized(server_url: str) -> None:
@@ -95,7 +90,7 @@ async def test_a_hundred_requests_leave_memory_flat(server: Server) -> None:
         async def some(count: int) -> int:
             for _ in range(count // 4):
                 await asyncio.gather(*(ask(client, "en_short", language="en") for _ in range(4)))
-            return process.memory_info().rss
+            return int(process.memory_info().rss)
 
         warm = await some(40)
         after = await some(100)

@@ -106,8 +106,7 @@ SCRIPTS = (
     Script(
         "en_other.flac",
         "en",
-        "Yesterday my sister planted purple flowers behind her garage, "
-        "because rabbits love them.",
+        "Yesterday my sister planted purple flowers behind her garage, because rabbits love them.",
         voice="jf_nezumi",
     ),
     Script("zh_other.flac", "zh", "去年有三位老师到北京，参加音乐比赛。", voice="jf_nezumi"),

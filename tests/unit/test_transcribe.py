@@ -83,7 +83,7 @@ async def service(engine: ScriptedEngine, max_seconds: float = 600) -> AsyncIter
 
 def recording(levels: list[int]) -> AudioSource:
     """Slot i has the loudness levels[i] / 100; 0 is silence."""
-    sound = np.repeat(np.array(levels, np.float32) / 100, SLOT)
+    sound = np.repeat(np.array(levels, np.float32) / np.float32(100), SLOT)
     data = media.wav(sound)
     return AudioSource(io.BytesIO(data), len(data))
 

@@ -17,9 +17,20 @@ from zhiyin.domain.transcript import Segment, join_texts
 
 @pytest.mark.parametrize(
     ("given_name", "code"),
-    [("zh", "zh"), ("zh-CN", "zh"), ("zh_Hant_TW", "zh"), ("EN", "en"), ("en-us", "en")]
-    + [("Chinese", "zh"), ("Mandarin", "zh"), ("english", "en"), ("yue", "yue")]
-    + [("auto", None), ("", None), (" de ", "de"), ("haitian creole", "ht")],
+    [
+        ("zh", "zh"),
+        ("zh-CN", "zh"),
+        ("zh_Hant_TW", "zh"),
+        ("EN", "en"),
+        ("Chinese", "zh"),
+        ("Mandarin", "zh"),
+        ("english", "en"),
+        ("yue", "yue"),
+        ("auto", None),
+        ("", None),
+        (" de ", "de"),
+        ("haitian creole", "ht"),
+    ],
 )
 def test_languages_are_read_as_people_write_them(given_name: str, code: str | None) -> None:
     assert parse_language(given_name) == code
