@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import socket
 import sys
 from pathlib import Path
@@ -37,7 +38,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         create_app(services, limits),
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=int(settings.server.shutdown_s) or None,
+        timeout_graceful_shutdown=math.ceil(settings.server.shutdown_s),
         server_header=False,
         h11_max_incomplete_event_size=64 << 10,
     )

@@ -20,6 +20,8 @@ from zhiyin.domain.events import Event
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+_SILENCE_S = 15.0
+_HEARTBEAT = b": still working\n\n"
 _GONE = 499  # nginx's status for a client that closed the connection; nobody reads it
 
 
@@ -73,6 +75,21 @@ async def _from(first: Event, events: AsyncGenerator[Event, None]) -> AsyncGener
             yield event
 
 
+async def _patient(events: AsyncGenerator[Event, None]) -> AsyncIterator[Event | None]:
+    """The events, and None whenever there was none for a while: proxies cut silent answers."""
+    while True:
+        coming = asyncio.ensure_future(anext(events, None))
+        try:
+            while not (await asyncio.wait({coming}, timeout=_SILENCE_S))[0]:
+                yield None
+        finally:
+            await _end(coming)
+        event = coming.result()
+        if event is None:
+            return
+        yield event
+
+
 class EventStream(Response):
     """Server-sent events; ends the run at once when the client leaves."""
 
@@ -112,10 +129,12 @@ class EventStream(Response):
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         try:
-            async for event in self._events:
-                body = self._to_wire(event)
+            async for event in _patient(self._events):
+                body = None if event is None else self._to_wire(event)
                 if body is not None:
                     yield sse(body)
+                elif event is None:
+                    yield _HEARTBEAT
         except AsrError as error:
             yield sse(error_body(error))
         except Exception as error:  # the HTTP door: the stream has begun, so say it in the stream

@@ -20,7 +20,7 @@ function authorization() {
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
-/** The models' names; throws a Failure. */
+/** The models ({id, languages}) without their aliases, the default first; throws a Failure. */
 export async function listModels() {
   let answer;
   try {
@@ -30,7 +30,7 @@ export async function listModels() {
   }
   if (!answer.ok) throw new Failure('http', { status: answer.status });
   const { data } = await answer.json();
-  return data.map((model) => model.id);
+  return data.filter((model) => !model.alias_of);
 }
 
 /** Seconds to wait, from a Retry-After header that holds seconds or a date. */

@@ -4,12 +4,14 @@ import { listModels, recognize } from './api.js';
 import { bindCapture, discardRecording, isRecording } from './capture.js';
 import { byId, show } from './dom.js';
 import { titleOf } from './errors.js';
-import { onLanguage, render, say, switchLanguage, t } from './i18n.js';
+import { messageFor, onLanguage, render, say, switchLanguage, t } from './i18n.js';
 import { bindIntake } from './intake.js';
 import { askReplace, bindNotice, clearNotice, notify } from './notice.js';
 import { bindOptions, currentOptions, setModels } from './options.js';
 import * as progress from './progress.js';
-import { addSegment, bindResult, finishResult, keepPartial, openResult } from './result.js';
+import {
+  addSegment, bindResult, finishResult, keepPartial, openResult, revealResult,
+} from './result.js';
 import { bindSnippets, fillSnippets } from './snippets.js';
 import { recallKey, rememberKey } from './store.js';
 import { bindTheme } from './theme.js';
@@ -27,7 +29,7 @@ function finished(result, began) {
   endJob();
   finishResult(result, (performance.now() - began) / 1000);
   progress.announce('job.finished');
-  byId('result-title').scrollIntoView?.({ block: 'nearest' });
+  revealResult();
 }
 
 function askKey(then) {
@@ -35,6 +37,13 @@ function askKey(then) {
   say(byId('key-title'), recallKey() ? 'key.wrong' : 'key.title');
   show(byId('key-form'));
   byId('key').focus();
+}
+
+/** The server's words where there are any, else our hint for that title, if it has one. */
+function detailOf({ code, message }, title) {
+  if (message) return { name: messageFor(code), fields: { message } };
+  const hint = `${title}Hint`;
+  return t(hint) === hint ? null : { name: hint };
 }
 
 async function failed(failure) {
@@ -46,10 +55,8 @@ async function failed(failure) {
   }
   const title = await titleOf(failure);
   if (cancelJob) return; // a new job has begun meanwhile
-  const ours = { name: `${title}Hint` };
-  const detail = failure.message ? { text: failure.message } : ours;
-  const known = failure.message || t(ours.name) !== ours.name;
-  notify({ title, detail: known ? detail : null, again: restart, wait: failure.wait });
+  const again = failure.status === 413 ? null : restart;
+  notify({ title, detail: detailOf(failure, title), again, wait: failure.wait });
 }
 
 function cancelled() {
@@ -57,11 +64,13 @@ function cancelled() {
   endJob();
   const title = keepPartial() ? 'job.cancelledSome' : 'job.cancelled';
   notify({ tone: 'calm', title, again: restart });
+  byId('notice-retry').focus();
 }
 
 function start(file, recorded) {
   source = { file, recorded };
   clearNotice();
+  document.body.classList.add('working');
   show(byId('key-form'), false);
   openResult(file, recorded);
   progress.openProgress(file.name);

@@ -11,7 +11,7 @@ const TITLES = {
   429: 'error.busy',
   500: 'error.server',
   502: 'error.down',
-  503: 'error.busy',
+  503: 'error.unready',
   504: 'error.slow',
 };
 
@@ -26,6 +26,7 @@ async function serverAnswers() {
 
 /** The message name of the title for a Failure. */
 export async function titleOf(failure) {
+  if (failure.code === 'audio_too_long') return 'error.long';
   if (failure.kind === 'stream') return 'error.midway';
   if (failure.kind === 'http') {
     return TITLES[failure.status] ?? (failure.status < 500 ? 'error.file' : 'error.server');

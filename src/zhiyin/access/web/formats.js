@@ -2,8 +2,11 @@
 
 const PARAGRAPH_GAP = 1.5; // seconds of silence that start a paragraph
 const PARAGRAPH_LENGTH = 600; // characters after which a sentence's end starts one
-// Scripts written without spaces between words: CJK, Thai, Lao, Tibetan, Burmese, Khmer.
-const SPACELESS = /[\u2e80-\u312f\u31a0-\ua4cf\uf900-\ufaff\uff00-\uffef\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]/;
+// Scripts written without spaces, as in domain/languages.py: Thai to Tibetan, Burmese, Khmer, CJK.
+const RANGES = '\\u0e00-\\u0fff\\u1000-\\u109f\\u1780-\\u17ff\\u2e80-\\u31ff\\u3400-\\u9fff'
+  + '\\uf900-\\ufaff\\uff00-\\uffef\\u{20000}-\\u{3ffff}';
+const ENDS_SPACELESS = new RegExp(`[${RANGES}]$`, 'u');
+const STARTS_SPACELESS = new RegExp(`^[${RANGES}]`, 'u');
 const SENTENCE_END = /[.!?。！？…]["'”’」』)）]*$/;
 
 const pad = (number, width = 2) => String(number).padStart(width, '0');
@@ -51,7 +54,7 @@ export function toVtt(segments) {
 
 function glue(left, right) {
   if (!left) return right;
-  const spaceless = SPACELESS.test(left.at(-1)) || SPACELESS.test(right[0]);
+  const spaceless = ENDS_SPACELESS.test(left) || STARTS_SPACELESS.test(right);
   return left + (spaceless ? '' : ' ') + right;
 }
 

@@ -19,7 +19,11 @@ function startLanguage() {
 
 export const uiLanguage = () => current;
 
-export const hasMessage = (name) => Object.hasOwn(ENGLISH, name);
+/** The message that carries a server's {message}: English says just that, Chinese explains. */
+export function messageFor(code) {
+  const name = `server.${code}`;
+  return Object.hasOwn(ENGLISH, name) ? name : 'server.other';
+}
 
 /** The message with its {fields} filled; a field given as a function is called at each render. */
 export function t(name, fields = {}) {

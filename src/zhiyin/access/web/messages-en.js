@@ -95,6 +95,8 @@ export const ENGLISH = {
   'error.request': 'The server does not have that',
   'error.slow': 'The server took too long',
   'error.large': 'The file is too large for this server',
+  'error.long': 'The recording is too long for this server',
+  'error.unready': 'The server is not ready',
   'error.busy': 'The server is busy',
   'error.server': 'The server had a problem',
   'error.down': 'The server does not answer',
@@ -118,4 +120,19 @@ export const ENGLISH = {
   'code.line': 'The same address speaks the OpenAI audio API.',
   'code.copy': 'Copy',
   'footer.line': 'self-hosted speech recognition',
+
+  // What the server says comes as {message}; it speaks English, so only Chinese adds to it.
+  'server.other': '{message}',
+  'server.undecodable_audio': '{message}',
+  'server.empty_audio': '{message}',
+  'server.file_too_large': '{message}',
+  'server.audio_too_long': '{message}',
+  'server.overloaded': '{message}',
+  'server.deadline_exceeded': '{message}',
+  'server.engine_failed': '{message}',
+  'server.unavailable': '{message}',
+  'server.unsupported_option': '{message}',
+  'server.model_not_installed': '{message}',
+  'server.truncated_audio': '{message}',
+  'server.damaged_audio': '{message}',
 };

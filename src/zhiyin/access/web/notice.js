@@ -1,19 +1,16 @@
 // The one message box: errors, and how a job ended. Also the question before replacing a job.
 
 import { byId, show } from './dom.js';
-import { say, sayPlain } from './i18n.js';
+import { say } from './i18n.js';
 
 const box = byId('notice');
 const retry = byId('notice-retry');
 let onRetry = null;
 let countdown = 0;
 
-/** A detail is {name, fields} (a message of ours) or {text} (the server's own words). */
 function setDetail(node, detail) {
   show(node, Boolean(detail));
-  if (!detail) sayPlain(node, '');
-  else if (detail.name) say(node, detail.name, detail.fields);
-  else sayPlain(node, detail.text);
+  if (detail) say(node, detail.name, detail.fields);
 }
 
 function setWait(seconds) {
@@ -27,7 +24,10 @@ function setWait(seconds) {
   countdown = setTimeout(() => setWait(seconds - 1), 1000);
 }
 
-/** tone: 'bad' or 'calm'; again: what "try again" does; wait: seconds until it may. */
+/**
+ * tone: 'bad' or 'calm'; detail: {name, fields} of a message or null; again: what "try again"
+ * does; wait: seconds until it may.
+ */
 export function notify({ tone = 'bad', title, fields, detail, again = null, wait = 0 }) {
   box.dataset.tone = tone;
   show(box);

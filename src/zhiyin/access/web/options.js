@@ -21,10 +21,16 @@ function fill(select, wanted, ...choices) {
   if (select.selectedIndex < 0) select.selectedIndex = 0;
 }
 
+/** Whether the chosen model knows a language; yes when the server does not say. */
+function known(code) {
+  const chosen = models.find(({ id }) => id === model.value);
+  return chosen?.languages?.includes(code) ?? true;
+}
+
 function fillLanguages() {
   const named = (code) => option(code, languageName(code));
   const others = make('optgroup', { label: t('option.others') });
-  others.append(...otherLanguages().map(named));
+  others.append(...otherLanguages().filter(known).map(named));
   const wanted = language.value || recall('language') || '';
   const first = [option('zh', '中文'), option('en', 'English')];
   fill(language, wanted, option('', t('option.auto')), ...first, others);
@@ -32,14 +38,19 @@ function fillLanguages() {
 
 function fillModels() {
   const wanted = model.value || recall('model') || '';
-  const names = models.map((name) => option(name, name));
-  if (models.length !== 1) names.unshift(option('', t('option.default')));
+  const names = models.map(({ id }) => option(id, id));
+  if (!names.length) names.push(option('', t('option.default')));
   fill(model, wanted, ...names);
 }
 
-export function setModels(names) {
-  models = names;
+function fillAll() {
   fillModels();
+  fillLanguages();
+}
+
+export function setModels(list) {
+  models = list;
+  fillAll();
 }
 
 /** The form fields for the server; an empty one is left out. */
@@ -67,8 +78,6 @@ export function bindOptions() {
   for (const [select, name] of [[language, 'language'], [model, 'model']]) {
     keep(select, name, () => select.value, () => {});
   }
-  onLanguage(() => {
-    fillLanguages();
-    fillModels();
-  });
+  model.addEventListener('change', fillLanguages);
+  onLanguage(fillAll);
 }

@@ -23,9 +23,11 @@ export function openProgress(name) {
   sayPlain(byId('job-name'), name);
   sayPlain(left, '');
   show(panel);
+  panel.scrollIntoView({ block: 'nearest' });
 }
 
 export function closeProgress() {
+  if (panel.contains(document.activeElement)) byId('result-title').focus({ preventScroll: true });
   show(panel, false);
   document.title = t('page.title');
 }

@@ -2,7 +2,7 @@
 
 import { byId, make, show } from './dom.js';
 import { clock, toBlob, toText } from './formats.js';
-import { hasMessage, say, sayPlain } from './i18n.js';
+import { messageFor, say, sayPlain } from './i18n.js';
 import { languageName } from './languages.js';
 import { notify } from './notice.js';
 import { Player } from './player.js';
@@ -69,9 +69,7 @@ function tookFact(took, duration) {
 
 function warningRow({ code, message }) {
   const row = make('li');
-  const name = `warning.${code}`;
-  if (hasMessage(name)) say(row, name);
-  else sayPlain(row, message);
+  say(row, messageFor(code), { message });
   return row;
 }
 
@@ -89,11 +87,20 @@ export function finishResult(finished, took) {
   if (finished.duration) facts.unshift(fact('result.duration', clock(finished.duration)));
   if (finished.language) facts.unshift(languageFact(finished));
   byId('facts').replaceChildren(...facts);
-  showWarnings(finished.warnings ?? []);
-  show(byId('empty'), finished.segments.length === 0);
-  show(byId('segments'), finished.segments.length > 0);
+  // That there is no speech is said by the empty list already.
+  showWarnings((finished.warnings ?? []).filter(({ code }) => code !== 'no_speech'));
+  const silent = finished.segments.length === 0;
+  show(byId('empty'), silent);
+  show(byId('copy'), !silent);
+  show(byId('downloads'), !silent);
   show(byId('actions'));
   show(panel);
+}
+
+/** Brings a result that ended up below the window's edge into view. */
+export function revealResult() {
+  const title = byId('result-title');
+  if (title.getBoundingClientRect().top > window.innerHeight * 0.8) panel.scrollIntoView();
 }
 
 /** Keeps what there is of a job that did not end well; false when there is nothing. */
@@ -101,7 +108,7 @@ export function keepPartial() {
   const { segments } = transcript;
   if (!segments.length) return false;
   result = { text: toText(segments).trim(), segments };
-  show(byId('actions'));
+  for (const id of ['copy', 'downloads', 'actions']) show(byId(id));
   return true;
 }
 

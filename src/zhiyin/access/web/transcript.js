@@ -6,22 +6,25 @@ import { clock } from './formats.js';
 const BATCH = 250; // rows per frame
 const SLACK = 0.02; // a seek may land this little before the asked time
 
-function wordsFit(segment) {
-  const joined = (segment.words ?? []).map((word) => word.word).join('');
-  return joined !== '' && joined.trim() === segment.text.trim();
-}
-
-function wordNode({ word, start }) {
-  const node = make('span', { className: 'word', textContent: word });
-  node.dataset.start = start;
-  return node;
+/** Pieces of the text, the words among them as nodes; null when a word is not in it. */
+function withWords(text, words) {
+  const pieces = [];
+  let done = 0;
+  for (const { word, start } of words) {
+    const plain = word.trim();
+    const at = text.indexOf(plain, done);
+    if (at < 0) return null;
+    const node = make('span', { className: 'word', textContent: plain });
+    node.dataset.start = start;
+    pieces.push(text.slice(done, at), node);
+    done = at + plain.length;
+  }
+  return [...pieces, text.slice(done)];
 }
 
 function textNode(segment) {
-  const node = make('p', { dir: 'auto' });
-  if (wordsFit(segment)) node.append(...segment.words.map(wordNode));
-  else node.textContent = segment.text.trim();
-  return node;
+  const text = segment.text.trim();
+  return make('p', { dir: 'auto' }, ...(withWords(text, segment.words ?? []) ?? [text]));
 }
 
 function rowOf(segment, playable) {

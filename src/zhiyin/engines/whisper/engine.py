@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from zhiyin.domain.audio import Samples
 from zhiyin.domain.engine import Clip, ClipResult, EngineCapabilities, EngineContext
@@ -15,7 +16,7 @@ from zhiyin.domain.segmenting import TimedText, split_words
 from zhiyin.domain.transcript import DecodingStats, Segment, Word
 from zhiyin.engines.whisper.backend import Backend
 from zhiyin.engines.whisper.guard import Hypothesis, is_doubtful, is_failed, is_silence
-from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy
+from zhiyin.engines.whisper.policy import FULL_WINDOW_S, ModelPolicy
 
 
 class WhisperEngine:
@@ -26,7 +27,7 @@ class WhisperEngine:
         folder: Callable[[], Path],
         capabilities: EngineCapabilities,
         context: EngineContext,
-        policy: DecodePolicy,
+        policy: ModelPolicy,
     ) -> None:
         self.capabilities = capabilities
         self._folder = folder
@@ -62,7 +63,7 @@ class WhisperEngine:
             raise EngineFailed("The engine is not loaded.")
         decoding = _Decoding(self._backend, self._policy, clip)
         hypothesis = decoding.best()
-        if is_silence(hypothesis, self._policy) or not hypothesis.text:
+        if is_silence(hypothesis, decoding.policy) or not hypothesis.text:
             return ClipResult((), decoding.language, decoding.probability)
         words = decoding.align(hypothesis)
         segments = _segments(hypothesis, words, decoding.written_in, clip)
@@ -72,16 +73,19 @@ class WhisperEngine:
 class _Decoding:
     """The passes over one clip."""
 
-    def __init__(self, backend: Backend, policy: DecodePolicy, clip: Clip) -> None:
+    def __init__(self, backend: Backend, policies: ModelPolicy, clip: Clip) -> None:
         self._backend = backend
-        self._policy = policy
         self._samples: Samples = clip.samples
         self._seconds = min(clip.seconds, FULL_WINDOW_S)
         self._options: DecodeOptions = clip.options
-        self._window = policy.window(self._seconds)
-        self._encode()
+        self._window = 0.0
+        self._encoded: Any = None
+        self.policy = policies.of(clip.options.language)
+        self._encode(self.policy.window(self._seconds))
         self.probability: float | None = None
         self.language = clip.options.language or self._detect()
+        self.policy = policies.of(self.language)
+        self._encode(self.policy.window(self._seconds))
 
     @property
     def written_in(self) -> str:
@@ -94,11 +98,14 @@ class _Decoding:
             return self._generate(self._options.temperature)
         hypothesis = self._generate(0.0)
         short = self._window < FULL_WINDOW_S
-        if short and is_doubtful(hypothesis, self._policy):
-            self._window = FULL_WINDOW_S
-            self._encode()
-            hypothesis = self._generate(0.0)
+        if short and is_doubtful(hypothesis, self.policy):
+            self._encode(FULL_WINDOW_S)
+            hypothesis = self._better(hypothesis, self._generate(0.0))
         return self._fallback(hypothesis)
+
+    def _better(self, one: Hypothesis, other: Hypothesis) -> Hypothesis:
+        """The one that is not failed, else the likelier."""
+        return max(one, other, key=lambda h: (not is_failed(h, self.policy), h.avg_logprob))
 
     def align(self, hypothesis: Hypothesis) -> list[TimedText]:
         """The hypothesis as words with times in seconds from the start of the clip."""
@@ -109,20 +116,22 @@ class _Decoding:
 
     def _fallback(self, first: Hypothesis) -> Hypothesis:
         tried = [first]
-        for temperature in self._policy.temperatures[1:]:
+        for temperature in self.policy.temperatures[1:]:
             last = tried[-1]
-            if not is_failed(last, self._policy) or is_silence(last, self._policy):
+            if not is_failed(last, self.policy) or is_silence(last, self.policy):
                 return last
             tried.append(self._generate(temperature))
-        if not is_failed(tried[-1], self._policy):
+        if not is_failed(tried[-1], self.policy):
             return tried[-1]
-        limit = self._policy.compression_ratio_threshold
+        limit = self.policy.compression_ratio_threshold
         calm = [h for h in tried if h.compression_ratio <= limit]
         return max(calm or tried, key=lambda h: h.avg_logprob)
 
-    def _encode(self) -> None:
-        features = self._backend.features([self._samples], self._window)
-        self._encoded = self._backend.encode(features)
+    def _encode(self, window: float) -> None:
+        if window != self._window:
+            self._window = window
+            features = self._backend.features([self._samples], window)
+            self._encoded = self._backend.encode(features)
 
     def _detect(self) -> str:
         language, self.probability = self._backend.detect(self._encoded)[0]
@@ -135,8 +144,8 @@ class _Decoding:
             [self._backend.prompt(self.language, options)],
             self.language,
             options,
-            self._policy,
-            self._policy.max_new_tokens(self._seconds),
+            self.policy,
+            self.policy.max_new_tokens(self._seconds),
             temperature,
         )[0]
 
@@ -152,13 +161,13 @@ def _segments(
 
 
 def _segment(hypothesis: Hypothesis, words: list[TimedText], with_words: bool) -> Segment:
-    spoken = [w for w in words if w.text.strip()]
+    spoken = [w for w in words if _clean(w.text)]
     return Segment(
-        text="".join(w.text for w in words).strip(),
+        text=_clean("".join(w.text for w in words)),
         start=words[0].start,
         end=words[-1].end,
         confidence=sum(w.confidence for w in words) / len(words),
-        words=tuple(Word(w.text.strip(), w.start, w.end, w.confidence) for w in spoken)
+        words=tuple(Word(_clean(w.text), w.start, w.end, w.confidence) for w in spoken)
         if with_words
         else (),
         stats=DecodingStats(
@@ -169,3 +178,8 @@ def _segment(hypothesis: Hypothesis, words: list[TimedText], with_words: bool) -
             no_speech_prob=hypothesis.no_speech_prob,
         ),
     )
+
+
+def _clean(text: str) -> str:
+    """Without the replacement characters of a token sequence that begins inside a character."""
+    return text.replace("\ufffd", "").strip()

@@ -5,7 +5,8 @@ Thresholds named in the Whisper paper (Radford et al., 2022, section 4.5) keep t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 FULL_WINDOW_S = 30.0
 
@@ -41,3 +42,15 @@ class DecodePolicy:
     def max_new_tokens(self, seconds: float) -> int:
         """More than anybody says in that time; Whisper's own limit is 224."""
         return min(224, self.spare_tokens + int(seconds * self.max_tokens_per_second))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPolicy:
+    """A model's policy, and those of languages that were measured apart."""
+
+    default: DecodePolicy = DecodePolicy()
+    languages: Mapping[str, DecodePolicy] = field(default_factory=dict)
+
+    def of(self, language: str | None) -> DecodePolicy:
+        """The policy for a language; None while it is still to be heard."""
+        return self.languages.get(language or "", self.default)

@@ -10,7 +10,7 @@ from zhiyin.domain.errors import BadWeights, UnknownModel
 from zhiyin.domain.languages import LANGUAGES
 from zhiyin.engines.whisper.catalogue import BY_ID, MODELS, WhisperModel
 from zhiyin.engines.whisper.engine import WhisperEngine
-from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy
+from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
 from zhiyin.engines.whisper.weights import WeightStore
 
 _FEATURES = frozenset({"prompt", "hotwords", "beam"})
@@ -34,7 +34,7 @@ class WhisperProvider:
 
     def create(self, model_id: str) -> WhisperEngine:
         """An engine, not yet loaded."""
-        policy = POLICIES.get(model_id, DecodePolicy())
+        policy = POLICIES.get(model_id, ModelPolicy())
         if model_id in self._folders:
             path = self._folders[model_id]
             can = _folder_capabilities(path)
@@ -88,8 +88,12 @@ class WhisperProvider:
         )
 
 
-POLICIES: dict[str, DecodePolicy] = {
-    "whisper-base": DecodePolicy(floor=6.0, tail=2.5, doubt_logprob=-0.6),
+POLICIES: dict[str, ModelPolicy] = {
+    "whisper-base": ModelPolicy(
+        languages={
+            "en": DecodePolicy(floor=12.0, tail=5.0, doubt_logprob=-0.6),
+        }
+    ),
 }
 """Measured per model (see docs/performance.md); a model without an entry uses full windows."""
 
