@@ -135,7 +135,7 @@ class _Run:
             if piece is None:
                 self._exhausted = True
                 return
-            future = self._ticket.submit(Clip(piece.samples, self._decode))
+            future = self._ticket.submit(Clip(piece.samples, self._decode, piece.speech_end))
             self._waiting.append((piece, asyncio.wrap_future(future)))
 
     async def _collect(self) -> None:

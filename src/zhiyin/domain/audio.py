@@ -26,11 +26,13 @@ class Notice:
 class Piece:
     """A stretch of one recording that is decoded as a unit.
 
-    `start` is in seconds from the start of the recording.
+    `start` is in seconds from the start of the recording, `speech_end` the end of the last
+    speech found in the piece, in seconds from the start of the piece.
     """
 
     samples: Samples
     start: float
+    speech_end: float
 
     @property
     def duration(self) -> float:

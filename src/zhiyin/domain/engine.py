@@ -56,10 +56,15 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One unit of engine work: at most `max_seconds` of samples, and how to decode them."""
+    """One unit of engine work: at most `max_seconds` of samples, and how to decode them.
+
+    `speech_end` is where speech was last detected, in seconds from the start of the clip, so that
+    an engine can see that it stopped too early; None when nobody looked.
+    """
 
     samples: Samples
     options: DecodeOptions = field(default_factory=DecodeOptions)
+    speech_end: float | None = None
 
     @property
     def seconds(self) -> float:

@@ -60,15 +60,22 @@ class Backend:
         self._tokenizers: dict[tuple[str, str], Any] = {}
         self._suppressed: dict[int, tuple[int, ...]] = {}
 
-    def features(self, clips: list[Samples], window_s: float) -> NDArray[np.float32]:
-        """Log-mel features float32[n, mels, frames] of clips padded with digital silence."""
+    def features(
+        self, clips: list[Samples], window_s: float, *, pad_audio: bool
+    ) -> NDArray[np.float32]:
+        """Log-mel features float32[n, mels, frames] of clips padded to the window."""
         frames = int(window_s * SAMPLE_RATE) // _HOP
         while frames in _CONFUSING_FRAMES:
             frames += 2
+        return np.stack([self._mel(clip, frames, pad_audio=pad_audio) for clip in clips])
+
+    def _mel(self, clip: Samples, frames: int, *, pad_audio: bool) -> NDArray[np.float32]:
         total = frames * _HOP
-        padded = [np.pad(c[:total], (0, max(0, total - len(c)))) for c in clips]
-        extract = self._whisper.feature_extractor
-        return np.stack([extract(p, padding=_HOP)[:, :frames] for p in padded])
+        sound = clip[:total]
+        if pad_audio:
+            sound = np.pad(sound, (0, total - len(sound)))
+        mel: NDArray[np.float32] = self._whisper.feature_extractor(sound, padding=_HOP)[:, :-1]
+        return np.pad(mel[:, :frames], ((0, 0), (0, max(0, frames - mel.shape[1]))))
 
     def encode(self, features: NDArray[np.float32]) -> Any:
         """Encoder output for a batch of features; opaque."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zhiyin.domain.audio import Samples
+from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.domain.engine import Clip, ClipResult, EngineCapabilities, EngineContext
 from zhiyin.domain.errors import AsrError, EngineFailed
 from zhiyin.domain.options import DecodeOptions
@@ -58,16 +58,28 @@ class WhisperEngine:
                 results.append(failed)
         return results
 
-    def _transcribe(self, clip: Clip) -> ClipResult:
+    def _transcribe(self, clip: Clip, *, whole: bool = True) -> ClipResult:
         if self._backend is None:
             raise EngineFailed("The engine is not loaded.")
         decoding = _Decoding(self._backend, self._policy, clip)
         hypothesis = decoding.best()
         if is_silence(hypothesis, decoding.policy) or not hypothesis.text:
             return ClipResult((), decoding.language, decoding.probability)
+        if not whole and is_failed(hypothesis, decoding.policy):
+            return ClipResult((), decoding.language, decoding.probability)
         words = decoding.align(hypothesis)
         segments = _segments(hypothesis, words, decoding.written_in, clip)
+        lost = (clip.speech_end or 0.0) - (words[-1].end if words else clip.seconds)
+        if whole and lost > decoding.policy.lost_tail:
+            segments += self._rest(clip, decoding.language, words[-1].end)
         return ClipResult(segments, decoding.language, decoding.probability)
+
+    def _rest(self, clip: Clip, language: str, begin: float) -> tuple[Segment, ...]:
+        """What was said after `begin`, where the decoder stopped; nothing when in doubt."""
+        samples = clip.samples[int(begin * SAMPLE_RATE) :]
+        options = replace(clip.options, language=language)
+        rest = self._transcribe(Clip(samples, options), whole=False)
+        return tuple(s.shifted(begin) for s in rest.segments)
 
 
 class _Decoding:
@@ -78,7 +90,7 @@ class _Decoding:
         self._samples: Samples = clip.samples
         self._seconds = min(clip.seconds, FULL_WINDOW_S)
         self._options: DecodeOptions = clip.options
-        self._window = 0.0
+        self._encoded_as = (0.0, False)
         self._encoded: Any = None
         self.policy = policies.of(clip.options.language)
         self._encode(self.policy.window(self._seconds))
@@ -97,7 +109,7 @@ class _Decoding:
         if self._options.temperature > 0:
             return self._generate(self._options.temperature)
         hypothesis = self._generate(0.0)
-        short = self._window < FULL_WINDOW_S
+        short = self._encoded_as[0] < FULL_WINDOW_S
         if short and is_doubtful(hypothesis, self.policy):
             self._encode(FULL_WINDOW_S)
             hypothesis = self._better(hypothesis, self._generate(0.0))
@@ -128,9 +140,11 @@ class _Decoding:
         return max(calm or tried, key=lambda h: h.avg_logprob)
 
     def _encode(self, window: float) -> None:
-        if window != self._window:
-            self._window = window
-            features = self._backend.features([self._samples], window)
+        wanted = (window, self.policy.pad_audio)
+        if wanted != self._encoded_as:
+            self._encoded_as = wanted
+            pad = self.policy.pad_audio
+            features = self._backend.features([self._samples], window, pad_audio=pad)
             self._encoded = self._backend.encode(features)
 
     def _detect(self) -> str:

@@ -27,10 +27,8 @@ class Hypothesis:
 
 
 def is_silence(h: Hypothesis, policy: DecodePolicy) -> bool:
-    """Whisper's own rule: the model thinks nobody spoke and does not trust its text either."""
-    return (
-        h.no_speech_prob > policy.no_speech_threshold and h.avg_logprob < policy.logprob_threshold
-    )
+    """The model thinks nobody spoke and does not trust its text either (Whisper's rule)."""
+    return h.no_speech_prob > policy.no_speech_threshold and h.avg_logprob < policy.silence_logprob
 
 
 def is_failed(h: Hypothesis, policy: DecodePolicy) -> bool:

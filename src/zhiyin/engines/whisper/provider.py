@@ -91,7 +91,8 @@ class WhisperProvider:
 POLICIES: dict[str, ModelPolicy] = {
     "whisper-base": ModelPolicy(
         languages={
-            "en": DecodePolicy(floor=12.0, tail=5.0, doubt_logprob=-0.6),
+            "en": DecodePolicy(pad_audio=True, floor=12.0, tail=5.0, doubt_logprob=-0.6),
+            "zh": DecodePolicy(beam_size=10),
         }
     ),
 }
