@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests import media
@@ -42,3 +43,19 @@ def test_number_formats(data_dir: Path, compute_type: str) -> None:
         engine.close()
     assert isinstance(result, ClipResult)
     assert media.heard(media.reference("en_short"), result.segments[0].text) > 0.8
+
+
+def test_speech_reported_where_there_is_none_invents_nothing(data_dir: Path) -> None:
+    """The look for a lost end must not turn silence into text."""
+    engine = WhisperProvider(EngineContext(data_dir / "models")).create("whisper-base")
+    engine.load()
+    try:
+        speech = media.samples("en_short")
+        padded = np.concatenate([speech, np.zeros(6 * media.RATE, np.float32)])
+        options = DecodeOptions(language="en")
+        right = engine.transcribe_batch([Clip(padded, options, len(speech) / media.RATE)])[0]
+        wrong = engine.transcribe_batch([Clip(padded, options, len(padded) / media.RATE)])[0]
+    finally:
+        engine.close()
+    assert isinstance(right, ClipResult)
+    assert right == wrong

@@ -26,8 +26,8 @@ class CutPolicy:
     leave: float = 0.3
     before: float = 1.0
     after: float = 1.0
-    """Whisper hears better with the natural silence around speech than without: on 146 Mandarin
-    recordings its CER was 16.4 % with and 18.1 % without (margins of 0.4 s)."""
+    """Whisper hears better with the natural silence around speech: the CER of faster-whisper's
+    default call on 146 Mandarin recordings rose from 16.4 to 18.1 % with margins of 0.4 s."""
     split_gap: float = 2.0
     """A silence of this length ends a piece."""
     max_piece: float = 28.0

@@ -65,7 +65,8 @@ class WhisperEngine:
         hypothesis = decoding.best()
         if is_silence(hypothesis, decoding.policy) or not hypothesis.text:
             return ClipResult((), decoding.language, decoding.probability)
-        if not whole and is_failed(hypothesis, decoding.policy):
+        unsure = hypothesis.avg_logprob < decoding.policy.lost_tail_logprob
+        if not whole and (unsure or is_failed(hypothesis, decoding.policy)):
             return ClipResult((), decoding.language, decoding.probability)
         words = decoding.align(hypothesis)
         segments = _segments(hypothesis, words, decoding.written_in, clip)
