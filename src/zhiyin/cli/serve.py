@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -42,6 +43,8 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         server_header=False,
         h11_max_incomplete_event_size=64 << 10,
     )
+    # uvicorn raises the signal again when all is shut down; being told to stop is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _announce(listener)
     uvicorn.Server(config).run(sockets=[listener])
 
