@@ -7,6 +7,7 @@ import io
 import re
 import unicodedata
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def _encode_sound(
     frame = av.AudioFrame.from_ndarray(
         (np.clip(sound, -1, 1) * 32767).astype(np.int16).reshape(1, -1), format="s16", layout="mono"
     )
-    frame.sample_rate = RATE
+    frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
     for out in [*resampler.resample(frame), *resampler.resample(None)]:
         container.mux(stream.encode(out))
     container.mux(stream.encode(None))

@@ -96,7 +96,7 @@ POLICIES: dict[str, ModelPolicy] = {
         }
     ),
 }
-"""Measured per model (see docs/performance.md); a model without an entry uses full windows."""
+"""Measured with `python -m bench.accuracy`; what has no entry here uses full windows."""
 
 
 def _capabilities(model: WhisperModel) -> EngineCapabilities:
