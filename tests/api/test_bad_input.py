@@ -45,6 +45,8 @@ CASES: list[tuple[str, str, tuple[str, bytes] | None, Fields, int, str | None, s
     ("text as mp3", "v1", TEXT, {"model": "whisper-1"}, 400, "file", "undecodable_audio"),
     ("text as mp3", "own", TEXT, {}, 400, "file", "undecodable_audio"),
     ("text as mp3, streamed", "own", TEXT, {"stream": "true"}, 400, "file", "undecodable_audio"),
+    ("own stream as vtt", "own", GOOD, {"stream": "1", "response_format": "vtt"}, 400,
+     "response_format", "invalid_value"),
     ("bad beam", "own", GOOD, {"beam_size": "99"}, 400, "beam_size", "invalid_value"),
     ("bad vad", "own", GOOD, {"vad": "maybe"}, 400, "vad", "invalid_value"),
     ("bad task", "own", GOOD, {"task": "sing"}, 400, "task", "invalid_value"),

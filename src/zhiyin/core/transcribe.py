@@ -110,6 +110,7 @@ class _Run:
         self._ahead = ahead
         self._waiting: deque[tuple[Piece, asyncio.Future[ClipResult]]] = deque()
         self._exhausted = False
+        self._finished = False
         self._heard: dict[str, tuple[float, float]] = {}  # language -> seconds, probability
         self._segments: list[Segment] = []
         self._events: deque[Event] = deque([Progress(0.0, preparation.declared)])
@@ -121,9 +122,9 @@ class _Run:
             if self._waiting:
                 await self._collect()
             elif self._exhausted:
-                if self._ahead == 0:
+                if self._finished:
                     return None
-                self._ahead = 0
+                self._finished = True
                 self._events.append(Finished(self._transcript()))
         return self._events.popleft()
 

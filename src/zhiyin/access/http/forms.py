@@ -76,7 +76,13 @@ class RecognizeForm(BaseForm):
     stream: bool = Field(False, description="Server-sent events: progress, segments, result.")
 
     def options(self) -> TranscribeOptions:
-        """For the core."""
+        """For the core. Raises InvalidRequest for fields that do not go together."""
+        if self.stream and self.response_format != "json":
+            raise InvalidRequest(
+                "stream=true goes with response_format json.",
+                code="invalid_value",
+                param="response_format",
+            )
         return self._options(parse_language(self.language), self.task, self.words)
 
 
