@@ -23,15 +23,19 @@ from tests import media
 START_S = 60.0
 
 
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment without settings of zhiyin, and `more`."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("ZHIYIN_")} | more
+
+
 class Server:
     """`zhiyin serve` as a subprocess on a free port."""
 
     def __init__(self, data_dir: Path, env: dict[str, str]) -> None:
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("ZHIYIN_")}
         command = [sys.executable, "-m", "zhiyin", "serve", "--port", "0"]
         self.process = subprocess.Popen(
             [*command, "--data-dir", str(data_dir)],
-            env=clean | env,
+            env=environment(**env),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

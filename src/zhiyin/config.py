@@ -175,10 +175,13 @@ def settings_file() -> Path | None:
 
 
 def load(**flags: Any) -> Settings:
-    """Settings from all sources; `flags` win. Raises ConfigError that names every bad key."""
+    """Settings from all sources; `flags` win, a flag that is None was not given.
+
+    Raises ConfigError that names every bad key.
+    """
     problems = [f"{PREFIX}{name}: unknown setting" for name in _unknown_variables()]
     try:
-        settings = Settings(**flags)
+        settings = Settings(**{k: v for k, v in flags.items() if v is not None})
     except ValidationError as error:
         problems += [_explain(item) for item in error.errors()]
     except ValueError as error:  # a file that is no TOML, a list or table that is no JSON

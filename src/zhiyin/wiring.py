@@ -123,8 +123,7 @@ def providers(settings: Settings) -> list[EngineProvider]:
 def _registry_policy(settings: Settings) -> RegistryPolicy:
     models = settings.models
     aliases = dict(models.aliases)
-    for name in models.aliases:
+    if "aliases" not in models.model_fields_set:
         # Aliases follow the default model unless the operator says otherwise.
-        if "aliases" not in models.model_fields_set:
-            aliases[name] = models.default
+        aliases = dict.fromkeys(aliases, models.default)
     return RegistryPolicy(models.default, aliases, models.max_loaded)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import media
-from tests.conftest import Server
+from tests.conftest import Server, environment
 
 ENGLISH, CHINESE = media.path("en_short"), media.path("zh_other")
 
@@ -22,12 +21,11 @@ ENGLISH, CHINESE = media.path("en_short"), media.path("zh_other")
 def zhiyin(
     *arguments: str, data_dir: Path | None = None, stdin: bytes | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ZHIYIN_")}
     if data_dir is not None:
         env["ZHIYIN_DATA_DIR"] = str(data_dir)
     done = subprocess.run(
         [sys.executable, "-m", "zhiyin", *arguments],
-        capture_output=True, env=clean | {"COLUMNS": "200"} | env, input=stdin, timeout=120,
+        capture_output=True, env=environment(COLUMNS="200") | env, input=stdin, timeout=120,
         check=False,
     )  # fmt: skip
     return subprocess.CompletedProcess(

@@ -17,8 +17,7 @@ def check() -> None:
     """Say that all is well, or raise ConfigError with every problem."""
     settings = load()
     file = settings_file()
-    known = set(settings.models.folders) | set(_installed_ids(settings))
-    if settings.models.default not in known:
+    if settings.models.default not in set(_model_ids(settings)):
         raise ConfigError(
             f"models.default: there is no model '{settings.models.default}'. "
             "See: zhiyin models list"
@@ -26,7 +25,7 @@ def check() -> None:
     print(f"The configuration is right ({file or 'no file; defaults and environment'}).")
 
 
-def _installed_ids(settings: Settings) -> Iterator[str]:
+def _model_ids(settings: Settings) -> Iterator[str]:
     from zhiyin.wiring import providers
 
     for provider in providers(settings):

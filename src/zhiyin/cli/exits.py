@@ -18,4 +18,4 @@ EXIT: dict[type[e.AsrError], int] = {
 
 def code_of(error: e.AsrError) -> int:
     """2 wrong use or configuration, 3 model missing or bad, 4 bad recording, 1 all else."""
-    return next(EXIT[kind] for kind in type(error).__mro__ if kind in EXIT)
+    return e.row_for(EXIT, error)

@@ -16,7 +16,7 @@ from zhiyin.wiring import providers
 
 def show(data_dir: Path | None) -> None:
     """A table of all models."""
-    settings = _settings(data_dir)
+    settings = load(data_dir=data_dir)
     table = Table()
     for column in ("model", "engine", "size", "installed", "languages"):
         table.add_column(column, no_wrap=True)
@@ -33,18 +33,14 @@ def show(data_dir: Path | None) -> None:
 
 def pull(name: str, data_dir: Path | None) -> None:
     """Fetch, verify, and say where it is."""
-    provider, model = _find(name, _settings(data_dir))
+    provider, model = _find(name, load(data_dir=data_dir))
     print(f"{model.id}: {provider.pull(model.id)}")
 
 
 def path(name: str, data_dir: Path | None) -> Path:
     """The folder of an installed model."""
-    provider, model = _find(name, _settings(data_dir))
+    provider, model = _find(name, load(data_dir=data_dir))
     return provider.path(model.id)
-
-
-def _settings(data_dir: Path | None) -> Settings:
-    return load(**({} if data_dir is None else {"data_dir": data_dir}))
 
 
 def _find(name: str, settings: Settings) -> tuple[EngineProvider, ModelInfo]:

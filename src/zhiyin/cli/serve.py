@@ -23,10 +23,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError before anything starts."""
     server: dict[str, Any] = {"host": host, "port": port}
     chosen = {key: value for key, value in server.items() if value is not None}
-    flags: dict[str, Any] = {"server": chosen} if chosen else {}
-    if data_dir is not None:
-        flags["data_dir"] = data_dir
-    settings = load(**flags)
+    settings = load(server=chosen or None, data_dir=data_dir)
     configure(settings.log.level, settings.log.format)
     listener = _listen(settings)
     services = build(settings)

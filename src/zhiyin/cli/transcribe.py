@@ -49,7 +49,7 @@ def run(request: Request, data_dir: Path | None) -> int:
         raise InvalidRequest(f"--format {request.output}: use one of {', '.join(SUFFIX)}.")
     if request.output_dir is not None:
         request.output_dir.mkdir(parents=True, exist_ok=True)
-    settings = load(**({} if data_dir is None else {"data_dir": data_dir}))
+    settings = load(data_dir=data_dir)
     return asyncio.run(_Session(request).all_files(build(settings)))
 
 

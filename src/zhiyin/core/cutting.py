@@ -61,12 +61,6 @@ class Cutter:
         self._speech = 0  # speech frames in the open piece
 
     @property
-    def settled(self) -> float:
-        """Seconds up to which everything was either handed out or found silent."""
-        begin = len(self._probs) if self._first is None else self._first
-        return (self._base + begin) * FRAME / SAMPLE_RATE
-
-    @property
     def held_seconds(self) -> float:
         """Seconds of audio in memory."""
         return len(self._audio) / SAMPLE_RATE

@@ -44,11 +44,6 @@ class Preparation:
         return self._samples / SAMPLE_RATE
 
     @property
-    def settled(self) -> float:
-        """Seconds up to which every piece was handed out."""
-        return min(self._cutter.settled, self.read)
-
-    @property
     def notices(self) -> tuple[Notice, ...]:
         """What was wrong with the file; complete once the pieces are exhausted."""
         return tuple(self._decoded.notices)

@@ -5,6 +5,11 @@ Nothing here knows a wire format: each door has one table from class to answer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
+Row = TypeVar("Row")
+
 
 class AsrError(Exception):
     """Base of everything zhiyin raises on purpose.
@@ -123,3 +128,8 @@ class ConfigError(AsrError):
     """A setting is wrong; the start is refused."""
 
     code = "bad_config"
+
+
+def row_for(table: Mapping[type[AsrError], Row], error: AsrError) -> Row:
+    """A door's answer to an error: that of its class, else of the nearest base with a row."""
+    return next(table[kind] for kind in type(error).__mro__ if kind in table)

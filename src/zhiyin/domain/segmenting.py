@@ -27,7 +27,7 @@ _ABBREVIATIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TimedText:
-    """A word as the decoder wrote it, leading space included; seconds; index range of tokens."""
+    """A word as the decoder wrote it, leading space included; seconds; its tokens."""
 
     text: str
     start: float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import Any
 
@@ -13,8 +12,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from zhiyin.domain import errors as e
-
-log = logging.getLogger(__name__)
 
 STATUS: dict[type[e.AsrError], int] = {
     e.InvalidRequest: 400,
@@ -37,7 +34,7 @@ _INTERNAL = "Something went wrong inside the service. The request id is in the X
 
 def status_of(error: e.AsrError) -> int:
     """The HTTP status for an error."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return e.row_for(STATUS, error)
 
 
 def error_type(status: int) -> str:

@@ -47,10 +47,9 @@ async def read_upload(request: Request, model: type[Form]) -> tuple[Upload, Form
                 param="file",
             )
         form = validated(model, fields)
-        size = _size(file)
-        if size == 0:
+        if not file.size:
             raise EmptyAudio("The file is empty: it has no bytes.", param="file")
-        return Upload(AudioSource(file.file, size), data), form
+        return Upload(AudioSource(file.file, file.size), data), form
     except BaseException:
         await data.close()
         raise
@@ -135,10 +134,3 @@ def _split(data: FormData, lists: Iterable[str]) -> tuple[dict[str, object], Upl
         else:
             fields[name] = value
     return fields, file
-
-
-def _size(file: UploadFile) -> int:
-    file.file.seek(0, 2)
-    size = file.file.tell()
-    file.file.seek(0)
-    return size

@@ -55,10 +55,9 @@ class Backend:
             raise EngineFailed(
                 f"Whisper can't be loaded on {device} with {kind}: {error}"
             ) from error
-        self.device, self.compute_type = device, kind
         self._model = self._whisper.model
         self._tokenizers: dict[tuple[str, str], Any] = {}
-        self._suppressed: dict[int, tuple[int, ...]] = {}
+        self._suppressed: list[int] = []
 
     def features(
         self, clips: list[Samples], window_s: float, *, pad_audio: bool
@@ -158,9 +157,9 @@ class Backend:
         from faster_whisper.transcribe import get_suppressed_tokens
 
         # The same for every language and task: only special and non-speech tokens.
-        if 0 not in self._suppressed:
-            self._suppressed[0] = get_suppressed_tokens(self._tokenizer(language, task), [-1])
-        return list(self._suppressed[0])
+        if not self._suppressed:
+            self._suppressed = list(get_suppressed_tokens(self._tokenizer(language, task), [-1]))
+        return self._suppressed
 
 
 def _hypothesis(result: Any, tokenizer: Any, temperature: float, max_new: int) -> Hypothesis:

@@ -153,12 +153,11 @@ class _Decoding:
         return language
 
     def _generate(self, temperature: float) -> Hypothesis:
-        options = replace(self._options, language=self.language)
         return self._backend.generate(
             self._encoded,
-            [self._backend.prompt(self.language, options)],
+            [self._backend.prompt(self.language, self._options)],
             self.language,
-            options,
+            self._options,
             self.policy,
             self.policy.max_new_tokens(self._seconds),
             temperature,

