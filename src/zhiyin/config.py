@@ -87,7 +87,12 @@ class EngineSettings(Group):
     compute_type: ComputeType = Field(
         "auto", description="Number format; auto is int8 on a CPU, float16 on a GPU."
     )
-    threads: int = Field(0, ge=0, le=256, description="Threads per model on a CPU; 0 means all.")
+    threads: int = Field(
+        0, ge=0, le=256, description="CPU threads per model, all replicas together; 0 means all."
+    )
+    replicas: int = Field(
+        0, ge=0, le=64, description="Recognitions side by side on a CPU; 0 chooses by measurement."
+    )
 
 
 class AudioSettings(Group):
@@ -111,6 +116,9 @@ class SchedulerSettings(Group):
     max_requests: int = Field(64, ge=1, le=10_000, description="Requests admitted at once.")
     max_backlog_s: float = Field(
         600, gt=0, le=86_400, description="Predicted engine seconds admitted at once."
+    )
+    stuck_s: float = Field(
+        120, ge=10, le=3600, description="An engine call longer than this restarts the engine."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -16,7 +17,8 @@ from zhiyin.config import Settings
 from zhiyin.core.cutting import CutPolicy
 from zhiyin.core.prepare import Preparer
 from zhiyin.core.registry import Registry, RegistryPolicy
-from zhiyin.core.scheduler import Scheduler, SchedulerLimits
+from zhiyin.core.scheduler import Scheduler
+from zhiyin.core.tickets import SchedulerLimits
 from zhiyin.core.transcribe import Transcriber
 from zhiyin.core.warmup import warm_up
 from zhiyin.domain.audio import AudioLimits
@@ -82,12 +84,14 @@ def build(settings: Settings) -> Services:
     """Everything for these settings; no model is loaded yet. Raises ConfigError."""
     pool = ThreadPoolExecutor(settings.audio.workers, thread_name_prefix="zhiyin-audio")
     decoder, vad = AvDecoder(), SileroVad()
-    limits = SchedulerLimits(settings.scheduler.max_requests, settings.scheduler.max_backlog_s)
+    queue = settings.scheduler
+    limits = SchedulerLimits(queue.max_requests, queue.max_backlog_s, queue.stuck_s)
 
-    def make_scheduler(engine: Engine) -> Scheduler:
-        return Scheduler(
-            engine, limits=limits, warm_up=lambda e: warm_up(e, decoder, SAMPLES / "en.flac")
-        )
+    def prove(engine: Engine, clock: Callable[[], float]) -> list[tuple[float, float]]:
+        return warm_up(engine, decoder, SAMPLES / "en.flac", clock)
+
+    def make_scheduler(make: Callable[[], Engine]) -> Scheduler:
+        return Scheduler(make, limits=limits, warm_up=prove)
 
     registry = Registry(providers(settings), _registry_policy(settings), make_scheduler)
     preparer = Preparer(
@@ -108,6 +112,7 @@ def providers(settings: Settings) -> list[EngineProvider]:
         settings.engine.device,
         settings.engine.compute_type,
         settings.engine.threads,
+        settings.engine.replicas,
     )
     found: list[EngineProvider] = []
     for entry in entry_points(group="zhiyin.engines"):

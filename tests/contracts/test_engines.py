@@ -13,7 +13,7 @@ from zhiyin.domain.engine import Clip, ClipResult, EngineContext
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.engines.scripted import ScriptedEngine
 from zhiyin.engines.whisper.provider import WhisperProvider
-from zhiyin.testing import engine_contract
+from zhiyin.testing import engine_contract, recognize
 
 
 def test_scripted() -> None:
@@ -38,7 +38,7 @@ def test_number_formats(data_dir: Path, compute_type: str) -> None:
     engine.load()
     try:
         clip = Clip(media.samples("en_short"), DecodeOptions(language="en"))
-        (result,) = engine.transcribe_batch([clip])
+        (result,) = recognize(engine, [clip])
     finally:
         engine.close()
     assert isinstance(result, ClipResult)
@@ -53,8 +53,8 @@ def test_speech_reported_where_there_is_none_invents_nothing(data_dir: Path) -> 
         speech = media.samples("en_short")
         padded = np.concatenate([speech, np.zeros(6 * media.RATE, np.float32)])
         options = DecodeOptions(language="en")
-        right = engine.transcribe_batch([Clip(padded, options, len(speech) / media.RATE)])[0]
-        wrong = engine.transcribe_batch([Clip(padded, options, len(padded) / media.RATE)])[0]
+        right = recognize(engine, [Clip(padded, options, len(speech) / media.RATE)])[0]
+        wrong = recognize(engine, [Clip(padded, options, len(padded) / media.RATE)])[0]
     finally:
         engine.close()
     assert isinstance(right, ClipResult)

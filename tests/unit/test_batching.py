@@ -104,7 +104,7 @@ def test_callers_take_turns_by_tag() -> None:
     order: list[int] = []
     left = [*mine, yours]
     while left:
-        (number,) = pick_batch(left, BatchPolicy(), 0).batch
+        (number,) = pick_batch(left, BatchPolicy(max_batch=1), 0).batch
         order.append(number)
         left = [e for e in left if e.number != number]
     assert order.index(9) == 1

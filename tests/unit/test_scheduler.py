@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from zhiyin.core.batching import BatchPolicy, Lane
-from zhiyin.core.scheduler import Scheduler, SchedulerLimits
+from zhiyin.core.scheduler import Scheduler
+from zhiyin.core.tickets import SchedulerLimits
 from zhiyin.domain.engine import Clip, ClipResult
 from zhiyin.domain.errors import EngineFailed, Overloaded, Unavailable
 from zhiyin.domain.options import DecodeOptions
@@ -38,7 +39,7 @@ def running(engine: ScriptedEngine, **options: object) -> Iterator[Scheduler]:
     policy = options.get("policy")
     assert limits is None or isinstance(limits, SchedulerLimits)
     assert policy is None or isinstance(policy, BatchPolicy)
-    scheduler = Scheduler(engine, limits=limits, policy=policy)
+    scheduler = Scheduler(lambda: engine, limits=limits, policy=policy)
     scheduler.start().result(WAIT_S)
     try:
         yield scheduler
@@ -171,7 +172,7 @@ def test_an_engine_that_cannot_load_says_why() -> None:
         def load(self) -> None:
             raise MemoryError
 
-    scheduler = Scheduler(Broken())
+    scheduler = Scheduler(Broken)
     with pytest.raises(EngineFailed):
         scheduler.start().result(WAIT_S)
     assert scheduler.state == "failed"

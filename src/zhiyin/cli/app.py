@@ -78,6 +78,9 @@ def transcribe(
     beam_size: Annotated[int | None, typer.Option(min=1, max=10, help="Width of the search.")] = (
         None
     ),
+    previous_text: Annotated[
+        bool, typer.Option("--previous-text", help="The text so far is context for the next piece.")
+    ] = False,
     words: Annotated[bool, typer.Option("--words", help="Times for every word (json).")] = False,
     vad: Annotated[bool, typer.Option(help="Skip what is not speech.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
@@ -98,7 +101,7 @@ def transcribe(
         beam_size=beam_size,
         words=words,
     )
-    options = TranscribeOptions(model=model, decode=decode, vad=vad)
+    options = TranscribeOptions(model, decode, vad=vad, previous_text=previous_text)
     code = run(Request(files, output, output_dir, options, quiet), data_dir)
     raise typer.Exit(code)
 

@@ -34,15 +34,31 @@ class Waiting:
     kind: Hashable = None
     """Only clips of equal kind share a batch."""
     deadline: float | None = None
+    bulk: bool = False
+    """Of a long recording, which may take every engine thread but one."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchPolicy:
-    """`max_batch` clips and `max_cost_s` predicted engine seconds per call."""
+    """`max_batch` clips and `max_cost_s` predicted engine seconds per call.
 
-    max_batch: int = 1
+    While live work waits, other calls are kept to `live_cost_s`. A request that is predicted to
+    take more than `bulk_s` in all is bulk.
+    """
+
+    max_batch: int = 8
     max_cost_s: float = 2.0
+    live_cost_s: float = 0.25
+    bulk_s: float = 3.0
     ageing_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The engine threads: `idle` ones, the asking one included, and whether it may take bulk."""
+
+    idle: int = 1
+    bulk: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +75,34 @@ def rank(entry: Waiting, policy: BatchPolicy, now: float) -> int:
     return max(0, entry.lane - int(waited / policy.ageing_s))
 
 
-def pick_batch(waiting: Iterable[Waiting], policy: BatchPolicy, now: float) -> Pick:
-    """Choose the next batch; an empty queue gives an empty one."""
+_ALONE = Room()
+
+
+def pick_batch(
+    waiting: Iterable[Waiting], policy: BatchPolicy, now: float, room: Room = _ALONE
+) -> Pick:
+    """Choose the next batch; empty when nothing waits, or nothing but bulk without room for it."""
     expired: list[int] = []
     alive: list[Waiting] = []
     for entry in waiting:
         late = entry.deadline is not None and entry.deadline <= now
         expired.append(entry.number) if late else alive.append(entry)
-    alive.sort(key=lambda e: (rank(e, policy, now), e.tag, e.number))
-    return Pick(tuple(e.number for e in _fill(alive, policy)), tuple(expired))
+    ready = [e for e in alive if room.bulk or not e.bulk]
+    ready.sort(key=lambda e: (rank(e, policy, now), e.tag, e.number))
+    return Pick(tuple(e.number for e in _fill(ready, policy, room)), tuple(expired))
 
 
-def _fill(ordered: list[Waiting], policy: BatchPolicy) -> list[Waiting]:
+def _fill(ordered: list[Waiting], policy: BatchPolicy, room: Room) -> list[Waiting]:
     batch: list[Waiting] = []
     cost = 0.0
+    live = any(e.lane <= Lane.PARTIAL for e in ordered)
+    max_cost = policy.live_cost_s if live else policy.max_cost_s
+    # Idle threads share what waits rather than watch one of them take all.
+    size = min(policy.max_batch, -(-len(ordered) // max(1, room.idle)))
     for entry in ordered:
-        if len(batch) == policy.max_batch:
+        if len(batch) == size:
             break
-        if batch and (entry.kind != batch[0].kind or cost + entry.cost > policy.max_cost_s):
+        if batch and (entry.kind != batch[0].kind or cost + entry.cost > max_cost):
             continue
         batch.append(entry)
         cost += entry.cost

@@ -37,7 +37,7 @@ class Registry:
         self,
         providers: Sequence[EngineProvider],
         policy: RegistryPolicy,
-        make_scheduler: Callable[[Engine], Scheduler],
+        make_scheduler: Callable[[Callable[[], Engine]], Scheduler],
     ) -> None:
         self._providers = {p.name: p for p in providers}
         self._policy = policy
@@ -98,7 +98,7 @@ class Registry:
                 return scheduler
             await self._make_room()
             provider = self._providers[model.engine]
-            scheduler = self._make_scheduler(provider.create(model.id))
+            scheduler = self._make_scheduler(lambda: provider.create(model.id))
             self._loaded[model.id] = scheduler
             try:
                 await asyncio.wrap_future(scheduler.start())

@@ -1,7 +1,7 @@
-"""One thread per loaded engine, a bounded queue in front of it, futures behind it.
+"""A bounded queue in front of one engine, futures behind it, and a watch over its threads.
 
-The thread sleeps on a condition, never polls. What runs next is `batching.pick_batch`'s
-decision; this file only moves clips in and results out.
+Threads sleep on a condition. What runs next is `batching.pick_batch`'s decision; this file only
+moves clips in and results out.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Literal
 
 from zhiyin.core.batching import BatchPolicy, Lane, Waiting, pick_batch
 from zhiyin.core.cost import CostModel
-from zhiyin.domain.engine import Clip, ClipResult
+from zhiyin.core.crew import Call, Crew, Outcome
+from zhiyin.core.tickets import Entry, SchedulerLimits, Ticket, retry_after
+from zhiyin.domain.engine import Again, Clip, ClipResult
 from zhiyin.domain.errors import (
     AsrError,
     DeadlineExceeded,
@@ -29,81 +31,47 @@ from zhiyin.ports.engine import Engine
 
 log = logging.getLogger(__name__)
 
-State = Literal["new", "loading", "ready", "failed", "closed"]
+State = Literal["new", "loading", "ready", "restarting", "failed", "closed"]
+WarmUp = Callable[[Engine, Callable[[], float]], list[tuple[float, float]]]
+"""Recognizes something with a new engine; gives (computed seconds, engine seconds) of calls."""
+
 _STOPPING = "The service is stopping. Try again on another instance or later."
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulerLimits:
-    """`max_requests` admitted at once, with at most `max_backlog_s` of predicted work."""
-
-    max_requests: int = 64
-    max_backlog_s: float = 600.0
-
-
-@dataclass(slots=True)
-class _Entry:
-    waiting: Waiting
-    clip: Clip
-    future: Future[ClipResult]
-
-
-@dataclass(eq=False, slots=True)
-class Ticket:
-    """One admitted request: its clips are always taken. A context manager; leaving releases it."""
-
-    scheduler: Scheduler
-    lane: Lane
-    backlog_s: float
-    deadline: float | None
-    tag: float = 0.0
-    futures: set[Future[ClipResult]] = field(default_factory=set)
-
-    def submit(self, clip: Clip) -> Future[ClipResult]:
-        """Queue a clip; cancelling the future takes it out again."""
-        future = self.scheduler._submit(self, clip)
-        self.futures.add(future)
-        future.add_done_callback(self.futures.discard)
-        return future
-
-    def remaining(self, audio_s: float) -> None:
-        """Tell how many seconds of the request's audio are still to come."""
-        self.backlog_s = self.scheduler.cost.predict(audio_s) if audio_s > 0 else 0.0
-
-    def __enter__(self) -> Ticket:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.scheduler._release(self)
+_NOT_RUNNING = "The recognition engine is not running. Try again later."
+_LOST = "The recognition engine had to be restarted during this request. Try again."
 
 
 class Scheduler:
-    """Runs one engine. `start` once, `close` once; everything else from any thread."""
+    """Runs one engine. `start` once, `close` once; everything else from any thread.
+
+    `make` gives a new engine, at the start and whenever the old one is stuck or dead.
+    """
 
     def __init__(
         self,
-        engine: Engine,
+        make: Callable[[], Engine],
         *,
         limits: SchedulerLimits | None = None,
         policy: BatchPolicy | None = None,
-        warm_up: Callable[[Engine], None] | None = None,
+        warm_up: WarmUp | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.engine = engine
         self.cost = CostModel()
+        self._make = make
         self._limits = limits or SchedulerLimits()
-        self._policy = policy or BatchPolicy(max_batch=engine.capabilities.max_batch)
+        self._policy = policy or BatchPolicy()
         self._warm_up = warm_up
         self._clock = clock
         self._wake = threading.Condition()
-        self._queue: dict[int, _Entry] = {}
+        self._queue: dict[int, Entry] = {}
         self._tickets: set[Ticket] = set()
         self._numbers = itertools.count()
         self._virtual = 0.0
-        self._closing = False
         self._state: State = "new"
         self._loaded: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, name="zhiyin-engine", daemon=True)
+        self._crew = self._new_crew()
+        self._restarts = 0
+        self._stop = threading.Event()
+        self._watchdog = threading.Thread(target=self._watch, name="zhiyin-watchdog", daemon=True)
         self.last_used = clock()
 
     @property
@@ -119,129 +87,210 @@ class Scheduler:
     def start(self) -> Future[None]:
         """Load the engine on its own thread; the future ends when it is ready or has failed."""
         self._state = "loading"
-        self._thread.start()
+        self._crew.start()
+        self._watchdog.start()
         return self._loaded
 
-    def admit(self, lane: Lane, audio_s: float, deadline: float | None = None) -> Ticket:
-        """A place for a request of about that many seconds of audio; Overloaded when full."""
-        predicted = self.cost.predict(audio_s)
+    def admit(self, lane: Lane, audio_s: float, timeout_s: float | None = None) -> Ticket:
+        """A place for a request of about that many seconds of audio; Overloaded when full.
+
+        Clips that still wait after `timeout_s` seconds fail with DeadlineExceeded.
+        """
+        predicted = self.cost.request(audio_s)
         with self._wake:
-            if self._closing:
+            if self._stop.is_set():
                 raise Unavailable(_STOPPING)
             backlog = sum(t.backlog_s for t in self._tickets)
             full = len(self._tickets) >= self._limits.max_requests
             if full or (self._tickets and backlog + predicted > self._limits.max_backlog_s):
+                threads = max(1, self._crew.size - 1)
                 raise Overloaded(
                     "The server is busy; its queue is full. Try again later.",
-                    retry_after_s=min(120.0, max(1.0, backlog / max(1, len(self._tickets)))),
+                    retry_after_s=retry_after(self._tickets, predicted, self._limits, threads),
                 )
-            ticket = Ticket(self, lane, predicted, deadline)
+            deadline = None if timeout_s is None else self._clock() + timeout_s
+            bulk = predicted > self._policy.bulk_s
+            ticket = Ticket(self, lane, predicted, deadline, bulk)
             self._tickets.add(ticket)
             self.last_used = self._clock()
         return ticket
 
     def close(self, timeout_s: float = 10.0) -> None:
-        """Refuse new work, fail what waits, let the running batch end, free the engine."""
+        """Refuse new work, fail what waits, let the running calls end, free the engine."""
         with self._wake:
-            self._closing = True
-            waiting = list(self._queue.values())
-            self._queue.clear()
+            self._stop.set()
+            waiting = self._drain()
             self._wake.notify_all()
         for entry in waiting:
-            _fail(entry, Unavailable(_STOPPING))
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+            entry.fail(Unavailable(_STOPPING))
+        self._crew.join(timeout_s)
         self._state = "closed"
 
-    def _submit(self, ticket: Ticket, clip: Clip) -> Future[ClipResult]:
+    def submit(self, ticket: Ticket, clip: Clip) -> Future[ClipResult]:
+        """Queue a clip of an admitted request; see `Ticket.submit`."""
         future: Future[ClipResult] = Future()
+        engine = self._crew.engine
         with self._wake:
-            if self._closing or self._state == "failed":
-                raise Unavailable(_STOPPING if self._closing else "The engine is not running.")
-            cost = self.cost.predict(clip.seconds)
+            if self._stop.is_set():
+                raise Unavailable(_STOPPING)
+            if self._state == "failed" or engine is None:
+                raise Unavailable(_NOT_RUNNING)
+            plan = engine.plan(clip)
+            cost = self.cost.predict(plan.seconds)
             ticket.tag = max(self._virtual, ticket.tag)
+            ticket.spent_s += cost
+            # A recording of undeclared length shows only now how long it is.
+            ticket.bulk = ticket.bulk or ticket.spent_s > self._policy.bulk_s
             waiting = Waiting(
                 next(self._numbers), ticket.lane, ticket.tag, self._clock(), cost,
-                kind=clip.options, deadline=ticket.deadline,
+                (clip.options, plan.kind), ticket.deadline, ticket.bulk,
             )  # fmt: skip
             ticket.tag += cost
-            self._queue[waiting.number] = _Entry(waiting, clip, future)
+            self._queue[waiting.number] = Entry(waiting, clip, plan, ticket, future)
             self._wake.notify()
         return future
 
-    def _release(self, ticket: Ticket) -> None:
-        for future in tuple(ticket.futures):
-            future.cancel()
+    def release(self, ticket: Ticket) -> None:
+        """The request is over; what it still has in the queue is dropped."""
         with self._wake:
+            ticket.released = True
             self._tickets.discard(ticket)
             self.last_used = self._clock()
+        for future in tuple(ticket.futures):
+            future.cancel()
 
-    def _run(self) -> None:
-        try:
-            self.engine.load()
-            if self._warm_up is not None:
-                self._warm_up(self.engine)
-        except Exception as error:  # the engine thread: nothing above it could answer
-            self._load_failed(error)
+    # What the crew's threads call; see `crew.Desk`.
+
+    def loaded(self, crew: Crew) -> None:
+        """The engine is ready."""
+        with self._wake:
+            if crew is self._crew and not self._stop.is_set():
+                self._state = "ready"
+                self._wake.notify_all()
+        if not self._loaded.done():
+            if self._stop.is_set():
+                self._loaded.set_exception(Unavailable(_STOPPING))
+            else:
+                self._loaded.set_result(None)
+
+    def failed(self, crew: Crew, error: BaseException) -> None:
+        """The engine could not be loaded, or one of its threads has died."""
+        log.error("the engine failed: %s", type(error).__name__, exc_info=error)
+        if self._loaded.done():
+            self._restart(crew)
             return
-        self._state = "ready"
-        self._loaded.set_result(None)
-        while (entries := self._next()) is not None:
-            if entries:
-                self._execute(entries)
-        self.engine.close()
-
-    def _load_failed(self, error: Exception) -> None:
-        log.error("engine failed to load: %s", type(error).__name__)
         self._state = "failed"
         wrapped = error if isinstance(error, AsrError) else EngineFailed("The engine can't load.")
-        wrapped.__cause__ = error if wrapped is not error else error.__cause__
+        if wrapped is not error:
+            wrapped.__cause__ = error
         self._loaded.set_exception(wrapped)
 
-    def _next(self) -> list[_Entry] | None:
-        """The next batch; empty when nothing of it was left to do; None at the end."""
+    def take(self, crew: Crew) -> Call | None:
+        """The next call for a thread of the crew; None when it is to go home."""
         with self._wake:
-            while not self._queue and not self._closing:
+            crew.idle += 1
+            while crew is self._crew and not self._stop.is_set():
+                call = self._pick(crew)
+                if call is not None:
+                    crew.idle -= 1
+                    crew.calls.add(call)
+                    return call
                 self._wake.wait()
-            if self._closing:
-                return None
-            for number in [n for n, e in self._queue.items() if e.future.cancelled()]:
-                del self._queue[number]
-            entries = (e.waiting for e in self._queue.values())
-            pick = pick_batch(entries, self._policy, self._clock())
-            expired = [self._queue.pop(n) for n in pick.expired]
-            batch = [self._queue.pop(n) for n in pick.batch]
-            if batch:
-                self._virtual = max(self._virtual, batch[0].waiting.tag)
-        for entry in expired:
-            _fail(entry, DeadlineExceeded("The result did not come within the time limit."))
-        return [e for e in batch if e.future.set_running_or_notify_cancel()]
+        return None
 
-    def _execute(self, entries: list[_Entry]) -> None:
-        begun = self._clock()
-        clips = [e.clip for e in entries]
-        for entry, result in zip(entries, self._transcribe(clips), strict=True):
-            if isinstance(result, AsrError):
-                entry.future.set_exception(result)
+    def settle(self, crew: Crew, call: Call, outcomes: list[Outcome]) -> None:
+        """A call is over: answer its entries, or queue those that go round again."""
+        now = self._clock()
+        done: list[tuple[Entry, ClipResult | AsrError]] = []
+        with self._wake:
+            crew.calls.discard(call)
+            if call.given_up:
+                return
+            if not all(isinstance(o, AsrError) for o in outcomes):
+                self._restarts = 0
+            audio_s = sum(e.clip.seconds for e in call.entries)
+            computed_s = call.entries[0].plan.seconds
+            self.cost.observe(computed_s, audio_s, len(call.entries), now - call.begun)
+            for entry, outcome in zip(call.entries, outcomes, strict=True):
+                if isinstance(outcome, Again):
+                    self._again(crew, entry, outcome.clip)
+                else:
+                    done.append((entry, outcome))
+        for entry, outcome in done:
+            if isinstance(outcome, AsrError):
+                entry.future.set_exception(outcome)
             else:
-                entry.future.set_result(result)
-        self.cost.observe(sum(c.seconds for c in clips), len(clips), self._clock() - begun)
+                entry.future.set_result(outcome)
 
-    def _transcribe(self, clips: Sequence[Clip]) -> list[ClipResult | AsrError]:
-        try:
-            results = self.engine.transcribe_batch(clips)
-            if len(results) != len(clips):
-                raise EngineFailed("The engine gave a wrong number of results.")
-            return results
-        except Exception as error:  # the engine thread: one bad clip must not end it
-            if len(clips) > 1:
-                return [r for clip in clips for r in self._transcribe([clip])]
-            log.error("engine failed on a clip: %s", type(error).__name__, exc_info=error)
-            if isinstance(error, AsrError):
-                return [error]
-            return [EngineFailed("The engine failed on this recording.")]
+    def inspect(self) -> None:
+        """Start the engine anew when one of its calls has lasted too long."""
+        crew, limit = self._crew, self._clock() - self._limits.stuck_s
+        with self._wake:
+            stuck = [c for c in crew.calls if c.begun < limit]
+        if stuck:
+            log.error("the engine is stuck; it is started anew")
+            self._restart(crew)
 
+    def _again(self, crew: Crew, entry: Entry, clip: Clip) -> None:
+        assert crew.engine is not None
+        entry.clip, entry.plan = clip, crew.engine.plan(clip)
+        cost = self.cost.predict(entry.plan.seconds)
+        kind = (clip.options, entry.plan.kind)
+        entry.waiting = replace(entry.waiting, cost=cost, kind=kind)
+        self._queue[entry.waiting.number] = entry
+        self._wake.notify()
 
-def _fail(entry: _Entry, error: AsrError) -> None:
-    if entry.future.set_running_or_notify_cancel():
-        entry.future.set_exception(error)
+    def _pick(self, crew: Crew) -> Call | None:
+        """The next call, under the lock; entries that nobody wants or that are late go first."""
+        assert crew.engine is not None
+        for number in [n for n, e in self._queue.items() if e.unwanted]:
+            self._queue.pop(number).future.cancel()
+        now = self._clock()
+        can = min(self._policy.max_batch, crew.engine.capabilities.max_batch)
+        policy = replace(self._policy, max_batch=can)
+        pick = pick_batch((e.waiting for e in self._queue.values()), policy, now, crew.room)
+        for number in pick.expired:
+            late = DeadlineExceeded("The result did not come within the time limit.")
+            self._queue.pop(number).fail(late)
+        batch = [self._queue.pop(n) for n in pick.batch]
+        wanted = [e for e in batch if e.start()]
+        if not wanted:  # of a batch whose callers all left this instant, nothing is left
+            return self._pick(crew) if batch else None
+        self._virtual = max(self._virtual, wanted[0].waiting.tag)
+        return Call(wanted, now, any(e.waiting.bulk for e in wanted))
+
+    def _new_crew(self) -> Crew:
+        return Crew(self._make, self._prove, self)
+
+    def _prove(self, engine: Engine) -> None:
+        if self._warm_up is not None:
+            self.cost.seed(self._warm_up(engine, self._clock))
+
+    def _restart(self, crew: Crew) -> None:
+        """Give the crew up: fail what it runs, and let a new one take over, or nobody."""
+        with self._wake:
+            if crew is not self._crew or self._stop.is_set():
+                return
+            self._restarts += 1
+            hopeless = self._restarts > self._limits.max_restarts
+            lost = [e for c in crew.calls for e in c.entries]
+            for call in crew.calls:
+                call.given_up = True
+            self._crew = self._new_crew()
+            self._crew.engine = None if hopeless else crew.engine  # `plan` works on
+            self._state = "failed" if hopeless else "restarting"
+            lost += self._drain() if hopeless else []
+            self._wake.notify_all()
+        for entry in lost:
+            entry.fail(EngineFailed(_LOST))
+        if not hopeless:
+            self._crew.start()
+
+    def _drain(self) -> list[Entry]:
+        waiting = list(self._queue.values())
+        self._queue.clear()
+        return waiting
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._limits.stuck_s / 4):
+            self.inspect()

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from zhiyin.core.batching import Lane
+from zhiyin.core.context import Context
 from zhiyin.core.prepare import Preparation, Preparer
 from zhiyin.core.registry import Registry
-from zhiyin.core.scheduler import Ticket
+from zhiyin.core.tickets import Ticket
 from zhiyin.domain.audio import Notice, Piece
 from zhiyin.domain.engine import Clip, ClipResult, ModelInfo
 from zhiyin.domain.errors import DeadlineExceeded
@@ -23,6 +24,7 @@ from zhiyin.domain.transcript import Segment, Transcript
 
 T = TypeVar("T")
 
+_UNDECLARED_S = 15.0  # taken for recordings that don't tell their length, as a browser's
 _SURE = 0.5  # a detected language at least this probable holds for the rest of the recording
 
 
@@ -64,11 +66,14 @@ class Transcriber:
         the request's waiting clips out of the queue.
         """
         model = self.registry.check(options)
-        deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
+        loop = asyncio.get_running_loop()
+        deadline = None if timeout_s is None else loop.time() + timeout_s
         scheduler = await _before(deadline, self.registry.scheduler(model))
         preparation = await _before(deadline, self._open(source, options, model))
         try:
-            with scheduler.admit(lane, preparation.declared or 0.0) as ticket:
+            left = None if deadline is None else deadline - loop.time()
+            expected = preparation.declared or _UNDECLARED_S
+            with scheduler.admit(lane, expected, left) as ticket:
                 run = _Run(preparation, ticket, options, model, self.ahead)
                 while (event := await _before(deadline, run.next())) is not None:
                     yield event
@@ -107,7 +112,8 @@ class _Run:
         self._model = model
         self._decode = options.decode
         self._asked = options.decode.language
-        self._ahead = ahead
+        self._ahead = 1 if options.previous_text else ahead
+        self._context = Context(options.decode.prompt) if options.previous_text else None
         self._waiting: deque[tuple[Piece, asyncio.Future[ClipResult]]] = deque()
         self._exhausted = False
         self._finished = False
@@ -136,12 +142,21 @@ class _Run:
             if piece is None:
                 self._exhausted = True
                 return
-            future = self._ticket.submit(Clip(piece.samples, self._decode, piece.speech_end))
-            self._waiting.append((piece, asyncio.wrap_future(future)))
+            prompt = self._decode.prompt if self._context is None else self._context.prompt
+            self._waiting.append((piece, self._submit(piece, prompt)))
+
+    def _submit(self, piece: Piece, prompt: str) -> asyncio.Future[ClipResult]:
+        options = replace(self._decode, prompt=prompt)
+        clip = Clip(piece.samples, options, piece.speech_end)
+        return asyncio.wrap_future(self._ticket.submit(clip))
 
     async def _collect(self) -> None:
         piece, future = self._waiting.popleft()
         result = await future
+        if self._context is not None:
+            if self._context.misled(result, piece):
+                result = await self._submit(piece, self._decode.prompt)
+            self._context.add(result)
         self._hear(result)
         for segment in result.segments:
             placed = segment.shifted(piece.start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,8 @@ class EngineContext:
     """What an engine's provider is built with: the operator's choices.
 
     `device` "auto" takes a GPU when there is one; `compute_type` "auto" leaves the number format
-    to the engine; `threads` 0 means all cores; `folders` names the operator's own models.
+    to the engine; `threads` 0 means all cores, `replicas` 0 lets the engine measure how many calls
+    at once serve this machine best; `folders` names the operator's own models.
     """
 
     models_dir: Path
@@ -24,6 +25,7 @@ class EngineContext:
     device: str = "auto"
     compute_type: str = "auto"
     threads: int = 0
+    replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Clip:
     samples: Samples
     options: DecodeOptions = field(default_factory=DecodeOptions)
     speech_end: float | None = None
+    carry: object = None
+    """What the engine wrote on it for a second pass; see `Again`."""
 
     @property
     def seconds(self) -> float:
@@ -82,3 +86,24 @@ class ClipResult:
     segments: tuple[Segment, ...]
     language: str
     language_probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The engine wants another pass over this clip.
+
+    It waits its turn like any other, so that no call lasts long and others go between.
+    """
+
+    clip: Clip
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How an engine would run a clip.
+
+    It computes `seconds`, padding included; only clips of equal `kind` share a call.
+    """
+
+    seconds: float
+    kind: Hashable = None

@@ -32,8 +32,13 @@ class DecodeOptions:
 
 @dataclass(frozen=True, slots=True)
 class TranscribeOptions:
-    """A whole request. `model` empty means the default; `vad` False decodes silence too."""
+    """A whole request. `model` empty means the default; `vad` False decodes silence too.
+
+    `previous_text` decodes the pieces of a long recording one after another, each with the text
+    before it as context: names stay spelled alike, at the price of speed and of errors that spread.
+    """
 
     model: str = ""
     decode: DecodeOptions = DecodeOptions()
     vad: bool = True
+    previous_text: bool = False

@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from zhiyin.domain.audio import SAMPLE_RATE
-from zhiyin.domain.engine import Clip, ClipResult, EngineCapabilities
+from zhiyin.domain.engine import Again, Clip, ClipResult, EngineCapabilities, Plan
 from zhiyin.domain.errors import AsrError, EngineFailed
 from zhiyin.domain.languages import LANGUAGES
 from zhiyin.domain.transcript import Segment, Word
@@ -28,11 +28,13 @@ SLOT = SAMPLE_RATE // 10
 class ScriptedEngine:
     """Implements `ports.engine.Engine`.
 
-    `delay_s` is slept per batch; a clip whose prompt is "fail" fails alone, one with "crash" makes
-    the whole call raise; `calls` records what ran.
+    `delay_s` is slept per batch. A clip whose prompt is "fail" fails alone, one with "crash" makes
+    the whole call raise, one with "die" ends the thread, one with "again" wants a second pass;
+    `calls` records what ran.
     """
 
     max_batch: int = 1
+    concurrency: int = 1
     delay_s: float = 0.0
     gate: threading.Event | None = None
     calls: list[list[Clip]] = field(default_factory=list)
@@ -54,7 +56,11 @@ class ScriptedEngine:
         """Nothing to free."""
         self.loaded = False
 
-    def transcribe_batch(self, clips: Sequence[Clip]) -> list[ClipResult | AsrError]:
+    def plan(self, clip: Clip) -> Plan:
+        """Everything goes with everything; nothing is padded."""
+        return Plan(clip.seconds, clip.carry)
+
+    def transcribe_batch(self, clips: Sequence[Clip]) -> list[ClipResult | Again | AsrError]:
         """The script."""
         self.calls.append(list(clips))
         if self.gate is not None:
@@ -63,11 +69,15 @@ class ScriptedEngine:
             time.sleep(self.delay_s)
         if any(c.options.prompt == "crash" for c in clips):
             raise RuntimeError("scripted crash")
+        if any(c.options.prompt == "die" for c in clips):
+            raise SystemExit
         return [self._hear(clip) for clip in clips]
 
-    def _hear(self, clip: Clip) -> ClipResult | AsrError:
+    def _hear(self, clip: Clip) -> ClipResult | Again | AsrError:
         if clip.options.prompt == "fail":
             return EngineFailed("scripted failure")
+        if clip.options.prompt == "again" and clip.carry is None:
+            return Again(replace(clip, carry="second pass"))
         words = _words(clip)
         language = clip.options.language or "en"
         probability = None if clip.options.language else 0.9

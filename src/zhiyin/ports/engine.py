@@ -11,24 +11,37 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from zhiyin.domain.engine import Clip, ClipResult, EngineCapabilities, ModelInfo
+from zhiyin.domain.engine import Again, Clip, ClipResult, EngineCapabilities, ModelInfo, Plan
 from zhiyin.domain.errors import AsrError
 
 
 class Engine(Protocol):
-    """One loaded model. Synchronous; called by one thread at a time, which the scheduler owns."""
+    """One loaded model. Synchronous; the scheduler owns the threads that call it."""
 
     @property
     def capabilities(self) -> EngineCapabilities:
         """What this model can do; known before `load`."""
         ...
 
+    @property
+    def concurrency(self) -> int:
+        """How many threads may call `transcribe_batch` at once; known after `load`."""
+        ...
+
     def load(self) -> None:
         """Bring the weights into memory. Raises AsrError when that can't be done."""
         ...
 
-    def transcribe_batch(self, clips: Sequence[Clip]) -> list[ClipResult | AsrError]:
-        """One result or error per clip, in order. One bad clip must not fail the others."""
+    def plan(self, clip: Clip) -> Plan:
+        """What the clip would cost, and which clips can run with it. Cheap, from any thread."""
+        ...
+
+    def transcribe_batch(self, clips: Sequence[Clip]) -> list[ClipResult | Again | AsrError]:
+        """One result, error or wish for another pass per clip, in order.
+
+        The clips are of one `plan` kind and at most `max_batch`. One bad clip must not fail the
+        others; when the call raises all the same, each clip is tried again alone.
+        """
         ...
 
     def close(self) -> None:

@@ -53,6 +53,9 @@ class BaseForm(BaseModel):
     vad: bool = Field(
         True, description="zhiyin: skip what is not speech; false decodes everything."
     )
+    condition_on_previous_text: bool = Field(
+        False, description="zhiyin: the text so far is context for the next piece; slower."
+    )
 
     def _options(self, language: str | None, task: Task, words: bool) -> TranscribeOptions:
         decode = DecodeOptions(
@@ -64,7 +67,12 @@ class BaseForm(BaseModel):
             temperature=self.temperature,
             words=words,
         )
-        return TranscribeOptions(model=self.model, decode=decode, vad=self.vad)
+        return TranscribeOptions(
+            model=self.model,
+            decode=decode,
+            vad=self.vad,
+            previous_text=self.condition_on_previous_text,
+        )
 
 
 class RecognizeForm(BaseForm):

@@ -6,7 +6,9 @@ Imported by the engine thread only, so that `import zhiyin` stays light.
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from zhiyin.engines.whisper.guard import Hypothesis
 from zhiyin.engines.whisper.policy import DecodePolicy
 
 _HOP = 160
+_SMALL_BYTES = 600 << 20  # larger models are not held twice in memory
 _MAX_PROMPT_TOKENS = 223
 _SPECIAL = re.compile(r"<\|.*?\|>")
 # CTranslate2 tells "already encoded" from "raw features" by shape, so that raw features of
@@ -30,34 +33,48 @@ _CONFUSING_FRAMES = {160, 256}
 
 
 class Backend:
-    """One Whisper model in memory. Used by one thread at a time."""
+    """One Whisper model in memory, for `concurrency` threads at once."""
 
-    def __init__(self, folder: Path, context: EngineContext, threads: int) -> None:
-        try:
-            import ctranslate2
-            from faster_whisper import WhisperModel
-        except ImportError as error:
-            raise MissingExtra(
-                "The Whisper engine needs faster-whisper: pip install faster-whisper"
-            ) from error
-        device = context.device
-        if device == "auto":
-            device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
-        kind = context.compute_type
-        if kind == "auto":
-            kind = "float16" if device == "cuda" else "int8"
-        try:
-            self._whisper: Any = WhisperModel(
-                str(folder), device=device, compute_type=kind, cpu_threads=threads,
-                local_files_only=True,
-            )  # fmt: skip
-        except (RuntimeError, ValueError) as error:
-            raise EngineFailed(
-                f"Whisper can't be loaded on {device} with {kind}: {error}"
-            ) from error
+    def __init__(self, folder: Path, context: EngineContext) -> None:
+        self._folder = folder
+        self._device, self._compute_type = _place(context)
+        total = context.threads or _cores()
+        self._wide: Any = None
+        self.concurrency = min(context.replicas, total) or self._best(total)
+        # One more than there is work for; see `core.crew`.
+        workers = self.concurrency + 1 if self.concurrency > 1 else 1
+        self._whisper: Any = self._open(total // self.concurrency, workers)
         self._model = self._whisper.model
         self._tokenizers: dict[tuple[str, str], Any] = {}
         self._suppressed: list[int] = []
+
+    def _open(self, threads: int, workers: int) -> Any:
+        from faster_whisper import WhisperModel
+
+        try:
+            return WhisperModel(
+                str(self._folder), device=self._device, compute_type=self._compute_type,
+                cpu_threads=threads, num_workers=workers, local_files_only=True,
+            )  # fmt: skip
+        except (RuntimeError, ValueError) as error:
+            raise EngineFailed(
+                f"Whisper can't be loaded on {self._device} with {self._compute_type}: {error}"
+            ) from error
+
+    def _best(self, threads: int) -> int:
+        """How many calls at once do most: one on all threads, or one on each.
+
+        Measured, because it depends on the processor and the model: a token of a small one has
+        too little work to share. The wide model stays for encoding while nothing else runs.
+        """
+        large = (self._folder / "model.bin").stat().st_size > _SMALL_BYTES
+        if self._device != "cpu" or threads == 1 or large:
+            return 1
+        wide = self._open(threads, 1)
+        if _trial_s(self._open(1, 1)) > threads * _trial_s(wide):
+            return 1
+        self._wide = wide
+        return threads
 
     def features(
         self, clips: list[Samples], window_s: float, *, pad_audio: bool
@@ -76,9 +93,26 @@ class Backend:
         mel: NDArray[np.float32] = self._whisper.feature_extractor(sound, padding=_HOP)[:, :-1]
         return np.pad(mel[:, :frames], ((0, 0), (0, max(0, frames - mel.shape[1]))))
 
-    def encode(self, features: NDArray[np.float32]) -> Any:
-        """Encoder output for a batch of features; opaque."""
-        return self._whisper.encode(np.ascontiguousarray(features))
+    def encode(self, features: NDArray[np.float32], *, alone: bool = False) -> Any:
+        """Encoder output for a batch of features; opaque.
+
+        `alone` says that no other call runs, so that this one may have all threads: encoding
+        shares well among threads, decoding does not.
+        """
+        whisper = self._wide if alone and self._wide is not None else self._whisper
+        return whisper.encode(np.ascontiguousarray(features))
+
+    def select(self, encoded: Any, indices: list[int]) -> Any:
+        """The encoder output of some clips of a batch."""
+        if indices == list(range(encoded.shape[0])):
+            return encoded
+        import ctranslate2
+
+        if encoded.device != "cpu":
+            encoded = encoded.to_device(ctranslate2.Device.cpu)
+        return ctranslate2.StorageView.from_array(
+            np.ascontiguousarray(np.asarray(encoded)[indices])
+        )
 
     def detect(self, encoded: Any) -> list[tuple[str, float]]:
         """The likeliest language of each clip with its probability."""
@@ -102,14 +136,14 @@ class Backend:
     def generate(
         self,
         encoded: Any,
-        prompts: list[list[int]],
-        language: str,
+        languages: list[str],
         options: DecodeOptions,
         policy: DecodePolicy,
-        max_new: int,
+        max_new: list[int],
         temperature: float,
     ) -> list[Hypothesis]:
-        """The best hypothesis for each clip; all prompts have the same length."""
+        """The best hypothesis for each clip of at most so many new tokens."""
+        prompts = [self.prompt(language, options) for language in languages]
         search = (
             {"beam_size": options.beam_size or policy.beam_size, "patience": 1}
             if temperature == 0
@@ -121,12 +155,13 @@ class Backend:
             }
         )
         results = self._model.generate(
-            encoded, prompts, length_penalty=1, max_length=len(prompts[0]) + max_new,
+            encoded, prompts, length_penalty=1, max_length=len(prompts[0]) + max(max_new),
             return_scores=True, return_no_speech_prob=True, suppress_blank=True,
-            suppress_tokens=self._suppress(language, options.task), **search,
+            suppress_tokens=self._suppress(languages[0], options.task), **search,
         )  # fmt: skip
-        tokenizer = self._tokenizer(language, options.task)
-        return [_hypothesis(r, tokenizer, temperature, max_new) for r in results]
+        tokenizer = self._tokenizer(languages[0], options.task)
+        found = zip(results, max_new, strict=True)
+        return [_hypothesis(r, tokenizer, temperature, limit) for r, limit in found]
 
     def align(
         self, encoded: Any, language: str, options: DecodeOptions, tokens: list[tuple[int, ...]],
@@ -141,6 +176,8 @@ class Backend:
     def close(self) -> None:
         """Free the weights now rather than at the next garbage collection."""
         self._model.unload_model()
+        if self._wide is not None:
+            self._wide.model.unload_model()
 
     def _tokenizer(self, language: str, task: str) -> Any:
         key = (language, task)
@@ -160,6 +197,45 @@ class Backend:
         if not self._suppressed:
             self._suppressed = list(get_suppressed_tokens(self._tokenizer(language, task), [-1]))
         return self._suppressed
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _place(context: EngineContext) -> tuple[str, str]:
+    """Device and number format."""
+    try:
+        import ctranslate2
+    except ImportError as error:
+        raise MissingExtra(
+            "The Whisper engine needs faster-whisper: pip install faster-whisper"
+        ) from error
+    device = context.device
+    if device == "auto":
+        device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+    kind = context.compute_type
+    if kind == "auto":
+        kind = "float16" if device == "cuda" else "int8"
+    return device, kind
+
+
+def _trial_s(whisper: Any) -> float:
+    """Seconds for a 12 s window and 12 tokens of it, the better of two."""
+    mels = whisper.feature_extractor.mel_filters.shape[0]
+    features = np.zeros((1, mels, 1200), np.float32)
+    start, end = (
+        whisper.hf_tokenizer.token_to_id(t) for t in ("<|startoftranscript|>", "<|endoftext|>")
+    )
+    times: list[float] = []
+    for _ in range(2):
+        begun = time.perf_counter()
+        encoded = whisper.encode(features)
+        whisper.model.generate(
+            encoded, [[start]], beam_size=5, max_length=13, suppress_tokens=[end]
+        )
+        times.append(time.perf_counter() - begun)
+    return min(times)
 
 
 def _hypothesis(result: Any, tokenizer: Any, temperature: float, max_new: int) -> Hypothesis:

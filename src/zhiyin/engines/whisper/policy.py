@@ -58,11 +58,17 @@ class DecodePolicy:
 
 @dataclass(frozen=True, slots=True)
 class ModelPolicy:
-    """A model's policy, and those of languages that were measured apart."""
+    """A model's policy, and those of languages that were measured apart.
+
+    `unheard` is for clips whose language is still to be detected.
+    """
 
     default: DecodePolicy = DecodePolicy()
     languages: Mapping[str, DecodePolicy] = field(default_factory=dict)
+    unheard: DecodePolicy = DecodePolicy()
 
     def of(self, language: str | None) -> DecodePolicy:
         """The policy for a language; None while it is still to be heard."""
-        return self.languages.get(language or "", self.default)
+        if language is None:
+            return self.unheard
+        return self.languages.get(language, self.default)

@@ -1,0 +1,130 @@
+"""A loaded engine with the threads that call it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from zhiyin.core.batching import Room
+from zhiyin.core.tickets import Entry
+from zhiyin.domain.engine import Again, ClipResult
+from zhiyin.domain.errors import AsrError, EngineFailed
+from zhiyin.ports.engine import Engine
+
+log = logging.getLogger(__name__)
+
+Outcome = ClipResult | Again | AsrError
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """What one thread runs. `given_up` says that its entries were answered without it."""
+
+    entries: list[Entry]
+    begun: float
+    bulk: bool
+    given_up: bool = False
+
+
+class Desk(Protocol):
+    """Where a crew gets work and brings results; the scheduler."""
+
+    def loaded(self, crew: Crew) -> None:
+        """The engine is ready and has recognized something."""
+        ...
+
+    def failed(self, crew: Crew, error: BaseException) -> None:
+        """The engine could not be loaded, or one of its threads has died."""
+        ...
+
+    def take(self, crew: Crew) -> Call | None:
+        """The next call; None when the crew is to go home. Blocks."""
+        ...
+
+    def settle(self, crew: Crew, call: Call, outcomes: list[Outcome]) -> None:
+        """A call is over."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class Crew:
+    """One engine and its threads; a new crew takes over when this one is stuck or has died."""
+
+    make: Callable[[], Engine]
+    warm_up: Callable[[Engine], None]
+    desk: Desk
+    engine: Engine | None = None
+    size: int = 1
+    idle: int = 0
+    calls: set[Call] = field(default_factory=set)
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _left: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def room(self) -> Room:
+        """For `pick_batch`: one thread is kept from bulk when there are several."""
+        bulk = sum(c.bulk for c in self.calls)
+        return Room(self.idle, self.size == 1 or bulk < self.size - 1)
+
+    def start(self) -> None:
+        """Load the engine on a thread of its own and begin to work."""
+        self._spawn(self._begin)
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the threads to end."""
+        share = timeout_s / max(1, len(self._threads))
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(share)
+
+    def _spawn(self, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name="zhiyin-engine", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _begin(self) -> None:
+        try:
+            self.engine = self.make()
+            self.engine.load()
+            self.warm_up(self.engine)
+            # One thread more than the engine has work for keeps short requests from waiting.
+            calls = self.engine.concurrency
+            self.size = calls + 1 if calls > 1 else 1
+        except Exception as error:  # the engine thread: nothing above it could answer
+            self.desk.failed(self, error)
+            return
+        self.desk.loaded(self)
+        for _ in range(self.size - 1):
+            self._spawn(self._work)
+        self._work()
+
+    def _work(self) -> None:
+        assert self.engine is not None
+        try:
+            while (call := self.desk.take(self)) is not None:
+                self.desk.settle(self, call, self._run(self.engine, call.entries))
+        except BaseException as error:  # the engine thread: a dead one must be noticed
+            self.desk.failed(self, error)
+        with self._lock:
+            self._left += 1
+            last = self._left == self.size
+        if last:
+            self.engine.close()
+
+    def _run(self, engine: Engine, entries: list[Entry]) -> list[Outcome]:
+        try:
+            outcomes = engine.transcribe_batch([e.clip for e in entries])
+            if len(outcomes) != len(entries):
+                raise EngineFailed("The engine gave a wrong number of results.")
+            return outcomes
+        except Exception as error:  # the engine thread: one bad clip must not end it
+            if len(entries) > 1:
+                return [o for e in entries for o in self._run(engine, [e])]
+            log.error("engine failed on a clip: %s", type(error).__name__, exc_info=error)
+            if isinstance(error, AsrError):
+                return [error]
+            return [EngineFailed("The engine failed on this recording.")]

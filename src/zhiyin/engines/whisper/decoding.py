@@ -1,0 +1,239 @@
+"""One pass of Whisper over a batch of clips: window, decode, doubt, align.
+
+A pass never lasts long. A clip whose short window does not convince, whose language asks for
+another window, or whose end was lost comes back as `Again`, with what is known so far in `Carry`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from zhiyin.domain.audio import SAMPLE_RATE, Samples
+from zhiyin.domain.engine import Again, Clip, ClipResult, Plan
+from zhiyin.domain.segmenting import TimedText
+from zhiyin.domain.transcript import Segment
+from zhiyin.engines.whisper.backend import Backend
+from zhiyin.engines.whisper.guard import Hypothesis, is_doubtful, is_failed, is_silence
+from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
+from zhiyin.engines.whisper.segments import to_segments
+
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """What earlier passes over a clip found.
+
+    `first` is the doubtful hypothesis of the short window. `begin`, in seconds from the start of
+    the clip, is where the decoder stopped before the speech did; `heard` is what lies before.
+    """
+
+    language: str
+    probability: float | None
+    first: Hypothesis | None = None
+    begin: float = 0.0
+    heard: tuple[Segment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """A clip as one pass sees it."""
+
+    clip: Clip
+    carry: Carry | None
+    samples: Samples
+    language: str | None
+
+    @staticmethod
+    def of(clip: Clip) -> Take:
+        """What earlier passes wrote on the clip is taken into account."""
+        carry = clip.carry if isinstance(clip.carry, Carry) else None
+        samples = clip.samples[int(carry.begin * SAMPLE_RATE) :] if carry else clip.samples
+        return Take(clip, carry, samples, carry.language if carry else clip.options.language)
+
+    @property
+    def seconds(self) -> float:
+        """Audio that is looked at."""
+        return min(len(self.samples) / SAMPLE_RATE, FULL_WINDOW_S)
+
+    @property
+    def probability(self) -> float | None:
+        """Of the detected language."""
+        return self.carry.probability if self.carry else None
+
+    @property
+    def is_rest(self) -> bool:
+        """Whether this is the lost end of a clip."""
+        return self.carry is not None and self.carry.begin > 0
+
+    def window(self, policy: DecodePolicy) -> float:
+        """Seconds of encoder input."""
+        doubted = self.carry is not None and self.carry.first is not None
+        return FULL_WINDOW_S if doubted else policy.window(self.seconds)
+
+    def again(self, language: str, probability: float | None, **found: Any) -> Again:
+        """Another pass, with what was found added to the carry."""
+        carry = self.carry or Carry(language, probability)
+        return Again(replace(self.clip, carry=replace(carry, **found)))
+
+
+def plan(clip: Clip, policies: ModelPolicy) -> Plan:
+    """Clips of one policy and window share a call."""
+    take = Take.of(clip)
+    policy = policies.of(take.language)
+    window = take.window(policy)
+    return Plan(window, (window, policy))
+
+
+class Pass:
+    """One call. All clips are of one `plan` kind and have equal options."""
+
+    def __init__(
+        self, backend: Backend, policies: ModelPolicy, clips: Sequence[Clip], *, alone: bool
+    ) -> None:
+        self._backend = backend
+        self._policies = policies
+        self._takes = [Take.of(clip) for clip in clips]
+        self._options = clips[0].options
+        self._outcomes: dict[int, ClipResult | Again] = {}
+        policy = policies.of(self._takes[0].language)
+        self._window = self._takes[0].window(policy)
+        self._padded = policy.pad_audio
+        features = backend.features(
+            [t.samples for t in self._takes], self._window, pad_audio=policy.pad_audio
+        )
+        self._encoded = backend.encode(features, alone=alone)
+        self._heard = [(t.language, t.probability) for t in self._takes]
+
+    def run(self) -> list[ClipResult | Again]:
+        """One outcome per clip, in order."""
+        if any(language is None for language, _ in self._heard):
+            self._heard = list(self._backend.detect(self._encoded))
+        policies = [self._policies.of(language) for language, _ in self._heard]
+        for policy, indices in _groups(policies):
+            fitting = [i for i in indices if self._fits(i, policy)]
+            for i in set(indices) - set(fitting):
+                self._outcomes[i] = self._again(i)
+            if fitting:
+                self._decode(fitting, policy)
+        return [self._outcomes[i] for i in range(len(self._takes))]
+
+    def _fits(self, i: int, policy: DecodePolicy) -> bool:
+        """Whether the window that was encoded before the language was known will do."""
+        if self._window >= FULL_WINDOW_S:
+            return True
+        same = self._window == self._takes[i].window(policy)
+        return same and self._padded == policy.pad_audio
+
+    def _again(self, i: int, **found: Any) -> Again:
+        return self._takes[i].again(self._language(i), self._heard[i][1], **found)
+
+    def _language(self, i: int) -> str:
+        language = self._heard[i][0]
+        assert language is not None, "the language is known by now"
+        return language
+
+    def _decode(self, indices: list[int], policy: DecodePolicy) -> None:
+        asked = self._options.temperature
+        hypotheses = self._generate(indices, policy, asked)
+        believed: dict[int, Hypothesis] = {}
+        for i, hypothesis in zip(indices, hypotheses, strict=True):
+            if asked > 0:
+                chosen = hypothesis
+            elif self._window < FULL_WINDOW_S and is_doubtful(hypothesis, policy):
+                self._doubt(i, hypothesis)
+                continue
+            else:
+                chosen = self._fallback(i, self._better(i, hypothesis, policy), policy)
+            if self._is_nothing(i, chosen, policy):
+                self._outcomes[i] = self._result(i, ())
+            else:
+                believed[i] = chosen
+        self._align(believed, policy)
+
+    def _doubt(self, i: int, hypothesis: Hypothesis) -> None:
+        """The full window next; a doubtful rest is not worth one."""
+        take = self._takes[i]
+        self._outcomes[i] = (
+            self._result(i, ()) if take.is_rest else self._again(i, first=hypothesis)
+        )
+
+    def _is_nothing(self, i: int, h: Hypothesis, policy: DecodePolicy) -> bool:
+        if is_silence(h, policy) or not h.text:
+            return True
+        unsure = h.avg_logprob < policy.lost_tail_logprob or is_failed(h, policy)
+        return self._takes[i].is_rest and unsure
+
+    def _better(self, i: int, now: Hypothesis, policy: DecodePolicy) -> Hypothesis:
+        """Of the short and the full window, the one that is not failed, else the likelier."""
+        carry = self._takes[i].carry
+        if carry is None or carry.first is None:
+            return now
+        both = (carry.first, now)
+        return max(both, key=lambda h: (not is_failed(h, policy), h.avg_logprob))
+
+    def _fallback(self, i: int, first: Hypothesis, policy: DecodePolicy) -> Hypothesis:
+        tried = [first]
+        temperatures = () if self._takes[i].is_rest else policy.temperatures[1:]
+        for temperature in temperatures:
+            last = tried[-1]
+            if not is_failed(last, policy) or is_silence(last, policy):
+                return last
+            tried += self._generate([i], policy, temperature)
+        if not is_failed(tried[-1], policy):
+            return tried[-1]
+        limit = policy.compression_ratio_threshold
+        calm = [h for h in tried if h.compression_ratio <= limit]
+        return max(calm or tried, key=lambda h: h.avg_logprob)
+
+    def _generate(
+        self, indices: list[int], policy: DecodePolicy, temperature: float
+    ) -> list[Hypothesis]:
+        return self._backend.generate(
+            self._backend.select(self._encoded, indices),
+            [self._language(i) for i in indices],
+            self._options,
+            policy,
+            [policy.max_new_tokens(self._takes[i].seconds) for i in indices],
+            temperature,
+        )
+
+    def _align(self, believed: dict[int, Hypothesis], policy: DecodePolicy) -> None:
+        for language, indices in _groups([self._language(i) for i in believed], list(believed)):
+            aligned = self._backend.align(
+                self._backend.select(self._encoded, indices),
+                language,
+                self._options,
+                [believed[i].tokens for i in indices],
+                [self._takes[i].seconds for i in indices],
+            )
+            for i, words in zip(indices, aligned, strict=True):
+                self._outcomes[i] = self._finish(i, believed[i], words, policy)
+
+    def _finish(
+        self, i: int, hypothesis: Hypothesis, words: list[TimedText], policy: DecodePolicy
+    ) -> ClipResult | Again:
+        take = self._takes[i]
+        written_in = "en" if self._options.task == "translate" else self._language(i)
+        segments = to_segments(hypothesis, words, written_in, take.seconds, self._options.words)
+        end = words[-1].end if words else take.seconds
+        if not take.is_rest and (take.clip.speech_end or 0.0) - end > policy.lost_tail:
+            return self._again(i, first=None, begin=end, heard=segments)
+        return self._result(i, segments)
+
+    def _result(self, i: int, segments: tuple[Segment, ...]) -> ClipResult:
+        carry, (_, probability) = self._takes[i].carry, self._heard[i]
+        if carry is not None:
+            segments = carry.heard + tuple(s.shifted(carry.begin) for s in segments)
+        return ClipResult(segments, self._language(i), probability)
+
+
+def _groups(keys: Sequence[K], indices: Iterable[int] | None = None) -> list[tuple[K, list[int]]]:
+    """The indices of equal keys, in order."""
+    found: defaultdict[K, list[int]] = defaultdict(list)
+    for key, i in zip(keys, range(len(keys)) if indices is None else indices, strict=True):
+        found[key].append(i)
+    return list(found.items())
