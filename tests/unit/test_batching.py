@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+from collections.abc import Iterator
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zhiyin.core.batching import BatchPolicy, Lane, Waiting, pick_batch, rank
+from zhiyin.core.batching import BatchPolicy, Lane, Room, Waiting, pick_batch, rank
 
 entries = st.lists(
     st.builds(
@@ -19,6 +22,7 @@ entries = st.lists(
         cost=st.floats(0.01, 5),
         kind=st.sampled_from(["a", "b"]),
         deadline=st.one_of(st.none(), st.floats(0, 200)),
+        bulk=st.booleans(),
     ),
     max_size=30,
     unique_by=lambda e: e.number,
@@ -108,3 +112,71 @@ def test_callers_take_turns_by_tag() -> None:
         order.append(number)
         left = [e for e in left if e.number != number]
     assert order.index(9) == 1
+
+
+@given(entries, policies, st.floats(0, 200))
+def test_without_room_for_bulk_none_is_taken(
+    waiting: list[Waiting], policy: BatchPolicy, now: float
+) -> None:
+    pick = pick_batch(waiting, policy, now, Room(bulk=False))
+    by_number = {e.number: e for e in waiting}
+    assert not any(by_number[n].bulk for n in pick.batch)
+    others = [e for e in waiting if not e.bulk and e.number not in pick.expired]
+    assert bool(pick.batch) == bool(others)
+
+
+@given(entries, policies, st.floats(0, 200), st.integers(1, 8))
+def test_idle_threads_leave_something_for_each_other(
+    waiting: list[Waiting], policy: BatchPolicy, now: float, idle: int
+) -> None:
+    pick = pick_batch(waiting, policy, now, Room(idle))
+    alive = len(waiting) - len(pick.expired)
+    assert len(pick.batch) <= -(-alive // idle)
+
+
+@given(entries, policies, st.floats(0, 200))
+def test_calls_are_short_while_live_work_waits(
+    waiting: list[Waiting], policy: BatchPolicy, now: float
+) -> None:
+    pick = pick_batch(waiting, policy, now)
+    alive = [e for e in waiting if e.number not in pick.expired]
+    batch = [e for e in alive if e.number in pick.batch]
+    if any(e.lane <= Lane.PARTIAL for e in alive) and len(batch) > 1:
+        assert sum(e.cost for e in batch) <= policy.live_cost_s + 1e-9
+
+
+@given(st.integers(1, 4), st.floats(0.2, 2.0), st.integers(0, 10_000))
+def test_live_work_never_waits_for_more_than_one_call(
+    threads: int, piece_s: float, seed: int
+) -> None:
+    """A flood of long files on a virtual clock, live clips at random moments between."""
+    policy = BatchPolicy(max_cost_s=piece_s)
+    draw = random.Random(seed)
+    live = sorted(draw.uniform(0, 60) for _ in range(20))
+    for waited in simulate(policy, threads, piece_s, live):
+        assert waited <= piece_s + 0.05 + 1e-6
+
+
+def simulate(
+    policy: BatchPolicy, threads: int, piece_s: float, live: list[float]
+) -> Iterator[float]:
+    """How long each live clip of 10 ms waited, with bulk and one-shot pieces always there."""
+    free = [0.0] * threads
+    numbers = itertools.count()
+    queue = [_piece(next(numbers), i, piece_s) for i in range(50)]
+    coming = [Waiting(next(numbers), Lane.FINAL, 0.0, at, 0.01, kind="live") for at in live]
+    while coming or any(e.lane == Lane.FINAL for e in queue):
+        thread = min(range(threads), key=free.__getitem__)
+        now = free[thread]
+        queue += [e for e in coming if e.enqueued <= now]
+        coming = [e for e in coming if e.enqueued > now]
+        pick = pick_batch(queue, policy, now)
+        batch = [e for e in queue if e.number in pick.batch]
+        queue = [e for e in queue if e.number not in pick.batch]
+        queue += [_piece(next(numbers), now, piece_s) for e in batch if e.kind == "file"]
+        yield from (now - e.enqueued for e in batch if e.lane == Lane.FINAL)
+        free[thread] = now + sum(e.cost for e in batch)
+
+
+def _piece(number: int, tag: float, cost: float) -> Waiting:
+    return Waiting(number, Lane.JOB, tag, enqueued=tag, cost=cost, kind="file", bulk=True)

@@ -82,7 +82,7 @@ def test_a_caller_that_left_never_reaches_the_engine() -> None:
     with running(engine) as s:
         with s.admit(Lane.ONE_SHOT, 1) as first:
             blocker = first.submit(clip(1))
-            _until(lambda: len(engine.calls) == 1)
+            until(lambda: len(engine.calls) == 1)
             with s.admit(Lane.ONE_SHOT, 1) as left:
                 gone = left.submit(clip(2))
             after = first.submit(clip(3))
@@ -100,7 +100,7 @@ def test_urgent_lanes_go_first() -> None:
     with running(engine) as s:
         tickets = [s.admit(lane, 1) for lane in (Lane.JOB, Lane.ONE_SHOT, Lane.FINAL)]
         blocker = tickets[0].submit(clip(9))
-        _until(lambda: len(engine.calls) == 1)
+        until(lambda: len(engine.calls) == 1)
         futures = [t.submit(clip(t.lane + 1)) for t in tickets]
         assert engine.gate is not None
         engine.gate.set()
@@ -114,7 +114,7 @@ def test_a_short_request_does_not_wait_for_all_of_a_long_one() -> None:
     engine = ScriptedEngine(gate=threading.Event())
     with running(engine) as s, s.admit(Lane.ONE_SHOT, 600) as long:
         pieces = [long.submit(clip(i)) for i in range(1, 9)]
-        _until(lambda: len(engine.calls) == 1)
+        until(lambda: len(engine.calls) == 1)
         with s.admit(Lane.ONE_SHOT, 1) as short:
             quick = short.submit(clip(50))
             assert engine.gate is not None
@@ -152,7 +152,7 @@ def test_shutdown_fails_what_waits_and_refuses_new() -> None:
     with running(engine) as s:
         ticket = s.admit(Lane.ONE_SHOT, 1)
         running_now = ticket.submit(clip(1))
-        _until(lambda: len(engine.calls) == 1)
+        until(lambda: len(engine.calls) == 1)
         waiting = ticket.submit(clip(2))
         assert engine.gate is not None
         closing = threading.Thread(target=s.close)
@@ -190,7 +190,7 @@ def test_no_batch_mixes_options() -> None:
         assert all(len({c.options for c in call}) == 1 for call in engine.calls)
 
 
-def _until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
     pause = threading.Event()
     for _ in range(1000):
         if condition():
