@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bench.manifest import Recording
 from bench.peers import Peer
-from bench.scoring import Edits, score, visible_characters
+from zhiyin.scoring import Edits, score, visible_characters
 
 # whisper-base knows no Cantonese, and no Whisper takes two languages at once.
 _SPOKEN_AS = {"yue": "zh", "zh-en": "zh"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.manifest import Recording
 from bench.measure import Outcome, Row
-from bench.scoring import Metric, metric, total
+from zhiyin.scoring import Metric, metric, total
 
 DIGITS = "digits"
 _USUAL_SECONDS = (0.3, 28.0)  # fits one Whisper window

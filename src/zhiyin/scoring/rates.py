@@ -12,7 +12,7 @@ from opencc import OpenCC
 from rapidfuzz.distance import Levenshtein
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from bench.numerals import digits
+from zhiyin.scoring.numerals import digits
 
 Metric = Literal["WER", "CER", "MER"]
 

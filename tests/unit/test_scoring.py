@@ -8,8 +8,8 @@ pytest.importorskip("opencc")
 pytest.importorskip("rapidfuzz")
 pytest.importorskip("whisper_normalizer")
 
-from bench.numerals import digits
-from bench.scoring import Edits, metric, score, total, units, visible_characters
+from zhiyin.scoring import Edits, metric, score, total, units, visible_characters
+from zhiyin.scoring.numerals import digits
 
 
 @pytest.mark.parametrize(
