@@ -10,9 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from bench import scoring
 from bench.manifest import Recording, Selection, read_manifest
 from bench.ours import Zhiyin, settings
+
+from zhiyin import scoring
 
 OWN = Path(__file__).parents[1] / "audio" / "manifest.tsv"
 SHARED = Path(__file__).parents[3] / "shared" / "speech" / "manifest.tsv"

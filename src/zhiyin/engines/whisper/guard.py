@@ -28,7 +28,7 @@ class Hypothesis:
 
 def is_silence(h: Hypothesis, policy: DecodePolicy) -> bool:
     """The model thinks nobody spoke and does not trust its text either (Whisper's rule)."""
-    return h.no_speech_prob > policy.no_speech_threshold and h.avg_logprob < policy.silence_logprob
+    return any(h.no_speech_prob > p and h.avg_logprob < score for p, score in policy.silence)
 
 
 def is_failed(h: Hypothesis, policy: DecodePolicy) -> bool:
