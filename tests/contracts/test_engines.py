@@ -53,8 +53,8 @@ def test_speech_reported_where_there_is_none_invents_nothing(data_dir: Path) -> 
         speech = media.samples("en_short")
         padded = np.concatenate([speech, np.zeros(6 * media.RATE, np.float32)])
         options = DecodeOptions(language="en")
-        right = recognize(engine, [Clip(padded, options, len(speech) / media.RATE)])[0]
-        wrong = recognize(engine, [Clip(padded, options, len(padded) / media.RATE)])[0]
+        right = recognize(engine, [Clip(padded, options, ((0.0, len(speech) / media.RATE),))])[0]
+        wrong = recognize(engine, [Clip(padded, options, ((0.0, len(padded) / media.RATE),))])[0]
     finally:
         engine.close()
     assert isinstance(right, ClipResult)

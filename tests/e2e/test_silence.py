@@ -68,6 +68,6 @@ def test_the_engine_alone_hears_nothing_in_what_speech_detection_lets_through(
     sound = NOISES["tones"](4.0, 3)
     for clip in (sound, np.pad(sound[:SAMPLE_RATE], (SAMPLE_RATE, SAMPLE_RATE))):
         options = DecodeOptions(language=language)
-        (result,) = recognize(engine, [Clip(clip, options, 0.5)])
+        (result,) = recognize(engine, [Clip(clip, options, ((0.0, 0.5),))])
         assert not isinstance(result, Exception)
         assert result.segments == ()

@@ -9,7 +9,7 @@ from zhiyin.domain.audio import Piece
 from zhiyin.domain.engine import ClipResult
 from zhiyin.domain.transcript import DecodingStats, Segment
 
-PIECE = Piece(np.zeros(16_000, np.float32), 0.0, speech_end=10.0)
+PIECE = Piece(np.zeros(16_000, np.float32), 0.0, speech=((0.5, 10.0),))
 
 
 def result(text: str, end: float = 9.5, logprob: float = -0.2) -> ClipResult:

@@ -42,7 +42,8 @@ class Context:
         if not self._recent:
             return False
         end = result.segments[-1].end if result.segments else 0.0
-        return piece.speech_end - end > _LOST_S or not all(map(_sure, result.segments))
+        spoken = piece.speech[-1][1] if piece.speech else 0.0
+        return spoken - end > _LOST_S or not all(map(_sure, result.segments))
 
 
 def _sure(segment: Segment) -> bool:

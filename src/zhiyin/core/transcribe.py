@@ -147,7 +147,7 @@ class _Run:
 
     def _submit(self, piece: Piece, prompt: str) -> asyncio.Future[ClipResult]:
         options = replace(self._decode, prompt=prompt)
-        clip = Clip(piece.samples, options, piece.speech_end)
+        clip = Clip(piece.samples, options, piece.speech)
         return asyncio.wrap_future(self._ticket.submit(clip))
 
     async def _collect(self) -> None:

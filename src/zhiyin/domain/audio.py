@@ -14,6 +14,10 @@ Samples = NDArray[np.float32]
 """float32[n], mono, nominally in [-1, 1], at SAMPLE_RATE."""
 
 
+Span = tuple[float, float]
+"""Begin and end, in seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Something the caller should know about an otherwise good result."""
@@ -26,13 +30,13 @@ class Notice:
 class Piece:
     """A stretch of one recording that is decoded as a unit.
 
-    `start` is in seconds from the start of the recording, `speech_end` the end of the last
-    speech found in the piece, in seconds from the start of the piece.
+    `start` is in seconds from the start of the recording, `speech` the stretches of speech that
+    were detected, in seconds from the start of the piece; None when nobody looked.
     """
 
     samples: Samples
     start: float
-    speech_end: float
+    speech: tuple[Span, ...] | None
 
     @property
     def duration(self) -> float:

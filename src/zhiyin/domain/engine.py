@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zhiyin.domain.audio import SAMPLE_RATE, Samples
+from zhiyin.domain.audio import SAMPLE_RATE, Samples, Span
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.domain.transcript import Segment
 
@@ -60,13 +60,13 @@ class ModelInfo:
 class Clip:
     """One unit of engine work: at most `max_seconds` of samples, and how to decode them.
 
-    `speech_end` is where speech was last detected, in seconds from the start of the clip, so that
-    an engine can see that it stopped too early; None when nobody looked.
+    `speech` holds the stretches where speech was detected, in seconds from the start of the clip,
+    so that an engine can see what it passed over; None when nobody looked.
     """
 
     samples: Samples
     options: DecodeOptions = field(default_factory=DecodeOptions)
-    speech_end: float | None = None
+    speech: tuple[Span, ...] | None = None
     carry: object = None
     """What the engine wrote on it for a second pass; see `Again`."""
 

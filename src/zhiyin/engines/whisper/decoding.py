@@ -11,12 +11,13 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from zhiyin.domain.audio import SAMPLE_RATE, Samples
+from zhiyin.domain.audio import SAMPLE_RATE, Samples, Span
 from zhiyin.domain.engine import Again, Clip, ClipResult, Plan
 from zhiyin.domain.segmenting import TimedText
 from zhiyin.domain.transcript import Segment
 from zhiyin.engines.whisper.backend import Backend
 from zhiyin.engines.whisper.guard import Hypothesis, is_doubtful, is_failed, is_silence
+from zhiyin.engines.whisper.holes import cut, find_holes
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
 from zhiyin.engines.whisper.segments import to_segments
 
@@ -27,15 +28,19 @@ K = TypeVar("K", bound=Hashable)
 class Carry:
     """What earlier passes over a clip found.
 
-    `first` is the doubtful hypothesis of the short window. `begin`, in seconds from the start of
-    the clip, is where the decoder stopped before the speech did; `heard` is what lies before.
+    `first` is the doubtful hypothesis of the short window. When speech was passed over, the clip
+    is decoded in `parts` (those still to come, in seconds from its start), `heard` is what lies
+    before them, and `whole` what all of it together gave. `rest` says that the one part is the end
+    of the clip, where the decoder had stopped: it is believed only when it is sure.
     """
 
     language: str
     probability: float | None
     first: Hypothesis | None = None
-    begin: float = 0.0
+    parts: tuple[Span, ...] = ()
     heard: tuple[Segment, ...] = ()
+    whole: tuple[Segment, ...] = ()
+    rest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,10 @@ class Take:
     def of(clip: Clip) -> Take:
         """What earlier passes wrote on the clip is taken into account."""
         carry = clip.carry if isinstance(clip.carry, Carry) else None
-        samples = clip.samples[int(carry.begin * SAMPLE_RATE) :] if carry else clip.samples
+        samples = clip.samples
+        if carry is not None and carry.parts:
+            begin, end = (int(t * SAMPLE_RATE) for t in carry.parts[0])
+            samples = samples[begin:end]
         return Take(clip, carry, samples, carry.language if carry else clip.options.language)
 
     @property
@@ -67,7 +75,7 @@ class Take:
     @property
     def is_rest(self) -> bool:
         """Whether this is the lost end of a clip."""
-        return self.carry is not None and self.carry.begin > 0
+        return self.carry is not None and self.carry.rest
 
     def window(self, policy: DecodePolicy) -> float:
         """Seconds of encoder input."""
@@ -164,7 +172,7 @@ class Pass:
     def _is_nothing(self, i: int, h: Hypothesis, policy: DecodePolicy) -> bool:
         if is_silence(h, policy) or not h.text:
             return True
-        unsure = h.avg_logprob < policy.lost_tail_logprob or is_failed(h, policy)
+        unsure = h.avg_logprob < policy.rest_logprob or is_failed(h, policy)
         return self._takes[i].is_rest and unsure
 
     def _better(self, i: int, now: Hypothesis, policy: DecodePolicy) -> Hypothesis:
@@ -219,16 +227,31 @@ class Pass:
         take = self._takes[i]
         written_in = "en" if self._options.task == "translate" else self._language(i)
         segments = to_segments(hypothesis, words, written_in, take.seconds, self._options.words)
-        end = words[-1].end if words else take.seconds
-        if not take.is_rest and (take.clip.speech_end or 0.0) - end > policy.lost_tail:
-            return self._again(i, first=None, begin=end, heard=segments)
-        return self._result(i, segments)
+        in_parts = take.carry is not None and take.carry.parts
+        holes = [] if in_parts else find_holes(take.clip.speech or (), words, policy.hole_s)
+        if not holes or not words:
+            return self._result(i, segments)
+        if holes[0][0] >= words[-1].end:
+            rest = (words[-1].end, take.clip.seconds)
+            return self._again(
+                i, first=None, parts=(rest,), heard=segments, whole=segments, rest=True
+            )
+        parts = cut(take.clip.speech or (), holes, take.clip.seconds)
+        return self._again(i, first=None, parts=parts, whole=segments)
 
-    def _result(self, i: int, segments: tuple[Segment, ...]) -> ClipResult:
+    def _result(self, i: int, segments: tuple[Segment, ...]) -> ClipResult | Again:
         carry, (_, probability) = self._takes[i].carry, self._heard[i]
-        if carry is not None:
-            segments = carry.heard + tuple(s.shifted(carry.begin) for s in segments)
+        if carry is not None and carry.parts:
+            heard = carry.heard + tuple(s.shifted(carry.parts[0][0]) for s in segments)
+            if len(carry.parts) > 1:
+                return self._again(i, first=None, parts=carry.parts[1:], heard=heard)
+            # Parts are decoded to find more; should they give less, the whole was right.
+            segments = max(heard, carry.whole, key=_tokens)
         return ClipResult(segments, self._language(i), probability)
+
+
+def _tokens(segments: tuple[Segment, ...]) -> int:
+    return sum(len(s.stats.tokens) for s in segments)
 
 
 def _groups(keys: Sequence[K], indices: Iterable[int] | None = None) -> list[tuple[K, list[int]]]:

@@ -39,11 +39,10 @@ class DecodePolicy:
     English recordings (0.57 and -0.59; 0.47 and -0.75)."""
     temperatures: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
     best_of: int = 5
-    lost_tail: float = 1.0
-    """Seconds of speech after the last word from which on the rest is decoded by itself: without
-    time tokens the decoder sometimes stops before the end and does not know it."""
-    lost_tail_logprob: float = -0.6
-    """The text of such a rest is believed from this mean log-probability on."""
+    hole_s: float = 1.0
+    """Seconds of speech without words from which on they are decoded by themselves; see `holes`."""
+    rest_logprob: float = -0.6
+    """The text of a lost end is believed from this mean log-probability on."""
     max_tokens_per_second: float = 14.0
     spare_tokens: int = 24
 
