@@ -7,6 +7,7 @@ a model without either decodes everything in the full window.
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -90,16 +91,30 @@ def file_of(model_id: str, folder: Path) -> Path:
     return folder / f"{model_id}.json"
 
 
-def save(path: Path, content: CalibrationFile) -> None:
-    """Write the file in one step, so that no reader ever sees half of it. Raises AsrError."""
-    text = content.model_dump_json(indent=2, exclude_none=True)
+def reserve(path: Path) -> None:
+    """Make the folder of a file that will be saved. Raises AsrError when that can't be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.part")
+    except OSError as error:
+        raise _unwritable(path, error.strerror) from error
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise _unwritable(path, "it is a folder, or lies in one that is read-only")
+
+
+def save(path: Path, content: CalibrationFile) -> None:
+    """Write the file in one step, so that no reader ever sees half of it. Raises AsrError."""
+    reserve(path)
+    text = content.model_dump_json(indent=2, exclude_none=True)
+    partial = path.with_name(f".{path.name}.part")
+    try:
         partial.write_text(text + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        raise AsrError(f"Can't write {path}: {error.strerror}.", code="io_error") from error
+        raise _unwritable(path, error.strerror) from error
+
+
+def _unwritable(path: Path, reason: str | None) -> AsrError:
+    return AsrError(f"Can't write {path}: {reason}.", code="io_error")
 
 
 def _read(path: Path) -> CalibrationFile:

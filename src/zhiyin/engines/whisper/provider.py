@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from zhiyin.domain.calibration import CalibrationOptions, LabelledRecording, Score, Tell
 from zhiyin.domain.engine import EngineCapabilities, EngineContext, ModelInfo
-from zhiyin.domain.errors import BadWeights, UnknownModel
+from zhiyin.domain.errors import BadWeights, EngineFailed, UnknownModel
 from zhiyin.domain.languages import LANGUAGES
 from zhiyin.engines.whisper import policies
+from zhiyin.engines.whisper.backend import Backend
+from zhiyin.engines.whisper.calibration import Calibration
 from zhiyin.engines.whisper.catalogue import BY_ID, MODELS, WhisperModel
 from zhiyin.engines.whisper.engine import WhisperEngine
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S
@@ -52,6 +57,28 @@ class WhisperProvider:
         if model_id in self._folders:
             return _checked(self._folders[model_id])
         return self._store.ready(self._known(model_id))
+
+    def calibrate(
+        self,
+        model_id: str,
+        samples: Sequence[LabelledRecording],
+        options: CalibrationOptions,
+        score: Score,
+        tell: Tell,
+    ) -> Path:
+        """Choose windows by measurement; see `ports.engine.Calibrates`."""
+        path = options.output or policies.file_of(model_id, self._calibrations)
+        policies.reserve(path)  # better refused now than after an hour of measuring
+        # One call at a time on all threads: what is compared must not disturb each other.
+        backend = Backend(self.path(model_id), replace(self._context, replicas=1))
+        try:
+            content = Calibration(backend, options, score, tell).run(model_id, samples)
+        except RuntimeError as error:  # CTranslate2's only kind
+            raise EngineFailed("Whisper failed while it was calibrated.") from error
+        finally:
+            backend.close()
+        policies.save(path, content)
+        return path
 
     def _capabilities(self, model_id: str) -> EngineCapabilities:
         if model_id in self._folders:
