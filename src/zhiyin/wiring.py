@@ -83,7 +83,7 @@ class Services:
 def build(settings: Settings) -> Services:
     """Everything for these settings; no model is loaded yet. Raises ConfigError."""
     pool = ThreadPoolExecutor(settings.audio.workers, thread_name_prefix="zhiyin-audio")
-    decoder, vad = AvDecoder(), SileroVad()
+    decoder = AvDecoder()
     queue = settings.scheduler
     limits = SchedulerLimits(queue.max_requests, queue.max_backlog_s, queue.stuck_s)
 
@@ -94,14 +94,15 @@ def build(settings: Settings) -> Services:
         return Scheduler(make, limits=limits, warm_up=prove)
 
     registry = Registry(providers(settings), _registry_policy(settings), make_scheduler)
-    preparer = Preparer(
-        decoder,
-        vad,
-        AudioLimits(settings.audio.max_seconds),
-        CutPolicy(split_gap=settings.audio.split_gap_s, max_piece=settings.audio.max_piece_s),
-        pool,
-    )
+    preparer = make_preparer(settings, pool)
     return Services(settings, registry, Transcriber(registry, preparer), pool)
+
+
+def make_preparer(settings: Settings, pool: ThreadPoolExecutor) -> Preparer:
+    """What turns recordings into pieces, on the threads of `pool`."""
+    audio = settings.audio
+    cut = CutPolicy(split_gap=audio.split_gap_s, max_piece=audio.max_piece_s)
+    return Preparer(AvDecoder(), SileroVad(), AudioLimits(audio.max_seconds), cut, pool)
 
 
 def providers(settings: Settings) -> list[EngineProvider]:

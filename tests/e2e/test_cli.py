@@ -37,7 +37,7 @@ def test_version_and_help() -> None:
     assert re.fullmatch(r"zhiyin \d+\.\d+\.\d+\n", zhiyin("--version").stdout)
     shown = zhiyin("--help")
     assert shown.returncode == 0
-    for command in ("serve", "transcribe", "models", "config"):
+    for command in ("serve", "transcribe", "calibrate", "models", "config"):
         assert command in shown.stdout
 
 

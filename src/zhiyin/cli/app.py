@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from zhiyin import __version__
 from zhiyin.cli import exits
@@ -106,6 +107,44 @@ def transcribe(
     raise typer.Exit(code)
 
 
+@app.command()
+def calibrate(
+    model: Annotated[str, typer.Argument(help="Model id or alias.")],
+    manifest: Annotated[
+        Path, typer.Option(help="Tab-separated list with the columns file, lang and reference.")
+    ],
+    languages: Annotated[
+        str, typer.Option(help="Such as en,zh; all that the model knows when left out.")
+    ] = "",
+    max_seconds: Annotated[float, typer.Option(min=0.1, help="Longest recording to take.")] = 28,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many recordings of a language.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="Points of error rate that speed may cost.")
+    ] = 0.2,
+    windows: Annotated[
+        str, typer.Option(help="Windows to try, as shortest+tail seconds: 8+3,12+5.")
+    ] = "",
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Write there instead of where the model's next start reads it."),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Choose a model's windows, padding and beam by measuring it on recordings of yours.
+
+    The file that is written replaces the calibration that comes with zhiyin; languages it does
+    not name are decoded in the full window.
+    """
+    from zhiyin.cli import calibrate as command
+    from zhiyin.domain.calibration import CalibrationOptions
+
+    options = CalibrationOptions(tolerance, command.windows(windows), output)
+    wanted = frozenset(filter(None, (part.strip() for part in languages.split(","))))
+    command.run(command.Request(model, manifest, wanted, max_seconds, limit, options), data_dir)
+
+
 @models_app.command("list")
 def models_list(data_dir: DataDir = None) -> None:
     """All models, installed or not."""
@@ -155,7 +194,7 @@ def main() -> None:
     try:
         app()
     except AsrError as error:
-        err.print(f"[red]error:[/red] {error.message}", highlight=False, markup=True)
+        err.print(f"[red]error:[/red] {escape(error.message)}", highlight=False)
         sys.exit(exits.code_of(error))
 
 

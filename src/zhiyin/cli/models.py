@@ -33,17 +33,18 @@ def show(data_dir: Path | None) -> None:
 
 def pull(name: str, data_dir: Path | None) -> None:
     """Fetch, verify, and say where it is."""
-    provider, model = _find(name, load(data_dir=data_dir))
+    provider, model = find(name, load(data_dir=data_dir))
     print(f"{model.id}: {provider.pull(model.id)}")
 
 
 def path(name: str, data_dir: Path | None) -> Path:
     """The folder of an installed model."""
-    provider, model = _find(name, load(data_dir=data_dir))
+    provider, model = find(name, load(data_dir=data_dir))
     return provider.path(model.id)
 
 
-def _find(name: str, settings: Settings) -> tuple[EngineProvider, ModelInfo]:
+def find(name: str, settings: Settings) -> tuple[EngineProvider, ModelInfo]:
+    """A model by id, alias or short name (`base`), and who offers it. Raises UnknownModel."""
     wanted = settings.models.aliases.get(name, name)
     for provider in providers(settings):
         for model in provider.models():

@@ -1,7 +1,7 @@
 """What zhiyin asks of a recognition engine.
 
-Third-party engines implement these two protocols and register, under the entry-point group
-`zhiyin.engines`, a callable from `EngineContext` to `EngineProvider`;
+Third-party engines implement `Engine` and `EngineProvider` and register, under the entry-point
+group `zhiyin.engines`, a callable from `EngineContext` to `EngineProvider`;
 `zhiyin.testing.engine_contract` tests them.
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from zhiyin.domain.calibration import CalibrationOptions, LabelledRecording, Score, Tell
 from zhiyin.domain.engine import Again, Clip, ClipResult, EngineCapabilities, ModelInfo, Plan
 from zhiyin.domain.errors import AsrError
 
@@ -68,4 +69,26 @@ class EngineProvider(Protocol):
 
     def path(self, model_id: str) -> Path:
         """The folder of an installed model. Raises UnknownModel, ModelNotInstalled."""
+        ...
+
+
+@runtime_checkable
+class Calibrates(Protocol):
+    """What a provider may do besides: measure how its models are best decoded."""
+
+    def calibrate(
+        self,
+        model_id: str,
+        samples: Sequence[LabelledRecording],
+        options: CalibrationOptions,
+        score: Score,
+        tell: Tell,
+    ) -> Path:
+        """Measure on the samples and write what was chosen; the file, JSON.
+
+        Engines made afterwards use it, unless the caller wanted it elsewhere. The file has, under
+        "measured" and each language, "reference", "candidates" and "chosen", and no text of a
+        recording. Raises UnknownModel, ModelNotInstalled, EngineFailed, or AsrError when the file
+        can't be written.
+        """
         ...

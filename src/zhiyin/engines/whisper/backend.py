@@ -76,6 +76,11 @@ class Backend:
         self._wide = wide
         return threads
 
+    @property
+    def compute_type(self) -> str:
+        """The number format, chosen by now."""
+        return self._compute_type
+
     def features(
         self, clips: list[Samples], window_s: float, *, pad_audio: bool
     ) -> NDArray[np.float32]:

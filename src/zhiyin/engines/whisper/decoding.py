@@ -16,7 +16,7 @@ from zhiyin.domain.engine import Again, Clip, ClipResult, Plan
 from zhiyin.domain.segmenting import TimedText
 from zhiyin.domain.transcript import Segment
 from zhiyin.engines.whisper.backend import Backend
-from zhiyin.engines.whisper.guard import Hypothesis, is_doubtful, is_failed, is_silence
+from zhiyin.engines.whisper.guard import Hypothesis, better, is_doubtful, is_failed, is_silence
 from zhiyin.engines.whisper.holes import cut, find_holes
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
 from zhiyin.engines.whisper.segments import to_segments
@@ -176,12 +176,11 @@ class Pass:
         return self._takes[i].is_rest and unsure
 
     def _better(self, i: int, now: Hypothesis, policy: DecodePolicy) -> Hypothesis:
-        """Of the short and the full window, the one that is not failed, else the likelier."""
+        """Of the short and the full window."""
         carry = self._takes[i].carry
         if carry is None or carry.first is None:
             return now
-        both = (carry.first, now)
-        return max(both, key=lambda h: (not is_failed(h, policy), h.avg_logprob))
+        return better(carry.first, now, policy)
 
     def _fallback(self, i: int, first: Hypothesis, policy: DecodePolicy) -> Hypothesis:
         tried = [first]

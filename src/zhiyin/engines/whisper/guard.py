@@ -46,6 +46,11 @@ def is_doubtful(h: Hypothesis, policy: DecodePolicy) -> bool:
     return is_failed(h, policy) or h.avg_logprob < policy.doubt_logprob
 
 
+def better(first: Hypothesis, second: Hypothesis, policy: DecodePolicy) -> Hypothesis:
+    """Of two windows over one clip, the result that is not failed, else the likelier."""
+    return max((first, second), key=lambda h: (not is_failed(h, policy), h.avg_logprob))
+
+
 def repeats(tokens: tuple[int, ...], times: int = 4) -> bool:
     """Whether some run of 1 to 12 tokens comes `times` times in a row (a decoding loop).
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from zhiyin.domain.calibration import CalibrationOptions, LabelledRecording, Score, Tell
 from zhiyin.domain.engine import EngineCapabilities, EngineContext, ModelInfo
-from zhiyin.domain.errors import BadWeights, UnknownModel
+from zhiyin.domain.errors import BadWeights, EngineFailed, UnknownModel
 from zhiyin.domain.languages import LANGUAGES
+from zhiyin.engines.whisper import policies
+from zhiyin.engines.whisper.backend import Backend
+from zhiyin.engines.whisper.calibration import Calibration
 from zhiyin.engines.whisper.catalogue import BY_ID, MODELS, WhisperModel
 from zhiyin.engines.whisper.engine import WhisperEngine
-from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
+from zhiyin.engines.whisper.policy import FULL_WINDOW_S
 from zhiyin.engines.whisper.weights import WeightStore
 
 _FEATURES = frozenset({"prompt", "hotwords", "beam"})
@@ -26,6 +32,7 @@ class WhisperProvider:
         self._store = WeightStore(context.models_dir)
         self._folders = context.folders
         self._context = context
+        self._calibrations = context.models_dir.parent / "calibration"
 
     def models(self) -> list[ModelInfo]:
         """Folders first, then the catalogue."""
@@ -33,16 +40,10 @@ class WhisperProvider:
         return own + [self._listed(m) for m in MODELS if m.id not in self._folders]
 
     def create(self, model_id: str) -> WhisperEngine:
-        """An engine, not yet loaded."""
-        policy = POLICIES.get(model_id, ModelPolicy())
-        if model_id in self._folders:
-            path = self._folders[model_id]
-            can = _folder_capabilities(path)
-            return WhisperEngine(lambda: _checked(path), can, self._context, policy)
-        model = self._known(model_id)
-        return WhisperEngine(
-            lambda: self._store.ready(model), _capabilities(model), self._context, policy
-        )
+        """An engine, not yet loaded; its calibration is read now. Raises ConfigError."""
+        can = self._capabilities(model_id)
+        policy = policies.load(model_id, self._calibrations)
+        return WhisperEngine(lambda: self.path(model_id), can, self._context, policy)
 
     def pull(self, model_id: str) -> Path:
         """Fetch a model's weights; the folder they are in. Raises UnknownModel, Unavailable."""
@@ -56,6 +57,33 @@ class WhisperProvider:
         if model_id in self._folders:
             return _checked(self._folders[model_id])
         return self._store.ready(self._known(model_id))
+
+    def calibrate(
+        self,
+        model_id: str,
+        samples: Sequence[LabelledRecording],
+        options: CalibrationOptions,
+        score: Score,
+        tell: Tell,
+    ) -> Path:
+        """Choose windows by measurement; see `ports.engine.Calibrates`."""
+        path = options.output or policies.file_of(model_id, self._calibrations)
+        policies.reserve(path)  # better refused now than after an hour of measuring
+        # One call at a time on all threads: what is compared must not disturb each other.
+        backend = Backend(self.path(model_id), replace(self._context, replicas=1))
+        try:
+            content = Calibration(backend, options, score, tell).run(model_id, samples)
+        except RuntimeError as error:  # CTranslate2's only kind
+            raise EngineFailed("Whisper failed while it was calibrated.") from error
+        finally:
+            backend.close()
+        policies.save(path, content)
+        return path
+
+    def _capabilities(self, model_id: str) -> EngineCapabilities:
+        if model_id in self._folders:
+            return _folder_capabilities(self._folders[model_id])
+        return _capabilities(self._known(model_id))
 
     def _known(self, model_id: str) -> WhisperModel:
         if model_id not in BY_ID:
@@ -86,17 +114,6 @@ class WhisperProvider:
             size_bytes=info.st_size if info else 0,
             created=int(info.st_mtime) if info else 0,
         )
-
-
-POLICIES: dict[str, ModelPolicy] = {
-    "whisper-base": ModelPolicy(
-        languages={
-            "en": DecodePolicy(pad_audio=True, floor=12.0, tail=5.0, doubt_logprob=-0.6),
-            "zh": DecodePolicy(beam_size=10),
-        }
-    ),
-}
-"""Measured with `python -m bench.accuracy`; what has no entry here uses full windows."""
 
 
 def _capabilities(model: WhisperModel) -> EngineCapabilities:
