@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.manifest import Recording
-from bench.peers import Peer
+from bench.peer import Peer
 from bench.scoring import Edits, score, visible_characters
 
 # whisper-base knows no Cantonese, and no Whisper takes two languages at once.
