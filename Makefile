@@ -46,8 +46,25 @@ lint: $(VENV)/.test  ## Style, types, import walls, sizes
 demo: $(VENV)/.run  ## Recognize the two bundled samples
 	@$(BIN)/zhiyin transcribe src/zhiyin/samples/en.flac src/zhiyin/samples/zh.flac
 
-bench: $(VENV)/.test  ## Error rate and speed against faster-whisper: MANIFEST=../shared/speech/manifest.tsv
-	@$(BIN)/python -m bench.accuracy $(if $(MANIFEST),--manifest '$(MANIFEST)') $(ARGS)
+$(VENV)/.bench: $(VENV)/.run
+	@echo "installing what the benches need (torch, whisper.cpp)"
+	@$(PIP) install torch==2.13.0
+	@$(PIP) install -c constraints.txt -e '.[model-base,bench,bench-peers]'
+	@touch $@
+
+# What all benches understand: ARGS='--threads 4'.
+BENCH_ARGS = $(if $(MANIFEST),--manifest '$(MANIFEST)') $(ARGS)
+
+bench: $(VENV)/.bench  ## All benches, then docs/performance.md: MANIFEST=../shared/speech/manifest.tsv
+	$(BIN)/python -m bench.accuracy --peers all --languages en,zh --min-seconds 1 --max-seconds 10 \
+		--limit-per-lang 60 --json bench/results/short.json $(BENCH_ARGS)
+	$(BIN)/python -m bench.load $(BENCH_ARGS)
+	$(BIN)/python -m bench.long $(BENCH_ARGS)
+	$(BIN)/python -m bench.mixed $(BENCH_ARGS)
+	$(BIN)/python -m bench.mixed --language zh --json bench/results/mixed-zh.json $(BENCH_ARGS)
+	$(BIN)/python -m bench.memory $(BENCH_ARGS)
+	$(BIN)/python -m bench.accuracy $(BENCH_ARGS)
+	$(BIN)/python -m bench.performance
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

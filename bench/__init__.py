@@ -1,1 +1,1 @@
-"""Accuracy benches: zhiyin against other recognizers on the same recordings. Not installed."""
+"""Benches: zhiyin against other recognizers on the same recordings. Not installed."""

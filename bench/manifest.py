@@ -55,14 +55,15 @@ class Recording:
 class Selection:
     """Which recordings to run; empty sets and None mean no limit.
 
-    `tags`: any of them; `max_seconds`: the longest recording; `limit_per_lang`: that many of
-    each language, spread evenly over the manifest.
+    `tags`: any of them; `min_seconds` and `max_seconds`: the shortest and the longest recording;
+    `limit_per_lang`: that many of each language, spread evenly over the manifest.
     """
 
     languages: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
     max_seconds: float | None = None
     limit_per_lang: int | None = None
+    min_seconds: float | None = None
 
     def apply(self, recordings: Iterable[Recording]) -> list[Recording]:
         """The scored recordings that fit, in the order given."""
@@ -73,6 +74,7 @@ class Selection:
         return (
             (not self.languages or recording.lang in self.languages)
             and (not self.tags or bool(self.tags & recording.tags))
+            and (self.min_seconds is None or recording.seconds >= self.min_seconds)
             and (self.max_seconds is None or recording.seconds <= self.max_seconds)
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.manifest import Recording
-from bench.peers import Peer
+from bench.peer import Peer
 from zhiyin.scoring import Edits, score, visible_characters
 
 # whisper-base knows no Cantonese, and no Whisper takes two languages at once.
@@ -66,11 +66,11 @@ def warm_up(peers: Sequence[Peer], recordings: Sequence[Recording]) -> None:
     if spoken:
         shortest = min(spoken, key=lambda r: abs(r.seconds - 3.0))
         for peer in peers:
-            peer.transcribe(shortest.path, _language(shortest))
+            peer.transcribe(shortest.path, spoken_as(shortest))
 
 
 def _outcome(peer: Peer, recording: Recording, course: Course) -> Outcome:
-    language = None if course.detect else _language(recording)
+    language = None if course.detect else spoken_as(recording)
     # A runtime's worker threads may spin for a while after their last work (Intel's OpenMP: 0.2 s)
     # and take cores from the next peer.
     time.sleep(course.pause_s)
@@ -86,7 +86,8 @@ def _outcome(peer: Peer, recording: Recording, course: Course) -> Outcome:
     return Outcome(text, wall_s, cpu_s, edits, error=error)
 
 
-def _language(recording: Recording) -> str | None:
+def spoken_as(recording: Recording) -> str | None:
+    """The language a recognizer is told; None where nothing is said."""
     if recording.non_speech:
         return None
     return _SPOKEN_AS.get(recording.lang, recording.lang)

@@ -1,33 +1,16 @@
-"""The result as a table and as JSON."""
+"""The result of the accuracy bench as a table and as JSON."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from bench import provenance
 from bench.measure import Row
 from bench.sets import SetResult, Sum, worst
-
-_PACKAGES = (
-    "zhiyin",
-    "faster-whisper",
-    "ctranslate2",
-    "onnxruntime",
-    "av",
-    "numpy",
-    "rapidfuzz",
-    "opencc",
-    "whisper-normalizer",
-)
 
 
 def table(sets: Sequence[SetResult], ours: str, theirs: str) -> Table:
@@ -78,28 +61,17 @@ def _number(value: float | None, places: int) -> str:
     return "-" if value is None else f"{value:.{places}f}"
 
 
-def document(
-    rows: Sequence[Row],
-    sets: Sequence[SetResult],
-    names: Sequence[str],
-    settings: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Everything there is to say about a run, for JSON. The first of `names` is ours."""
+def summary(sets: Sequence[SetResult], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What may be published of a run, for JSON: sums without a text or a reference."""
+    return provenance.head(settings) | {"sets": [asdict(s) for s in sets]}
+
+
+def texts(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Any]:
+    """Everything recording by recording, for JSON. The first of `names` is ours."""
     return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "settings": dict(settings),
-        "host": _host(),
-        "versions": {name: _version(name) for name in _PACKAGES},
-        "sets": [asdict(s) for s in sets],
         "worst": {n: [asdict(w) for w in worst(rows, names[0], n)] for n in names[1:]},
         "rows": [_row(r) for r in rows],
     }
-
-
-def write(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON that a person can read and compare."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def _row(row: Row) -> dict[str, Any]:
@@ -116,36 +88,3 @@ def _row(row: Row) -> dict[str, Any]:
             for name, outcome in row.outcomes.items()
         },
     }
-
-
-def load_average() -> float | None:
-    """Runnable processes on this machine, a mean over the last minute."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-
-
-def _host() -> dict[str, Any]:
-    return {
-        "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-    }
-
-
-def _cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

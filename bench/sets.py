@@ -10,7 +10,8 @@ from bench.measure import Outcome, Row
 from zhiyin.scoring import Metric, metric, total
 
 DIGITS = "digits"
-_USUAL_SECONDS = (0.3, 28.0)  # fits one Whisper window
+# Commands and sentences; all that fits one Whisper window.
+_LENGTHS = ((1.0, 10.0), (0.3, 28.0))
 _TAGS = {
     "zh": ("clean", "noisy-snr5", "phone-8k"),
     "en": ("clean", "noisy-snr5", "phone-8k", "command", "short"),
@@ -79,11 +80,12 @@ def _main_language(lang: str, rows: Sequence[Row]) -> list[SetResult]:
     """Digits stand apart: Whisper's normalizer makes one word of them, all right or all wrong."""
     same = [r for r in rows if r.recording.lang == lang]
     counted = [r for r in same if DIGITS not in r.recording.tags]
-    low, high = _USUAL_SECONDS
-    usual = f"{lang} {low:g}-{high:g} s"
     sets = [
         _set(f"{lang} all", lang, counted, lambda r: True),
-        _set(usual, lang, counted, lambda r: low <= r.seconds <= high),
+        *(
+            _set(f"{lang} {low:g}-{high:g} s", lang, counted, _between(low, high))
+            for low, high in _LENGTHS
+        ),
         *(_set(f"{lang} {tag}", lang, counted, _tagged(tag)) for tag in _TAGS[lang]),
     ]
     if len(counted) < len(same):
@@ -94,6 +96,10 @@ def _main_language(lang: str, rows: Sequence[Row]) -> list[SetResult]:
 
 def _is(lang: str) -> Callable[[Recording], bool]:
     return lambda recording: recording.lang == lang
+
+
+def _between(low: float, high: float) -> Callable[[Recording], bool]:
+    return lambda recording: low <= recording.seconds <= high
 
 
 def _tagged(tag: str) -> Callable[[Recording], bool]:
