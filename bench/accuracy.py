@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,12 +12,14 @@ from rich.console import Console
 from rich.progress import track
 
 from bench import options, provenance, report
+from bench.apart import Apart
 from bench.manifest import Recording, Selection
 from bench.measure import Course, Row, run, warm_up
-from bench.ours import Zhiyin, model_folder, settings
-from bench.peer import Peer, PeerSettings
-from bench.peers import PEERS, load_peers
+from bench.ours import Zhiyin
+from bench.peer import Peer
+from bench.peers import PEERS
 from bench.sets import results
+from bench.setup import Setup
 
 RESULT = provenance.RESULTS / "accuracy.json"
 
@@ -49,11 +52,12 @@ def main(
     )
     recordings = options.selected(manifest, selection)
     names = options.known(peers, PEERS, "--peers")
-    chosen = settings(model, device, threads, compute_type)
-    others = load_peers(names, PeerSettings(model_folder(chosen), device, threads, compute_type))
-    with Zhiyin(chosen) as ours:
-        rows = _measured([ours, *others], recordings, Course(detect, pause))
-    _publish(rows, [ours.name, *names], given, json)
+    setup = Setup(model, device, threads, compute_type)
+    everyone = [Zhiyin.name, *names]
+    with ExitStack() as stack:
+        peers_apart = [stack.enter_context(Apart(name, setup)) for name in everyone]
+        rows = _measured(peers_apart, recordings, Course(detect, pause))
+    _publish(rows, everyone, given, json)
 
 
 def _measured(peers: Sequence[Peer], recordings: Sequence[Recording], course: Course) -> list[Row]:

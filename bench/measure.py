@@ -18,15 +18,12 @@ _SPOKEN_AS = {"yue": "zh", "zh-en": "zh"}
 class Outcome:
     """What one recognizer made of a recording in `wall_s` seconds.
 
-    `cpu_s` is the processor time of this process meanwhile, all threads together: it says more
-    than `wall_s` on a busy machine, and nothing about a peer that is another process.
     `invented` counts letters and digits where nothing was said. `error` is empty unless the
     recognizer failed; the text is empty then, and every unit of the reference is missing.
     """
 
     text: str
     wall_s: float
-    cpu_s: float
     edits: Edits
     invented: int = 0
     error: str = ""
@@ -74,16 +71,16 @@ def _outcome(peer: Peer, recording: Recording, course: Course) -> Outcome:
     # A runtime's worker threads may spin for a while after their last work (Intel's OpenMP: 0.2 s)
     # and take cores from the next peer.
     time.sleep(course.pause_s)
-    start, cpu = time.perf_counter(), time.process_time()
+    start = time.perf_counter()
     try:
         text, error = peer.transcribe(recording.path, language), ""
     except Exception as failure:  # noqa: BLE001 (a failed recording is a result, not the end)
         text, error = "", f"{type(failure).__name__}: {failure}"
-    wall_s, cpu_s = time.perf_counter() - start, time.process_time() - cpu
+    wall_s = time.perf_counter() - start
     if recording.non_speech:
-        return Outcome(text, wall_s, cpu_s, Edits(), visible_characters(text), error)
+        return Outcome(text, wall_s, Edits(), visible_characters(text), error)
     edits = score(recording.reference, text, recording.lang)
-    return Outcome(text, wall_s, cpu_s, edits, error=error)
+    return Outcome(text, wall_s, edits, error=error)
 
 
 def spoken_as(recording: Recording) -> str | None:

@@ -71,8 +71,3 @@ PEERS: Mapping[str, Callable[[PeerSettings], Peer]] = {
         WhisperCpp,
     )
 }
-
-
-def load_peers(names: list[str], settings: PeerSettings) -> list[Peer]:
-    """The named peers, loaded. Raises KeyError for a name that is not in `PEERS`."""
-    return [PEERS[name](settings) for name in names]

@@ -22,14 +22,13 @@ _TAGS = {
 class Sum:
     """One recognizer over one set.
 
-    `percent` is the micro-average, `rtf` wall over audio time; `cpu_s` see `Outcome`.
+    `percent` is the micro-average, `rtf` wall over audio time.
     `invented_files` and `invented_characters` count text where nothing was said.
     """
 
     errors: int
     percent: float | None
     wall_s: float
-    cpu_s: float
     rtf: float | None
     failed: int
     invented_files: int
@@ -124,7 +123,6 @@ def _sum(outcomes: Sequence[Outcome], seconds: float) -> Sum:
         errors=edits.total,
         percent=edits.percent,
         wall_s=wall_s,
-        cpu_s=sum(o.cpu_s for o in outcomes),
         rtf=wall_s / seconds if seconds else None,
         failed=sum(bool(o.error) for o in outcomes),
         invented_files=sum(o.invented > 0 for o in outcomes),

@@ -6,9 +6,7 @@ Imported by the engine thread only, so that `import zhiyin` stays light.
 
 from __future__ import annotations
 
-import os
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
-from zhiyin.domain.engine import EngineContext
-from zhiyin.domain.errors import EngineFailed, MissingExtra
+from zhiyin.domain.errors import EngineFailed
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.domain.segmenting import TimedText
 from zhiyin.engines.whisper.guard import Hypothesis
 from zhiyin.engines.whisper.policy import DecodePolicy
 
 _HOP = 160
-_SMALL_BYTES = 600 << 20  # larger models are not held twice in memory
 _MAX_PROMPT_TOKENS = 223
 _SPECIAL = re.compile(r"<\|.*?\|>")
 # CTranslate2 tells "already encoded" from "raw features" by shape, so that raw features of
@@ -33,53 +29,31 @@ _CONFUSING_FRAMES = {160, 256}
 
 
 class Backend:
-    """One Whisper model in memory, for `concurrency` threads at once."""
+    """One Whisper model in memory: `workers` calls at once with `threads` each."""
 
-    def __init__(self, folder: Path, context: EngineContext) -> None:
-        self._folder = folder
-        self._device, self._compute_type = _place(context)
-        total = context.threads or _cores()
-        self._wide: Any = None
-        self.concurrency = min(context.replicas, total) or self._best(total)
-        # One more than there is work for; see `core.crew`.
-        workers = self.concurrency + 1 if self.concurrency > 1 else 1
-        self._whisper: Any = self._open(total // self.concurrency, workers)
+    def __init__(
+        self, folder: Path, device: str, compute_type: str, *, threads: int, workers: int
+    ) -> None:
+        from faster_whisper import WhisperModel
+
+        try:
+            self._whisper: Any = WhisperModel(
+                str(folder), device=device, compute_type=compute_type, cpu_threads=threads,
+                num_workers=workers, local_files_only=True,
+            )  # fmt: skip
+        except (RuntimeError, ValueError) as error:
+            raise EngineFailed(
+                f"Whisper can't be loaded on {device} with {compute_type}: {error}"
+            ) from error
+        self.compute_type = compute_type
         self._model = self._whisper.model
         self._tokenizers: dict[tuple[str, str], Any] = {}
         self._suppressed: list[int] = []
 
-    def _open(self, threads: int, workers: int) -> Any:
-        from faster_whisper import WhisperModel
-
-        try:
-            return WhisperModel(
-                str(self._folder), device=self._device, compute_type=self._compute_type,
-                cpu_threads=threads, num_workers=workers, local_files_only=True,
-            )  # fmt: skip
-        except (RuntimeError, ValueError) as error:
-            raise EngineFailed(
-                f"Whisper can't be loaded on {self._device} with {self._compute_type}: {error}"
-            ) from error
-
-    def _best(self, threads: int) -> int:
-        """How many calls at once do most: one on all threads, or one on each.
-
-        Measured, because it depends on the processor and the model: a token of a small one has
-        too little work to share. The wide model stays for encoding while nothing else runs.
-        """
-        large = (self._folder / "model.bin").stat().st_size > _SMALL_BYTES
-        if self._device != "cpu" or threads == 1 or large:
-            return 1
-        wide = self._open(threads, 1)
-        if _trial_s(self._open(1, 1)) > threads * _trial_s(wide):
-            return 1
-        self._wide = wide
-        return threads
-
     @property
-    def compute_type(self) -> str:
-        """The number format, chosen by now."""
-        return self._compute_type
+    def mels(self) -> int:
+        """Mel bands of the features."""
+        return int(self._whisper.feature_extractor.mel_filters.shape[0])
 
     def features(
         self, clips: list[Samples], window_s: float, *, pad_audio: bool
@@ -98,14 +72,9 @@ class Backend:
         mel: NDArray[np.float32] = self._whisper.feature_extractor(sound, padding=_HOP)[:, :-1]
         return np.pad(mel[:, :frames], ((0, 0), (0, max(0, frames - mel.shape[1]))))
 
-    def encode(self, features: NDArray[np.float32], *, alone: bool = False) -> Any:
-        """Encoder output for a batch of features; opaque.
-
-        `alone` says that no other call runs, so that this one may have all threads: encoding
-        shares well among threads, decoding does not.
-        """
-        whisper = self._wide if alone and self._wide is not None else self._whisper
-        return whisper.encode(np.ascontiguousarray(features))
+    def encode(self, features: NDArray[np.float32]) -> Any:
+        """Encoder output for a batch of features; opaque."""
+        return self._whisper.encode(np.ascontiguousarray(features))
 
     def select(self, encoded: Any, indices: list[int]) -> Any:
         """The encoder output of some clips of a batch."""
@@ -168,6 +137,16 @@ class Backend:
         found = zip(results, max_new, strict=True)
         return [_hypothesis(r, tokenizer, temperature, limit) for r, limit in found]
 
+    def spell(self, encoded: Any, tokens: int) -> None:
+        """Decode exactly that many tokens with beam 5, whatever is said; for timing."""
+        start, end = (
+            self._whisper.hf_tokenizer.token_to_id(t)
+            for t in ("<|startoftranscript|>", "<|endoftext|>")
+        )
+        self._model.generate(
+            encoded, [[start]], beam_size=5, max_length=tokens + 1, suppress_tokens=[end]
+        )
+
     def align(
         self, encoded: Any, language: str, options: DecodeOptions, tokens: list[tuple[int, ...]],
         seconds: list[float],
@@ -181,8 +160,6 @@ class Backend:
     def close(self) -> None:
         """Free the weights now rather than at the next garbage collection."""
         self._model.unload_model()
-        if self._wide is not None:
-            self._wide.model.unload_model()
 
     def _tokenizer(self, language: str, task: str) -> Any:
         key = (language, task)
@@ -202,45 +179,6 @@ class Backend:
         if not self._suppressed:
             self._suppressed = list(get_suppressed_tokens(self._tokenizer(language, task), [-1]))
         return self._suppressed
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _place(context: EngineContext) -> tuple[str, str]:
-    """Device and number format."""
-    try:
-        import ctranslate2
-    except ImportError as error:
-        raise MissingExtra(
-            "The Whisper engine needs faster-whisper: pip install faster-whisper"
-        ) from error
-    device = context.device
-    if device == "auto":
-        device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
-    kind = context.compute_type
-    if kind == "auto":
-        kind = "float16" if device == "cuda" else "int8"
-    return device, kind
-
-
-def _trial_s(whisper: Any) -> float:
-    """Seconds for a 12 s window and 12 tokens of it, the better of two."""
-    mels = whisper.feature_extractor.mel_filters.shape[0]
-    features = np.zeros((1, mels, 1200), np.float32)
-    start, end = (
-        whisper.hf_tokenizer.token_to_id(t) for t in ("<|startoftranscript|>", "<|endoftext|>")
-    )
-    times: list[float] = []
-    for _ in range(2):
-        begun = time.perf_counter()
-        encoded = whisper.encode(features)
-        whisper.model.generate(
-            encoded, [[start]], beam_size=5, max_length=13, suppress_tokens=[end]
-        )
-        times.append(time.perf_counter() - begun)
-    return min(times)
 
 
 def _hypothesis(result: Any, tokenizer: Any, temperature: float, max_new: int) -> Hypothesis:

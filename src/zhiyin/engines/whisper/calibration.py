@@ -100,7 +100,7 @@ class Calibration:
         """Encoded once, decoded with each beam; each is charged for the encoder in full."""
         features = self.backend.features([clip], window, pad_audio=pad_audio)
         begun = time.perf_counter()
-        encoded = self.backend.encode(features, alone=True)
+        encoded = self.backend.encode(features)
         encoder_s = time.perf_counter() - begun
         found: dict[Setting, Attempt] = {}
         for beam_size in beams:

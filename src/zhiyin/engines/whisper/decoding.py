@@ -99,9 +99,7 @@ def plan(clip: Clip, policies: ModelPolicy) -> Plan:
 class Pass:
     """One call. All clips are of one `plan` kind and have equal options."""
 
-    def __init__(
-        self, backend: Backend, policies: ModelPolicy, clips: Sequence[Clip], *, alone: bool
-    ) -> None:
+    def __init__(self, backend: Backend, policies: ModelPolicy, clips: Sequence[Clip]) -> None:
         self._backend = backend
         self._policies = policies
         self._takes = [Take.of(clip) for clip in clips]
@@ -113,7 +111,7 @@ class Pass:
         features = backend.features(
             [t.samples for t in self._takes], self._window, pad_audio=policy.pad_audio
         )
-        self._encoded = backend.encode(features, alone=alone)
+        self._encoded = backend.encode(features)
         self._heard = [(t.language, t.probability) for t in self._takes]
 
     def run(self) -> list[ClipResult | Again]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from zhiyin.domain.engine import Again, Clip, ClipResult, EngineCapabilities, EngineContext, Plan
 from zhiyin.domain.errors import AsrError, EngineFailed
 from zhiyin.engines.whisper import decoding
-from zhiyin.engines.whisper.backend import Backend
+from zhiyin.engines.whisper.placement import Placement, place
 from zhiyin.engines.whisper.policy import ModelPolicy
 
 
@@ -27,24 +27,24 @@ class WhisperEngine:
         self._folder = folder
         self._context = context
         self._policy = policy
-        self._backend: Backend | None = None
+        self._placement: Placement | None = None
         self._running = 0
         self._count = threading.Lock()
 
     @property
     def concurrency(self) -> int:
         """Calls at once; chosen at load."""
-        return 1 if self._backend is None else self._backend.concurrency
+        return 1 if self._placement is None else self._placement.concurrency
 
     def load(self) -> None:
         """Verify the weights and bring them into memory."""
-        self._backend = Backend(self._folder(), self._context)
+        self._placement = place(self._folder(), self._context)
 
     def close(self) -> None:
         """Free the memory."""
-        if self._backend is not None:
-            self._backend.close()
-            self._backend = None
+        if self._placement is not None:
+            self._placement.close()
+            self._placement = None
 
     def plan(self, clip: Clip) -> Plan:
         """The window that will be encoded; clips of one window and policy share a call."""
@@ -52,13 +52,14 @@ class WhisperEngine:
 
     def transcribe_batch(self, clips: Sequence[Clip]) -> list[ClipResult | Again | AsrError]:
         """One pass over each clip; see `ports.engine`."""
-        if self._backend is None:
+        placement = self._placement
+        if placement is None:
             raise EngineFailed("The engine is not loaded.")
         with self._count:
             self._running += 1
         try:
-            alone = self._running == 1
-            return [*decoding.Pass(self._backend, self._policy, clips, alone=alone).run()]
+            backend = placement.alone if self._running == 1 else placement.many
+            return [*decoding.Pass(backend, self._policy, clips).run()]
         except RuntimeError as error:  # CTranslate2's only kind
             raise EngineFailed("Whisper failed on this recording.") from error
         finally:

@@ -12,10 +12,10 @@ from zhiyin.domain.engine import EngineCapabilities, EngineContext, ModelInfo
 from zhiyin.domain.errors import BadWeights, EngineFailed, UnknownModel
 from zhiyin.domain.languages import LANGUAGES
 from zhiyin.engines.whisper import policies
-from zhiyin.engines.whisper.backend import Backend
 from zhiyin.engines.whisper.calibration import Calibration
 from zhiyin.engines.whisper.catalogue import BY_ID, MODELS, WhisperModel
 from zhiyin.engines.whisper.engine import WhisperEngine
+from zhiyin.engines.whisper.placement import place
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S
 from zhiyin.engines.whisper.weights import WeightStore
 
@@ -70,7 +70,7 @@ class WhisperProvider:
         path = options.output or policies.file_of(model_id, self._calibrations)
         policies.reserve(path)  # better refused now than after an hour of measuring
         # One call at a time on all threads: what is compared must not disturb each other.
-        backend = Backend(self.path(model_id), replace(self._context, replicas=1))
+        backend = place(self.path(model_id), replace(self._context, replicas=1)).alone
         try:
             content = Calibration(backend, options, score, tell).run(model_id, samples)
         except RuntimeError as error:  # CTranslate2's only kind
