@@ -96,7 +96,7 @@ def _fill(ordered: list[Waiting], policy: BatchPolicy, room: Room) -> list[Waiti
     batch: list[Waiting] = []
     cost = 0.0
     live = any(e.lane <= Lane.PARTIAL for e in ordered)
-    max_cost = policy.live_cost_s if live else policy.max_cost_s
+    max_cost = min(policy.live_cost_s, policy.max_cost_s) if live else policy.max_cost_s
     # Idle threads share what waits rather than watch one of them take all.
     size = min(policy.max_batch, -(-len(ordered) // max(1, room.idle)))
     for entry in ordered:

@@ -34,7 +34,7 @@ class Transcriber:
 
     registry: Registry
     preparer: Preparer
-    ahead: int = 3
+    ahead: int = 8
 
     async def transcribe(
         self,
