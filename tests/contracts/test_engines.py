@@ -10,6 +10,7 @@ import pytest
 
 from tests import media
 from zhiyin.domain.engine import Clip, ClipResult, EngineContext
+from zhiyin.domain.errors import AsrError
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.engines.scripted import ScriptedEngine
 from zhiyin.engines.whisper.provider import WhisperProvider
@@ -59,3 +60,27 @@ def test_speech_reported_where_there_is_none_invents_nothing(data_dir: Path) -> 
         engine.close()
     assert isinstance(right, ClipResult)
     assert right == wrong
+
+
+def test_a_clips_text_does_not_depend_on_its_neighbours(data_dir: Path) -> None:
+    """In any company, order and size of batch; on one thread of many or on all."""
+    engine = WhisperProvider(EngineContext(data_dir / "models")).create("whisper-base")
+    engine.load()
+    try:
+        options = DecodeOptions(language="en")
+        speech = media.samples("en_sentences")
+        clips = [Clip(speech[i * 8000 : i * 8000 + 48_000], options) for i in range(8)]
+        assert len({engine.plan(clip) for clip in clips}) == 1, "they may share a call"
+        alone = [recognize(engine, [clip])[0] for clip in clips]
+        for batch in (clips, clips[::-1], clips[2:5]):
+            for clip, result in zip(batch, recognize(engine, batch), strict=True):
+                assert _text(result) == _text(
+                    alone[next(i for i, c in enumerate(clips) if c is clip)]
+                )
+    finally:
+        engine.close()
+
+
+def _text(result: ClipResult | AsrError) -> str:
+    assert isinstance(result, ClipResult)
+    return " ".join(s.text for s in result.segments)
