@@ -141,6 +141,7 @@ class Scheduler:
             ticket.spent_s += cost
             # A recording of undeclared length shows only now how long it is.
             ticket.bulk = ticket.bulk or ticket.spent_s > self._policy.bulk_s
+            clip = replace(clip, bulk=ticket.bulk)
             waiting = Waiting(
                 next(self._numbers), ticket.lane, ticket.tag, self._clock(), cost,
                 (clip.options, plan.kind), ticket.deadline, ticket.bulk,

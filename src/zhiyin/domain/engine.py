@@ -67,6 +67,8 @@ class Clip:
     samples: Samples
     options: DecodeOptions = field(default_factory=DecodeOptions)
     speech: tuple[Span, ...] | None = None
+    bulk: bool = False
+    """Of a long recording: others may be quicker at its cost."""
     carry: object = None
     """What the engine wrote on it for a second pass; see `Again`."""
 

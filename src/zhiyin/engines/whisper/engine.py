@@ -29,6 +29,7 @@ class WhisperEngine:
         self._policy = policy
         self._placement: Placement | None = None
         self._running = 0
+        self._bulk = 0
         self._count = threading.Lock()
 
     @property
@@ -55,13 +56,19 @@ class WhisperEngine:
         placement = self._placement
         if placement is None:
             raise EngineFailed("The engine is not loaded.")
+        bulk = any(clip.bulk for clip in clips)
         with self._count:
+            # A short clip may have all threads beside long recordings, whose own run at a low
+            # priority; several short ones do more on a thread each.
+            rivals = self._running if bulk else self._running - self._bulk
+            backend = placement.many if rivals or len(clips) > 1 else placement.alone
             self._running += 1
+            self._bulk += bulk
         try:
-            backend = placement.alone if self._running == 1 else placement.many
             return [*decoding.Pass(backend, self._policy, clips).run()]
         except RuntimeError as error:  # CTranslate2's only kind
             raise EngineFailed("Whisper failed on this recording.") from error
         finally:
             with self._count:
                 self._running -= 1
+                self._bulk -= bulk

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +61,27 @@ def place(folder: Path, context: EngineContext) -> Placement:
         return Placement(alone, alone)
     replicas = replicas or total
     # One worker more than there is work for; see `core.crew`.
-    return Placement(load(total // replicas, replicas + 1), alone, replicas)
+    with _low_priority():
+        many = load(total // replicas, replicas + 1)
+    return Placement(many, alone, replicas)
+
+
+@contextmanager
+def _low_priority() -> Iterator[None]:
+    """Threads that are started meanwhile yield to others of the process (Linux; nice 10).
+
+    So the event loop, the audio threads and a call that has all threads go first.
+    """
+    before = _own_threads()
+    yield
+    for thread in _own_threads() - before:
+        with suppress(OSError):  # it may have ended
+            os.setpriority(os.PRIO_PROCESS, thread, 10)
+
+
+def _own_threads() -> set[int]:
+    tasks = Path("/proc/self/task")
+    return {int(task.name) for task in tasks.iterdir()} if tasks.is_dir() else set()
 
 
 def _cores() -> int:

@@ -25,7 +25,7 @@ class DecodePolicy:
     (SYSTRAN/faster-whisper pull requests 1084 and 1101)."""
     floor: float = FULL_WINDOW_S
     tail: float = 0.0
-    step: float = 1.0
+    step: float = 2.0
     beam_size: int = 5
     doubt_logprob: float = -1.0
     """A short-window result with a lower mean log-probability is decoded again in full."""
