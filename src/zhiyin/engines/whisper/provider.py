@@ -19,6 +19,7 @@ from zhiyin.engines.whisper.placement import place
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S
 from zhiyin.engines.whisper.weights import WeightStore
 
+_MAX_BATCH = 8  # more gain little on two cores and keep others waiting
 _FEATURES = frozenset({"prompt", "hotwords", "beam"})
 _CANTONESE = {"whisper-large-v3", "whisper-large-v3-turbo"}
 
@@ -122,7 +123,11 @@ def _capabilities(model: WhisperModel) -> EngineCapabilities:
     if not model.distilled_decoder:
         features |= {"translate"}
     return EngineCapabilities(
-        frozenset(languages), max_seconds=FULL_WINDOW_S, words=True, features=features
+        frozenset(languages),
+        max_seconds=FULL_WINDOW_S,
+        max_batch=_MAX_BATCH,
+        words=True,
+        features=features,
     )
 
 
@@ -135,10 +140,12 @@ def _folder_capabilities(path: Path) -> EngineCapabilities:
         count = 0
     if count < 2:
         english = frozenset({"en"})
-        return EngineCapabilities(english, FULL_WINDOW_S, words=True, features=_FEATURES)
+        return EngineCapabilities(
+            english, FULL_WINDOW_S, _MAX_BATCH, words=True, features=_FEATURES
+        )
     languages = frozenset(LANGUAGES) - (frozenset() if count >= 100 else {"yue"})
     features = _FEATURES | {"detect", "translate"}
-    return EngineCapabilities(languages, FULL_WINDOW_S, words=True, features=features)
+    return EngineCapabilities(languages, FULL_WINDOW_S, _MAX_BATCH, words=True, features=features)
 
 
 def _checked(path: Path) -> Path:
