@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +16,9 @@ from typing import Self
 from bench.peer import Peer
 from bench.setup import Setup, recognizer
 
-_here: list[Peer] = []  # the one recognizer of a child process
+# Of a child process: its one recognizer, open until the process ends.
+_here: list[Peer] = []
+_open_ones = ExitStack()
 
 
 class Apart:
@@ -43,8 +46,7 @@ class Apart:
 
 
 def _open(name: str, setup: Setup) -> None:
-    # Left open: the process ends with the pool.
-    _here.append(recognizer(name, setup).__enter__())
+    _here.append(_open_ones.enter_context(recognizer(name, setup)))
 
 
 def _transcribe(path: Path, language: str | None) -> str:
