@@ -26,9 +26,10 @@ _OFTEN = 8  # calls in company until the second copy is loaded
 # threads sleep between them: 20 tokens of Whisper base, beam 5, took 200 ms on two threads and 80
 # with these (bench.threads). What the operator has set stays.
 _THREADS = {"OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "100000"}
-# Each thread of the GNU C library keeps what it frees for itself. M_ARENA_MAX 1, M_TRIM_THRESHOLD
-# and M_MMAP_THRESHOLD (malloc.h) give large buffers back instead; `bench.memory` shows the sums.
-_MALLOC = ((-8, 1), (-1, 1 << 20), (-3, 512 << 10))
+# Each thread of the GNU C library keeps what it frees for itself; with one arena for all (M_ARENA_MAX
+# in malloc.h) they share it. Giving every large buffer back (M_MMAP_THRESHOLD) saves more memory,
+# but was 1.4 times slower: all its pages are mapped anew.
+_M_ARENA_MAX = -8
 
 
 class Placement:
@@ -119,8 +120,7 @@ def _settle_process() -> None:
     # of it take the cores from the encoder (9 s of audio: 117 ms with them, 65 without).
     threadpool_limits(limits=1, user_api="blas")
     if not any(name.startswith("MALLOC_") for name in os.environ):
-        for parameter, size in _MALLOC:
-            _of_c("mallopt", parameter, size)
+        _of_c("mallopt", _M_ARENA_MAX, 1)
 
 
 def _of_c(function: str, *arguments: int) -> None:
