@@ -26,9 +26,9 @@ _OFTEN = 8  # calls in company until the second copy is loaded
 # threads sleep between them: 20 tokens of Whisper base, beam 5, took 200 ms on two threads and 80
 # with these (bench.threads). What the operator has set stays.
 _THREADS = {"OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "100000"}
-# Each thread of the GNU C library keeps what it frees for itself; with one arena for all (M_ARENA_MAX
-# in malloc.h) they share it. Giving every large buffer back (M_MMAP_THRESHOLD) saves more memory,
-# but was 1.4 times slower: all its pages are mapped anew.
+# Each thread of the GNU C library keeps what it frees for itself; with one arena for all
+# (M_ARENA_MAX in malloc.h) they share it. Giving every large buffer back (M_MMAP_THRESHOLD) saves
+# more memory, but was 1.4 times slower: all its pages are mapped anew.
 _M_ARENA_MAX = -8
 
 
@@ -85,7 +85,6 @@ class Placement:
 
 def place(folder: Path, context: EngineContext) -> Placement:
     """Load a model for this machine. Raises EngineFailed or MissingExtra."""
-    _settle_process()
     device, kind = _device(context)
     total = context.threads or _cores()
 
@@ -112,10 +111,10 @@ def place(folder: Path, context: EngineContext) -> Placement:
     return Placement(alone, replicas, widen)
 
 
-def _settle_process() -> None:
-    """What holds for the whole process, and helps every model."""
+def settle_process() -> None:
+    """What holds for the whole process; before its threads start and CTranslate2 is imported."""
     for name, value in _THREADS.items():
-        os.environ.setdefault(name, value)  # read when CTranslate2 is first imported
+        os.environ.setdefault(name, value)
     # The mel filters are a small matrix; threads of the linear algebra library that wait for more
     # of it take the cores from the encoder (9 s of audio: 117 ms with them, 65 without).
     threadpool_limits(limits=1, user_api="blas")

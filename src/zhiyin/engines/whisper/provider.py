@@ -15,7 +15,7 @@ from zhiyin.engines.whisper import policies
 from zhiyin.engines.whisper.calibration import Calibration
 from zhiyin.engines.whisper.catalogue import BY_ID, MODELS, WhisperModel
 from zhiyin.engines.whisper.engine import WhisperEngine
-from zhiyin.engines.whisper.placement import place
+from zhiyin.engines.whisper.placement import place, settle_process
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S
 from zhiyin.engines.whisper.weights import WeightStore
 
@@ -30,6 +30,7 @@ class WhisperProvider:
     name = "whisper"
 
     def __init__(self, context: EngineContext) -> None:
+        settle_process()
         self._store = WeightStore(context.models_dir)
         self._folders = context.folders
         self._context = context
