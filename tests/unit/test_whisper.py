@@ -135,6 +135,12 @@ def test_windows_hold_the_clip_and_stay_within_thirty_seconds(
     assert window >= min(30.0, floor)
 
 
+def test_pieces_of_long_recordings_share_few_windows() -> None:
+    policy = DecodePolicy(floor=9, tail=5)
+    assert {policy.window(s / 10) for s in range(100, 280)} == {16.0, 20.0, 25.0, 30.0}
+    assert DecodePolicy().window(12) == 30.0
+
+
 @given(st.floats(0, 30))
 def test_the_token_budget_is_whispers(seconds: float) -> None:
     assert 0 < POLICY.max_new_tokens(seconds) <= 224

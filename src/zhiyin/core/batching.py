@@ -43,22 +43,28 @@ class BatchPolicy:
     """`max_batch` clips and `max_cost_s` predicted engine seconds per call.
 
     While live work waits, other calls are kept to `live_cost_s`. A request that is predicted to
-    take more than `bulk_s` in all is bulk.
+    take more than `bulk_s` in all is bulk; where a thread is kept from bulk, nobody waits for it
+    and its calls may cost `bulk_cost_s`.
     """
 
     max_batch: int = 8
     max_cost_s: float = 2.0
     live_cost_s: float = 0.25
     bulk_s: float = 3.0
+    bulk_cost_s: float = 5.0
     ageing_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The engine threads: `idle` ones, the asking one included, and whether it may take bulk."""
+    """The engine threads: `idle` ones, the asking one included, and whether it may take bulk.
+
+    `spare` says that one is kept from bulk.
+    """
 
     idle: int = 1
     bulk: bool = True
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,9 @@ def _fill(ordered: list[Waiting], policy: BatchPolicy, room: Room) -> list[Waiti
     batch: list[Waiting] = []
     cost = 0.0
     live = any(e.lane <= Lane.PARTIAL for e in ordered)
-    max_cost = min(policy.live_cost_s, policy.max_cost_s) if live else policy.max_cost_s
+    free = room.spare and bool(ordered) and ordered[0].bulk
+    most = policy.bulk_cost_s if free else policy.max_cost_s
+    max_cost = min(policy.live_cost_s, most) if live else most
     # Idle threads share what waits rather than watch one of them take all.
     size = min(policy.max_batch, -(-len(ordered) // max(1, room.idle)))
     for entry in ordered:

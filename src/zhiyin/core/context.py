@@ -35,7 +35,7 @@ class Context:
             self._recent = ""
             return
         text = join_texts(s.text for s in result.segments)
-        self._recent = text[-_MOST_CHARS:]
+        self._recent = join_texts((self._recent, text))[-_MOST_CHARS:]
 
     def misled(self, result: ClipResult, piece: Piece) -> bool:
         """Whether speech at the end of the piece is missing, or it is unsure, under a context."""

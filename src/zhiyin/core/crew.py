@@ -68,7 +68,7 @@ class Crew:
     def room(self) -> Room:
         """For `pick_batch`: one thread is kept from bulk when there are several."""
         bulk = sum(c.bulk for c in self.calls)
-        return Room(self.idle, self.size == 1 or bulk < self.size - 1)
+        return Room(self.idle, self.size == 1 or bulk < self.size - 1, self.size > 1)
 
     def start(self) -> None:
         """Load the engine on a thread of its own and begin to work."""

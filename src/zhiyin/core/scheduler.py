@@ -176,7 +176,12 @@ class Scheduler:
 
     def failed(self, crew: Crew, error: BaseException) -> None:
         """The engine could not be loaded, or one of its threads has died."""
-        log.error("the engine failed: %s", type(error).__name__, exc_info=error)
+        expected = isinstance(error, AsrError)  # its message says it all
+        log.error(
+            "the engine failed: %s",
+            error if expected else type(error).__name__,
+            exc_info=None if expected else error,
+        )
         if self._loaded.done():
             self._restart(crew)
             return

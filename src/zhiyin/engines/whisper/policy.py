@@ -16,7 +16,8 @@ class DecodePolicy:
     """Seconds unless said otherwise. The window is what the encoder sees of a clip.
 
     `floor` is the shortest window, `tail` what is added after the speech, `step` the length of a
-    bucket. FULL_WINDOW_S as floor always uses the full window.
+    bucket. FULL_WINDOW_S as floor always uses the full window. Clips of `long_s`, pieces of long
+    recordings as a rule, need less of a tail, and fall into few windows so that they find company.
     """
 
     pad_audio: bool = False
@@ -26,6 +27,9 @@ class DecodePolicy:
     floor: float = FULL_WINDOW_S
     tail: float = 0.0
     step: float = 2.0
+    long_s: float = 10.0
+    long_tail: float = 2.0
+    long_windows: tuple[float, ...] = (16.0, 20.0, 25.0)
     beam_size: int = 5
     doubt_logprob: float = -1.0
     """A short-window result with a lower mean log-probability is decoded again in full."""
@@ -48,8 +52,12 @@ class DecodePolicy:
 
     def window(self, seconds: float) -> float:
         """Seconds of encoder input for a clip of that many seconds."""
-        wanted = max(self.floor, seconds + self.tail)
-        steps = -(-wanted // self.step)
+        if self.floor >= FULL_WINDOW_S:
+            return FULL_WINDOW_S
+        if seconds >= self.long_s:
+            wanted = max(self.floor, seconds + min(self.tail, self.long_tail))
+            return next((w for w in self.long_windows if w >= wanted), FULL_WINDOW_S)
+        steps = -(-max(self.floor, seconds + self.tail) // self.step)
         return min(FULL_WINDOW_S, steps * self.step)
 
     def max_new_tokens(self, seconds: float) -> int:
