@@ -1,0 +1,98 @@
+"""What a live session is asked for, and what it tells. All times are seconds of audio received."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from zhiyin.domain.options import DecodeOptions
+from zhiyin.domain.transcript import Word
+
+Reason = Literal["vad", "commit", "split", "eof"]
+"""Why a segment ended: silence, the client's word, its length, the end of the stream."""
+
+MIN_SILENCE_S = 0.1
+MAX_SILENCE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """One session. `model` empty means the default.
+
+    `silence_s` of silence ends a segment; None leaves segments to the client's commits (and to the
+    length limit). `threshold` is the speech probability that counts as speech.
+    """
+
+    model: str = ""
+    decode: DecodeOptions = field(default_factory=DecodeOptions)
+    silence_s: float | None = 0.5
+    threshold: float = 0.5
+    partials: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """A segment was opened; `start` lies a little before its speech."""
+
+    segment_id: int
+    start: float
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The text of an open segment: `stable` only grows, `unstable` may change.
+
+    The whole is `stable + unstable`.
+    """
+
+    segment_id: int
+    seq: int
+    stable: str
+    unstable: str
+    audio_end: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """A segment's audio is complete."""
+
+    segment_id: int
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """A segment's text, for good; one per segment, in order. It begins with the stable text.
+
+    `degraded` says that the engine failed on it, and the text is what partial results had given.
+    """
+
+    segment_id: int
+    text: str
+    start: float
+    end: float
+    language: str
+    confidence: float
+    reason: Reason
+    words: tuple[Word, ...] = ()
+    degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Quality has changed."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The stream has ended and everything was told."""
+
+    received_s: float
+    decoded_s: float
+    segments: int
+
+
+LiveEvent = SpeechStarted | Partial | SpeechEnded | Final | Warned | Done
