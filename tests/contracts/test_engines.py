@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests import media
-from zhiyin.domain.engine import Clip, ClipResult, EngineContext
+from zhiyin.domain.engine import Again, Clip, ClipResult, EngineContext
 from zhiyin.domain.errors import AsrError
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.engines.scripted import ScriptedEngine
@@ -72,7 +72,8 @@ def test_a_clips_text_does_not_depend_on_its_neighbours(data_dir: Path) -> None:
         clips = [Clip(speech[i * 8000 : i * 8000 + 48_000], options) for i in range(8)]
         assert len({engine.plan(clip) for clip in clips}) == 1, "they may share a call"
         alone = [recognize(engine, [clip])[0] for clip in clips]
-        for batch in (clips, clips[::-1], clips[2:5]):
+        # More calls than it takes until the second copy of the model is there.
+        for batch in (clips, clips[::-1], clips[2:5]) * 4:
             for clip, result in zip(batch, recognize(engine, batch), strict=True):
                 assert _text(result) == _text(
                     alone[next(i for i, c in enumerate(clips) if c is clip)]
@@ -81,6 +82,32 @@ def test_a_clips_text_does_not_depend_on_its_neighbours(data_dir: Path) -> None:
         engine.close()
 
 
-def _text(result: ClipResult | AsrError) -> str:
+def test_languages_share_a_call(data_dir: Path) -> None:
+    """Each is decoded in its own, and none in another's words."""
+    engine = WhisperProvider(EngineContext(data_dir / "models")).create("whisper-base")
+    engine.load()
+    try:
+        # Long enough for one window, whatever its margin in a language.
+        spoken = {lang: media.samples(name)[: 5 * media.RATE] for lang, name in _SPOKEN.items()}
+        clips = [
+            Clip(samples, DecodeOptions(language=lang, words=lang == "zh"))
+            for lang, samples in spoken.items()
+        ]
+        kinds = [engine.plan(clip).kind for clip in clips]
+        alone = [recognize(engine, [clip])[0] for clip in clips]
+        together = engine.transcribe_batch(clips)
+    finally:
+        engine.close()
+    assert len(set(kinds)) == 1, "they may share a call"
+    assert [_text(r) for r in together] == [_text(r) for r in alone]
+    results = [r for r in together if isinstance(r, ClipResult)]
+    assert [r.language for r in results] == list(spoken)
+    assert [bool(r.segments[0].words) for r in results] == [False, True]
+
+
+_SPOKEN = {"en": "en_sentences", "zh": "zh_other"}
+
+
+def _text(result: ClipResult | Again | AsrError) -> str:
     assert isinstance(result, ClipResult)
     return " ".join(s.text for s in result.segments)

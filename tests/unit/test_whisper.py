@@ -120,6 +120,8 @@ def test_silence_needs_both_signs() -> None:
 def test_people_may_repeat_themselves() -> None:
     assert not repeats((1, 1, 1, 1))
     assert not repeats((1, 2, 3, 1, 2, 3, 1, 2, 3))
+    assert not repeats((1, 2, 3, 4) * 2)
+    assert repeats((1, 2, 3, 4) * 3)
     assert repeats((1, 2, 3) * 4)
     assert repeats((4, 4, 4, 4, 4, 4, 4, 4))
 

@@ -144,7 +144,7 @@ class Scheduler:
             clip = replace(clip, bulk=ticket.bulk)
             waiting = Waiting(
                 next(self._numbers), ticket.lane, ticket.tag, self._clock(), cost,
-                (clip.options, plan.kind), ticket.deadline, ticket.bulk,
+                plan.kind, ticket.deadline, ticket.bulk,
             )  # fmt: skip
             ticket.tag += cost
             self._queue[waiting.number] = Entry(waiting, clip, plan, ticket, future)
@@ -236,8 +236,7 @@ class Scheduler:
         assert crew.engine is not None
         entry.clip, entry.plan = clip, crew.engine.plan(clip)
         cost = self.cost.predict(entry.plan.seconds)
-        kind = (clip.options, entry.plan.kind)
-        entry.waiting = replace(entry.waiting, cost=cost, kind=kind)
+        entry.waiting = replace(entry.waiting, cost=cost, kind=entry.plan.kind)
         self._queue[entry.waiting.number] = entry
         self._wake.notify()
 

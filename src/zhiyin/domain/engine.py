@@ -104,7 +104,8 @@ class Again:
 class Plan:
     """How an engine would run a clip.
 
-    It computes `seconds`, padding included; only clips of equal `kind` share a call.
+    It computes `seconds`, padding included. Only clips of equal `kind` share a call: it names
+    everything that the engine can't mix, options too.
     """
 
     seconds: float

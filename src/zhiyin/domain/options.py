@@ -14,7 +14,7 @@ MAX_BEAM = 10
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """What the engine needs to know of a clip. Equal options may share a batch.
+    """What the engine needs to know of a clip.
 
     `language` is a code of `domain.languages` or None (detect). `temperature` 0 means greedy or
     beam search with the usual fallback; above 0 means sampling at that temperature.

@@ -57,8 +57,8 @@ class ScriptedEngine:
         self.loaded = False
 
     def plan(self, clip: Clip) -> Plan:
-        """Everything goes with everything; nothing is padded."""
-        return Plan(clip.seconds, clip.carry)
+        """Clips of equal options go together; nothing is padded."""
+        return Plan(clip.seconds, (clip.options, clip.carry))
 
     def transcribe_batch(self, clips: Sequence[Clip]) -> list[ClipResult | Again | AsrError]:
         """The script."""

@@ -18,7 +18,6 @@ from zhiyin.domain.errors import EngineFailed
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.domain.segmenting import TimedText
 from zhiyin.engines.whisper.guard import Hypothesis
-from zhiyin.engines.whisper.policy import DecodePolicy
 
 _HOP = 160
 _MAX_PROMPT_TOKENS = 223
@@ -112,18 +111,21 @@ class Backend:
         encoded: Any,
         languages: list[str],
         options: DecodeOptions,
-        policy: DecodePolicy,
         max_new: list[int],
+        width: int,
         temperature: float,
     ) -> list[Hypothesis]:
-        """The best hypothesis for each clip of at most so many new tokens."""
+        """The best hypothesis for each clip of at most so many new tokens.
+
+        `width` is the beam at temperature 0, and above it how many samples are drawn.
+        """
         prompts = [self.prompt(language, options) for language in languages]
         search = (
-            {"beam_size": options.beam_size or policy.beam_size, "patience": 1}
+            {"beam_size": width, "patience": 1}
             if temperature == 0
             else {
                 "beam_size": 1,
-                "num_hypotheses": policy.best_of,
+                "num_hypotheses": width,
                 "sampling_topk": 0,
                 "sampling_temperature": temperature,
             }

@@ -104,11 +104,10 @@ class Calibration:
         encoder_s = time.perf_counter() - begun
         found: dict[Setting, Attempt] = {}
         for beam_size in beams:
-            policy = DecodePolicy(beam_size=beam_size)
-            limit = policy.max_new_tokens(min(len(clip) / SAMPLE_RATE, FULL_WINDOW_S))
+            limit = DecodePolicy().max_new_tokens(min(len(clip) / SAMPLE_RATE, FULL_WINDOW_S))
             begun = time.perf_counter()
             (hypothesis,) = self.backend.generate(
-                encoded, [language], DecodeOptions(language=language), policy, [limit], 0.0
+                encoded, [language], DecodeOptions(language=language), [limit], beam_size, 0.0
             )
             engine_s = encoder_s + time.perf_counter() - begun
             found[Setting(window, pad_audio, beam_size)] = Attempt(hypothesis, engine_s)

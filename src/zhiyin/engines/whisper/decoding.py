@@ -94,16 +94,41 @@ class Take:
         return Again(replace(self.clip, carry=replace(known, **found)))
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the clips of one call have in common; their languages may differ.
+
+    Prompts must be equally long in a call (CTranslate2's `check_prompts`); equal ones are.
+    """
+
+    window: float
+    pad_audio: bool
+    beam_size: int
+    heard: bool
+    task: str
+    temperature: float
+    context: tuple[str, str]
+
+    @staticmethod
+    def of(take: Take, policy: DecodePolicy) -> Kind:
+        """How that policy has the clip decoded."""
+        asked = take.clip.options
+        return Kind(
+            take.window(policy), policy.pad_audio, asked.beam_size or policy.beam_size,
+            take.language is not None, asked.task, asked.temperature,
+            (asked.hotwords, asked.prompt),
+        )  # fmt: skip
+
+
 def plan(clip: Clip, policies: ModelPolicy) -> Plan:
-    """Clips of one policy and window share a call."""
+    """Clips that are decoded alike share a call."""
     take = Take.of(clip)
-    policy = policies.of(take.language)
-    window = take.window(policy)
-    return Plan(window, (window, policy))
+    kind = Kind.of(take, policies.of(take.language))
+    return Plan(kind.window, kind)
 
 
 class Pass:
-    """One call. All clips are of one `plan` kind and have equal options."""
+    """One call. All clips are of one `plan` kind."""
 
     def __init__(self, backend: Backend, policies: ModelPolicy, clips: Sequence[Clip]) -> None:
         self._backend = backend
@@ -111,11 +136,11 @@ class Pass:
         self._takes = [Take.of(clip) for clip in clips]
         self._options = clips[0].options
         self._outcomes: dict[int, ClipResult | Again] = {}
-        policy = policies.of(self._takes[0].language)
-        self._window = self._takes[0].window(policy)
-        self._padded = policy.pad_audio
+        first = self._takes[0]
+        self._kind = Kind.of(first, policies.of(first.language))
+        self._window = self._kind.window
         features = backend.features(
-            [t.samples for t in self._takes], self._window, pad_audio=policy.pad_audio
+            [t.samples for t in self._takes], self._window, pad_audio=self._kind.pad_audio
         )
         self._encoded = backend.encode(features)
         self._heard = [(t.language, t.probability) for t in self._takes]
@@ -125,13 +150,12 @@ class Pass:
         if any(language is None for language, _ in self._heard):
             self._detect()
         certain = [i for i in range(len(self._takes)) if i not in self._outcomes]
-        policies = [self._policies.of(self._language(i)) for i in certain]
-        for policy, indices in _groups(policies, certain):
-            fitting = [i for i in indices if self._fits(i, policy)]
-            for i in set(indices) - set(fitting):
+        for i in certain:
+            if not self._fits(i):
                 self._outcomes[i] = self._again(i)
-            if fitting:
-                self._decode(fitting, policy)
+        fitting = [i for i in certain if i not in self._outcomes]
+        for beam_size, indices in _groups([self._beam_size(i) for i in fitting], fitting):
+            self._decode(indices, beam_size)
         return [self._outcomes[i] for i in range(len(self._takes))]
 
     def _detect(self) -> None:
@@ -140,12 +164,13 @@ class Pass:
             if self._window < FULL_WINDOW_S and (probability or 0.0) < _SURE_LANGUAGE:
                 self._outcomes[i] = Again(replace(self._takes[i].clip, carry=Carry()))
 
-    def _fits(self, i: int, policy: DecodePolicy) -> bool:
+    def _fits(self, i: int) -> bool:
         """Whether the window that was encoded before the language was known will do."""
         if self._window >= FULL_WINDOW_S:
             return True
+        policy = self._policy(i)
         same = self._window == self._takes[i].window(policy)
-        return same and self._padded == policy.pad_audio
+        return same and self._kind.pad_audio == policy.pad_audio
 
     def _again(self, i: int, **found: Any) -> Again:
         return self._takes[i].again(self._language(i), self._heard[i][1], **found)
@@ -155,23 +180,31 @@ class Pass:
         assert language is not None, "the language is known by now"
         return language
 
-    def _decode(self, indices: list[int], policy: DecodePolicy) -> None:
-        asked = self._options.temperature
-        hypotheses = self._generate(indices, policy, asked)
+    def _policy(self, i: int) -> DecodePolicy:
+        return self._policies.of(self._language(i))
+
+    def _beam_size(self, i: int) -> int:
+        return self._options.beam_size or self._policy(i).beam_size
+
+    def _decode(self, indices: list[int], beam_size: int) -> None:
+        asked = self._kind.temperature
+        width = self._policy(indices[0]).best_of if asked > 0 else beam_size
+        hypotheses = self._generate(indices, width, asked)
         believed: dict[int, Hypothesis] = {}
         for i, hypothesis in zip(indices, hypotheses, strict=True):
+            policy = self._policy(i)
             if asked > 0:
                 chosen = hypothesis
             elif self._window < FULL_WINDOW_S and is_doubtful(hypothesis, policy):
                 self._doubt(i, hypothesis)
                 continue
             else:
-                chosen = self._fallback(i, self._better(i, hypothesis, policy), policy)
-            if self._is_nothing(i, chosen, policy):
+                chosen = self._fallback(i, self._better(i, hypothesis))
+            if self._is_nothing(i, chosen):
                 self._outcomes[i] = self._result(i, ())
             else:
                 believed[i] = chosen
-        self._align(believed, policy)
+        self._align(believed)
 
     def _doubt(self, i: int, hypothesis: Hypothesis) -> None:
         """The full window next; a doubtful rest is not worth one."""
@@ -180,46 +213,45 @@ class Pass:
             self._result(i, ()) if take.is_rest else self._again(i, first=hypothesis)
         )
 
-    def _is_nothing(self, i: int, h: Hypothesis, policy: DecodePolicy) -> bool:
+    def _is_nothing(self, i: int, h: Hypothesis) -> bool:
+        policy = self._policy(i)
         if is_silence(h, policy) or not h.text:
             return True
         unsure = h.avg_logprob < policy.rest_logprob or is_failed(h, policy)
         return self._takes[i].is_rest and unsure
 
-    def _better(self, i: int, now: Hypothesis, policy: DecodePolicy) -> Hypothesis:
+    def _better(self, i: int, now: Hypothesis) -> Hypothesis:
         """Of the short and the full window."""
         carry = self._takes[i].carry
         if carry is None or carry.first is None:
             return now
-        return better(carry.first, now, policy)
+        return better(carry.first, now, self._policy(i))
 
-    def _fallback(self, i: int, first: Hypothesis, policy: DecodePolicy) -> Hypothesis:
-        tried = [first]
+    def _fallback(self, i: int, first: Hypothesis) -> Hypothesis:
+        policy, tried = self._policy(i), [first]
         temperatures = () if self._takes[i].is_rest else policy.temperatures[1:]
         for temperature in temperatures:
             last = tried[-1]
             if not is_failed(last, policy) or is_silence(last, policy):
                 return last
-            tried += self._generate([i], policy, temperature)
+            tried += self._generate([i], policy.best_of, temperature)
         if not is_failed(tried[-1], policy):
             return tried[-1]
         limit = policy.compression_ratio_threshold
         calm = [h for h in tried if h.compression_ratio <= limit]
         return max(calm or tried, key=lambda h: h.avg_logprob)
 
-    def _generate(
-        self, indices: list[int], policy: DecodePolicy, temperature: float
-    ) -> list[Hypothesis]:
+    def _generate(self, indices: list[int], width: int, temperature: float) -> list[Hypothesis]:
         return self._backend.generate(
             self._backend.select(self._encoded, indices),
             [self._language(i) for i in indices],
             self._options,
-            policy,
-            [policy.max_new_tokens(self._takes[i].seconds) for i in indices],
+            [self._policy(i).max_new_tokens(self._takes[i].seconds) for i in indices],
+            width,
             temperature,
         )
 
-    def _align(self, believed: dict[int, Hypothesis], policy: DecodePolicy) -> None:
+    def _align(self, believed: dict[int, Hypothesis]) -> None:
         for language, indices in _groups([self._language(i) for i in believed], list(believed)):
             aligned = self._backend.align(
                 self._backend.select(self._encoded, indices),
@@ -229,16 +261,15 @@ class Pass:
                 [self._takes[i].seconds for i in indices],
             )
             for i, words in zip(indices, aligned, strict=True):
-                self._outcomes[i] = self._finish(i, believed[i], words, policy)
+                self._outcomes[i] = self._finish(i, believed[i], words)
 
-    def _finish(
-        self, i: int, hypothesis: Hypothesis, words: list[TimedText], policy: DecodePolicy
-    ) -> ClipResult | Again:
-        take = self._takes[i]
-        written_in = "en" if self._options.task == "translate" else self._language(i)
-        segments = to_segments(hypothesis, words, written_in, take.seconds, self._options.words)
+    def _finish(self, i: int, hypothesis: Hypothesis, words: list[TimedText]) -> ClipResult | Again:
+        take, asked = self._takes[i], self._takes[i].clip.options
+        written_in = "en" if asked.task == "translate" else self._language(i)
+        segments = to_segments(hypothesis, words, written_in, take.seconds, asked.words)
         in_parts = take.carry is not None and take.carry.parts
-        holes = [] if in_parts else find_holes(take.clip.speech or (), words, policy.hole_s)
+        hole_s = self._policy(i).hole_s
+        holes = [] if in_parts else find_holes(take.clip.speech or (), words, hole_s)
         if not holes or not words:
             return self._result(i, segments)
         if holes[0][0] >= words[-1].end:

@@ -51,13 +51,14 @@ def better(first: Hypothesis, second: Hypothesis, policy: DecodePolicy) -> Hypot
     return max((first, second), key=lambda h: (not is_failed(h, policy), h.avg_logprob))
 
 
-def repeats(tokens: tuple[int, ...], times: int = 4) -> bool:
-    """Whether some run of 1 to 12 tokens comes `times` times in a row (a decoding loop).
+def repeats(tokens: tuple[int, ...]) -> bool:
+    """Whether some run of 1 to 12 tokens comes again and again (a decoding loop).
 
-    One token alone must come twice as often: people do say "no no no no".
+    A phrase of four must come three times in a row, a shorter one four times, and one token alone
+    eight times: people do say "no no no no".
     """
     for size in range(1, 13):
-        needed = times * 2 if size == 1 else times
+        needed = 8 if size == 1 else 4 if size < 4 else 3
         run = 0
         for i in range(size, len(tokens)):
             run = run + 1 if tokens[i] == tokens[i - size] else 0

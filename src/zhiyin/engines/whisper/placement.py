@@ -2,49 +2,89 @@
 
 from __future__ import annotations
 
+import ctypes
+import logging
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from zhiyin.domain.engine import EngineContext
-from zhiyin.domain.errors import MissingExtra
+from zhiyin.domain.errors import EngineFailed, MissingExtra
 from zhiyin.engines.whisper.backend import Backend
 
+log = logging.getLogger(__name__)
+
 _SMALL_BYTES = 600 << 20  # larger models are not held twice in memory
+_OFTEN = 8  # calls in company until the second copy is loaded
 # A decoder step is some hundred parallel regions of microseconds. With the defaults of GNU OpenMP
 # threads sleep between them: 20 tokens of Whisper base, beam 5, took 200 ms on two threads and 80
 # with these (bench.threads). What the operator has set stays.
 _THREADS = {"OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "100000"}
+# Each thread of the GNU C library keeps what it frees for itself. M_ARENA_MAX 1, M_TRIM_THRESHOLD
+# and M_MMAP_THRESHOLD (malloc.h) give large buffers back instead; `bench.memory` shows the sums.
+_MALLOC = ((-8, 1), (-1, 1 << 20), (-3, 512 << 10))
 
 
-@dataclass(frozen=True, slots=True)
 class Placement:
-    """A model in memory: `many` for `concurrency` calls at once, `alone` for a single one."""
+    """A model in memory, once or twice: for a call alone, and for `concurrency` calls at once.
 
-    many: Backend
-    alone: Backend
-    concurrency: int = 1
+    The second copy is loaded when calls have come together for a while: whoever recognizes one
+    file after another needs no more memory than one copy takes.
+    """
+
+    def __init__(
+        self, alone: Backend, concurrency: int = 1, widen: Callable[[], Backend] | None = None
+    ) -> None:
+        self.alone = alone
+        self.concurrency = concurrency
+        self._many: Backend | None = None
+        self._widen = widen
+        self._wanted = 0
+        self._loading: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def many(self) -> Backend:
+        """For calls that come together; the same as `alone` until the copy is loaded."""
+        with self._lock:
+            self._wanted += 1
+            if self._widen is not None and self._wanted == _OFTEN:
+                self._loading = threading.Thread(target=self._load, name="zhiyin-load", daemon=True)
+                self._loading.start()
+            return self._many or self.alone
+
+    def wait(self) -> None:
+        """Until a copy that is being loaded is there."""
+        if self._loading is not None:
+            self._loading.join()
 
     def close(self) -> None:
         """Free the memory."""
-        self.many.close()
-        if self.alone is not self.many:
-            self.alone.close()
+        self.wait()
+        self.alone.close()
+        if self._many is not None:
+            self._many.close()
+
+    def _load(self) -> None:
+        assert self._widen is not None
+        try:
+            many = self._widen()
+        except EngineFailed:  # out of memory, say: it goes on with one copy
+            log.warning("no memory for a second copy of the model; calls share one")
+            return
+        with self._lock:
+            self._many = many
 
 
 def place(folder: Path, context: EngineContext) -> Placement:
     """Load a model for this machine. Raises EngineFailed or MissingExtra."""
-    for name, value in _THREADS.items():
-        os.environ.setdefault(name, value)  # read when CTranslate2 is first imported
-    # The mel filters are a small matrix; threads of the linear algebra library that wait for more
-    # of it take the cores from the encoder (9 s of audio: 117 ms with them, 65 without).
-    threadpool_limits(limits=1, user_api="blas")
+    _settle_process()
     device, kind = _device(context)
     total = context.threads or _cores()
 
@@ -54,16 +94,39 @@ def place(folder: Path, context: EngineContext) -> Placement:
     large = (folder / "model.bin").stat().st_size > _SMALL_BYTES
     replicas = min(context.replicas, total) or (1 if device != "cpu" or large else 0)
     if replicas == 1 or total == 1:
-        one = load(total, 1)
-        return Placement(one, one)
+        return Placement(load(total, 1))
+    # The narrow one goes before the wide one comes, for the sake of the peak of memory.
+    narrow_s = 0.0 if replicas else _tried(load(1, 1))
+    _of_c("malloc_trim", 0)
     alone = load(total, 1)
-    if not replicas and _trial_s(load(1, 1)) > total * _trial_s(alone):
-        return Placement(alone, alone)
+    if narrow_s > total * _trial_s(alone):
+        return Placement(alone)
     replicas = replicas or total
-    # One worker more than there is work for; see `core.crew`.
-    with _low_priority():
-        many = load(total // replicas, replicas + 1)
-    return Placement(many, alone, replicas)
+
+    def widen() -> Backend:
+        with _low_priority():
+            # One worker more than there is work for; see `core.crew`.
+            return load(total // replicas, replicas + 1)
+
+    return Placement(alone, replicas, widen)
+
+
+def _settle_process() -> None:
+    """What holds for the whole process, and helps every model."""
+    for name, value in _THREADS.items():
+        os.environ.setdefault(name, value)  # read when CTranslate2 is first imported
+    # The mel filters are a small matrix; threads of the linear algebra library that wait for more
+    # of it take the cores from the encoder (9 s of audio: 117 ms with them, 65 without).
+    threadpool_limits(limits=1, user_api="blas")
+    if not any(name.startswith("MALLOC_") for name in os.environ):
+        for parameter, size in _MALLOC:
+            _of_c("mallopt", parameter, size)
+
+
+def _of_c(function: str, *arguments: int) -> None:
+    """Call what only the GNU C library has, where it is."""
+    with suppress(AttributeError, OSError, TypeError):
+        getattr(ctypes.CDLL(None), function)(*arguments)
 
 
 @contextmanager
@@ -118,3 +181,10 @@ def _trial_s(backend: Backend) -> float:
         backend.spell(backend.encode(features), 12)
         times.append(time.perf_counter() - begun)
     return min(times)
+
+
+def _tried(backend: Backend) -> float:
+    """The same for one that is not kept."""
+    seconds = _trial_s(backend)
+    backend.close()
+    return seconds
