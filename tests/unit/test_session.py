@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from hypothesis import given, settings
@@ -20,6 +21,8 @@ from zhiyin.domain.transcript import Word
 from zhiyin.ports.vad import FRAME
 
 _WORD = 10  # frames
+
+E = TypeVar("E", bound=LiveEvent)
 
 
 @dataclass
@@ -66,11 +69,11 @@ class Drive:
             if due <= now or hurry:
                 self.pending.remove((due, work))
                 self._answer(work)
-        while (work := self.session.next_work()) is not None:
+        while (wanted := self.session.next_work()) is not None:
             kinds = [w.kind for _, w in self.pending]
-            assert work.kind not in kinds, "one partial and one final at a time"
-            self.works.append(work)
-            self.pending.append((now + self.delay, work))
+            assert wanted.kind not in kinds, "one partial and one final at a time"
+            self.works.append(wanted)
+            self.pending.append((now + self.delay, wanted))
         self.events += self.session.take_events()
 
     def _answer(self, work: Work) -> None:
@@ -93,7 +96,7 @@ class Drive:
                 found.append(Word(f"w{i}", start, min(end, (i + 1) * _WORD) * FRAME_S, 1.0))
         return found
 
-    def of(self, kind: type) -> list:
+    def of(self, kind: type[E]) -> list[E]:
         return [e for e in self.events if isinstance(e, kind)]
 
     def text(self) -> list[str]:
@@ -114,13 +117,13 @@ class Drive:
         order = [e for e in self.events if not isinstance(e, Warned)]
         assert isinstance(order[-1], Done)
         assert order[-1].segments == len(finals)
-        told: dict[int, int] = {}
-        for at, event in enumerate(order[:-1]):
-            told.setdefault(event.segment_id, at)
-        for at, event in enumerate(order[:-1]):
+        over: set[int] = set()
+        for event in order:
+            if isinstance(event, Done):
+                continue
+            assert event.segment_id not in over, "nothing after the final"
             if isinstance(event, Final):
-                later = [e for e in order[at + 1 : -1] if e.segment_id == event.segment_id]
-                assert not later, "nothing after the final"
+                over.add(event.segment_id)
 
     def covers_all_speech(self) -> None:
         """Speech of at least an onset's length lies inside some final."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import inf
@@ -126,7 +126,7 @@ class LiveSession:
         model: str,
     ) -> None:
         self.model = model
-        self.on_close = lambda: None
+        self.on_close: Callable[[], None] = _nothing
         self._session = session
         self._ticket = ticket
         self._vad = vad.session()
@@ -261,6 +261,10 @@ class LiveSession:
         if self._decode.language is None and sure:
             self._decode = replace(self._decode, language=result.language)
         return result
+
+
+def _nothing() -> None:
+    """For whoever has nothing to do."""
 
 
 def _heard(result: ClipResult, offset: float, asked: str | None) -> Heard:

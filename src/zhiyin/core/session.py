@@ -56,7 +56,7 @@ class SessionPolicy:
     agreement: AgreementPolicy = field(default_factory=AgreementPolicy)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Work:
     """A stretch to decode for a segment; frames `begin` to `end`."""
 

@@ -11,6 +11,11 @@ from zhiyin.domain.transcript import Word
 Reason = Literal["vad", "commit", "split", "eof"]
 """Why a segment ended: silence, the client's word, its length, the end of the stream."""
 
+Encoding = Literal["s16le", "f32le", "mulaw", "alaw", "webm", "ogg"]
+"""Mono samples, little-endian, or a container as a browser's MediaRecorder writes it."""
+
+MIN_RATE = 8_000
+MAX_RATE = 96_000
 MIN_SILENCE_S = 0.1
 MAX_SILENCE_S = 5.0
 
