@@ -27,6 +27,7 @@ from zhiyin.core.warmup import warm_up
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.engine import EngineContext
 from zhiyin.domain.errors import AsrError, ConfigError
+from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
 from zhiyin.ports.sound import LiveDecoder
 
@@ -44,6 +45,7 @@ class Services:
     transcriber: Transcriber
     live: LiveService
     sound: LiveDecoder
+    decoder: Decoder
     _pool: ThreadPoolExecutor
     _loading: asyncio.Task[None] | None = None
 
@@ -103,9 +105,8 @@ def build(settings: Settings) -> Services:
     registry = Registry(providers(settings), _registry_policy(settings), make_scheduler)
     preparer = make_preparer(settings, pool)
     live = LiveService(registry, preparer.vad, pool, _live_limits(settings), SessionPolicy())
-    return Services(
-        settings, registry, Transcriber(registry, preparer), live, AvLiveDecoder(), pool
-    )
+    transcriber = Transcriber(registry, preparer)
+    return Services(settings, registry, transcriber, live, AvLiveDecoder(), decoder, pool)
 
 
 def _live_limits(settings: Settings) -> LiveLimits:

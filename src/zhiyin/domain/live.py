@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast, get_args
 
+from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.domain.transcript import Word
 
@@ -18,6 +19,17 @@ MIN_RATE = 8_000
 MAX_RATE = 96_000
 MIN_SILENCE_S = 0.1
 MAX_SILENCE_S = 5.0
+
+
+def parse_encoding(value: str) -> Encoding:
+    """An encoding by its name. Raises InvalidRequest."""
+    if value not in get_args(Encoding):
+        known = ", ".join(get_args(Encoding))
+        raise InvalidRequest(
+            f"'{value[:40]}' is no encoding this service knows. Use one of {known}.",
+            param="encoding",
+        )
+    return cast("Encoding", value)
 
 
 @dataclass(frozen=True, slots=True)
