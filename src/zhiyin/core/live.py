@@ -65,6 +65,11 @@ class LiveService:
         self._sessions: set[LiveSession] = set()
 
     @property
+    def limits(self) -> LiveLimits:
+        """What a session may take."""
+        return self._limits
+
+    @property
     def running(self) -> int:
         """Sessions that are open."""
         return len(self._sessions)
@@ -102,8 +107,9 @@ def _policy(policy: SessionPolicy, options: LiveOptions) -> SessionPolicy:
         policy.endpoint, enter=options.threshold, leave=max(0.05, options.threshold - 0.2)
     )
     return replace(
-        policy, endpoint=_silence(endpoint, options.silence_s), partials=options.partials
-    )
+        policy, endpoint=_silence(endpoint, options.silence_s), partials=options.partials,
+        lead_in=options.lead_in_s, context=max(policy.context, options.lead_in_s),
+    )  # fmt: skip
 
 
 def _silence(policy: EndpointPolicy, silence_s: float | None) -> EndpointPolicy:
@@ -144,6 +150,11 @@ class LiveSession:
     def received_s(self) -> float:
         """Seconds of audio taken."""
         return self._session.received_s
+
+    @property
+    def segments(self) -> int:
+        """Segments opened so far; the next one has this id."""
+        return self._session.segments
 
     async def feed(self, samples: Samples) -> None:
         """Take float32[n] at 16 kHz; waits while the engine is too far behind.

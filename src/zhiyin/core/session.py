@@ -144,6 +144,11 @@ class Session:
         return sum(u.end - u.start for u in self._closed) * FRAME_S
 
     @property
+    def segments(self) -> int:
+        """Segments opened so far."""
+        return self._ids
+
+    @property
     def finished(self) -> bool:
         """Whether `Done` was told."""
         return self._done

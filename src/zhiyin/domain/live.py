@@ -37,13 +37,15 @@ class LiveOptions:
     """One session. `model` empty means the default.
 
     `silence_s` of silence ends a segment; None leaves segments to the client's commits (and to the
-    length limit). `threshold` is the speech probability that counts as speech.
+    length limit). `threshold` is the speech probability that counts as speech; a segment begins
+    `lead_in_s` before it.
     """
 
     model: str = ""
     decode: DecodeOptions = field(default_factory=DecodeOptions)
     silence_s: float | None = 0.5
     threshold: float = 0.5
+    lead_in_s: float = 0.3
     partials: bool = True
 
 
