@@ -67,6 +67,8 @@ class ModelSettings(Group):
             "gpt-4o-transcribe": "whisper-base",
             "gpt-4o-mini-transcribe": "whisper-base",
             "gpt-transcribe": "whisper-base",
+            "gpt-live-transcribe": "whisper-base",
+            "gpt-realtime-whisper": "whisper-base",
         },
         description="Other names that clients may use, and the model each stands for.",
     )

@@ -52,6 +52,7 @@ class Door:
     service: Service
     max_uploads: int
     timeout_s: float
+    idle_s: float
     running: int = 0
 
     @contextmanager
