@@ -67,6 +67,8 @@ class ModelSettings(Group):
             "gpt-4o-transcribe": "whisper-base",
             "gpt-4o-mini-transcribe": "whisper-base",
             "gpt-transcribe": "whisper-base",
+            "gpt-live-transcribe": "whisper-base",
+            "gpt-realtime-whisper": "whisper-base",
         },
         description="Other names that clients may use, and the model each stands for.",
     )
@@ -122,6 +124,27 @@ class SchedulerSettings(Group):
     )
 
 
+class LiveSettings(Group):
+    """Speech that is recognized while it is spoken."""
+
+    max_sessions: int = Field(64, ge=1, le=10_000, description="Live sessions at once.")
+    max_seconds: float = Field(
+        14_400, gt=0, le=360_000, description="Longest session, in seconds of audio."
+    )
+    idle_s: float = Field(
+        60, ge=1, le=3600, description="A connection that sends nothing for so long is closed."
+    )
+    grace_s: float = Field(
+        30, ge=0, le=3600, description="How long a broken session waits for its client."
+    )
+    max_message_kb: int = Field(
+        1024, ge=16, le=65_536, description="Largest WebSocket message, in KiB."
+    )
+    silence_s: float = Field(
+        0.5, ge=0.1, le=5, description="A silence of this length ends a segment."
+    )
+
+
 class LogSettings(Group):
     """Logs go to standard error and never hold text, audio, file names or keys."""
 
@@ -149,6 +172,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     audio: AudioSettings = AudioSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
+    live: LiveSettings = LiveSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("data_dir")

@@ -12,19 +12,24 @@ from pathlib import Path
 from types import TracebackType
 
 from zhiyin.audio.decode import AvDecoder
+from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.audio.vad import SileroVad
 from zhiyin.config import Settings
 from zhiyin.core.cutting import CutPolicy
+from zhiyin.core.live import LiveLimits, LiveService
 from zhiyin.core.prepare import Preparer
 from zhiyin.core.registry import Registry, RegistryPolicy
 from zhiyin.core.scheduler import Scheduler
+from zhiyin.core.session import SessionPolicy
 from zhiyin.core.tickets import SchedulerLimits
 from zhiyin.core.transcribe import Transcriber
 from zhiyin.core.warmup import warm_up
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.engine import EngineContext
 from zhiyin.domain.errors import AsrError, ConfigError
+from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
+from zhiyin.ports.sound import LiveDecoder
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +43,9 @@ class Services:
     settings: Settings
     registry: Registry
     transcriber: Transcriber
+    live: LiveService
+    sound: LiveDecoder
+    decoder: Decoder
     _pool: ThreadPoolExecutor
     _loading: asyncio.Task[None] | None = None
 
@@ -59,6 +67,7 @@ class Services:
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
+        await self.live.close()
         await self.registry.close()
         self._pool.shutdown(wait=False)
 
@@ -95,7 +104,14 @@ def build(settings: Settings) -> Services:
 
     registry = Registry(providers(settings), _registry_policy(settings), make_scheduler)
     preparer = make_preparer(settings, pool)
-    return Services(settings, registry, Transcriber(registry, preparer), pool)
+    live = LiveService(registry, preparer.vad, pool, _live_limits(settings), SessionPolicy())
+    transcriber = Transcriber(registry, preparer)
+    return Services(settings, registry, transcriber, live, AvLiveDecoder(), decoder, pool)
+
+
+def _live_limits(settings: Settings) -> LiveLimits:
+    live = settings.live
+    return LiveLimits(live.max_sessions, live.max_seconds)
 
 
 def make_preparer(settings: Settings, pool: ThreadPoolExecutor) -> Preparer:

@@ -108,6 +108,39 @@ def transcribe(
 
 
 @app.command()
+def listen(
+    source: Annotated[
+        str, typer.Argument(help="A file, or - for standard input; the microphone when left out.")
+    ] = "",
+    language: Annotated[str, typer.Option("--language", "-l", help="zh, en, ...")] = "auto",
+    model: Model = "",
+    prompt: Annotated[str, typer.Option(help="Text that could have come before.")] = "",
+    hotwords: Annotated[str, typer.Option(help="Words that are likely to come.")] = "",
+    silence_ms: Annotated[
+        int, typer.Option(min=100, max=5000, help="A silence of this length ends a segment.")
+    ] = 500,
+    encoding: Annotated[
+        str, typer.Option(help="Of standard input: s16le, f32le, mulaw or alaw, one channel.")
+    ] = "s16le",
+    rate: Annotated[int, typer.Option(help="Samples a second of standard input.")] = 16_000,
+    pace: Annotated[
+        float, typer.Option(min=0, help="Speed at which a file is played; 0 is at once.")
+    ] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Every event as a line of JSON.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show captions of what is being said, without a server."""
+    from zhiyin.cli.listen import Request, run
+    from zhiyin.domain.languages import parse_language
+    from zhiyin.domain.live import LiveOptions, parse_encoding
+    from zhiyin.domain.options import DecodeOptions
+
+    decode = DecodeOptions(language=parse_language(language), prompt=prompt, hotwords=hotwords)
+    options = LiveOptions(model, decode, silence_s=silence_ms / 1000)
+    run(Request(source, options, parse_encoding(encoding), rate, pace, as_json), data_dir)
+
+
+@app.command()
 def calibrate(
     model: Annotated[str, typer.Argument(help="Model id or alias.")],
     manifest: Annotated[

@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 
 from zhiyin.access.http.app import HttpLimits, create_app
+from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.config import Settings, load
 from zhiyin.domain.errors import ConfigError
 from zhiyin.ops.logging import configure
@@ -31,6 +32,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         int(settings.server.max_upload_mb * (1 << 20)),
         settings.server.max_uploads,
         settings.server.request_timeout_s,
+        settings.live.idle_s,
     )
     config = uvicorn.Config(
         create_app(services, limits),
@@ -38,6 +40,9 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         access_log=False,
         timeout_graceful_shutdown=math.ceil(settings.server.shutdown_s),
         server_header=False,
+        ws_max_size=max(MAX_MESSAGE_BYTES, settings.live.max_message_kb << 10),
+        # A pong waits behind the sound of a client that sends faster than it is heard.
+        ws_ping_timeout=None,
         h11_max_incomplete_event_size=64 << 10,
     )
     # uvicorn raises the signal again when all is shut down; being told to stop is no failure.

@@ -153,7 +153,7 @@ class Cutter:
         places: list[int] = []
         for share in (1, 2, 3):
             low = max(begin + 1, end - share * _frames(self._policy.cut_window))
-            at = low + _calmest(self._probs[low:end], self._audio[low * FRAME : end * FRAME])
+            at = low + calmest(self._probs[low:end], self._audio[low * FRAME : end * FRAME])
             if self._probs[max(0, at - 2) : at + 3].max() < self._policy.leave:
                 return at
             places.append(at)
@@ -162,8 +162,8 @@ class Cutter:
     def _piece(self, begin: int, end: int) -> Piece:
         samples = self._audio[begin * FRAME : end * FRAME].copy()
         start = (self._base + begin) * FRAME / SAMPLE_RATE
-        spans = _spans(self._probs[begin:end] >= self._policy.enter, _frames(_BREATH_S))
-        return Piece(samples, start, spans if self._policy.gated else None)
+        speech = spans(self._probs[begin:end] >= self._policy.enter)
+        return Piece(samples, start, speech if self._policy.gated else None)
 
     def _drop(self, frames: int) -> None:
         if frames <= 0:
@@ -177,8 +177,9 @@ class Cutter:
             self._first -= frames
 
 
-def _spans(on: NDArray[np.bool_], bridge: int) -> tuple[Span, ...]:
-    """Runs of speech frames in seconds; those less than `bridge` frames apart are one."""
+def spans(on: NDArray[np.bool_]) -> tuple[Span, ...]:
+    """Runs of speech frames in seconds; those with less than a breath between are one."""
+    bridge = _frames(_BREATH_S)
     frames = np.flatnonzero(on)
     if not len(frames):
         return ()
@@ -191,7 +192,7 @@ def _spans(on: NDArray[np.bool_], bridge: int) -> tuple[Span, ...]:
     )
 
 
-def _calmest(probs: NDArray[np.float32], samples: Samples) -> int:
+def calmest(probs: NDArray[np.float32], samples: Samples) -> int:
     """Frame in the middle of the calmest quarter of a second; ties go to the later one."""
     levels = np.sqrt(np.mean(np.square(samples.reshape(-1, FRAME)), axis=1))
     loudness = levels / (float(levels.max()) or 1.0)

@@ -94,19 +94,22 @@ class Scheduler:
     def admit(self, lane: Lane, audio_s: float, timeout_s: float | None = None) -> Ticket:
         """A place for a request of about that many seconds of audio; Overloaded when full.
 
-        Clips that still wait after `timeout_s` seconds fail with DeadlineExceeded.
+        Live sessions are always admitted; `core.live` bounds their number. Clips that still wait
+        after `timeout_s` seconds fail with DeadlineExceeded.
         """
         predicted = self.cost.request(audio_s)
         with self._wake:
             if self._stop.is_set():
                 raise Unavailable(_STOPPING)
-            backlog = sum(t.backlog_s for t in self._tickets)
-            full = len(self._tickets) >= self._limits.max_requests
-            if full or (self._tickets and backlog + predicted > self._limits.max_backlog_s):
+            waiting = [t for t in self._tickets if not t.live]
+            backlog = sum(t.backlog_s for t in waiting)
+            full = len(waiting) >= self._limits.max_requests
+            excess = bool(waiting) and backlog + predicted > self._limits.max_backlog_s
+            if lane > Lane.PARTIAL and (full or excess):
                 threads = max(1, self._crew.size - 1)
                 raise Overloaded(
                     "The server is busy; its queue is full. Try again later.",
-                    retry_after_s=retry_after(self._tickets, predicted, self._limits, threads),
+                    retry_after_s=retry_after(waiting, predicted, self._limits, threads),
                 )
             deadline = None if timeout_s is None else self._clock() + timeout_s
             bulk = predicted > self._policy.bulk_s
@@ -126,7 +129,7 @@ class Scheduler:
         self._crew.join(timeout_s)
         self._state = "closed"
 
-    def submit(self, ticket: Ticket, clip: Clip) -> Future[ClipResult]:
+    def submit(self, ticket: Ticket, clip: Clip, lane: Lane) -> Future[ClipResult]:
         """Queue a clip of an admitted request; see `Ticket.submit`."""
         future: Future[ClipResult] = Future()
         engine = self._crew.engine
@@ -140,10 +143,11 @@ class Scheduler:
             ticket.tag = max(self._virtual, ticket.tag)
             ticket.spent_s += cost
             # A recording of undeclared length shows only now how long it is.
-            ticket.bulk = ticket.bulk or ticket.spent_s > self._policy.bulk_s
+            long = ticket.spent_s > self._policy.bulk_s and not ticket.live
+            ticket.bulk = ticket.bulk or long
             clip = replace(clip, bulk=ticket.bulk)
             waiting = Waiting(
-                next(self._numbers), ticket.lane, ticket.tag, self._clock(), cost,
+                next(self._numbers), lane, ticket.tag, self._clock(), cost,
                 plan.kind, ticket.deadline, ticket.bulk,
             )  # fmt: skip
             ticket.tag += cost

@@ -47,9 +47,14 @@ class Ticket:
     released: bool = False
     futures: set[Future[ClipResult]] = field(default_factory=set)
 
-    def submit(self, clip: Clip) -> Future[ClipResult]:
-        """Queue a clip; cancelling the future takes it out again."""
-        future = self.scheduler.submit(self, clip)
+    @property
+    def live(self) -> bool:
+        """Of a live session: others bound their number."""
+        return self.lane <= Lane.PARTIAL
+
+    def submit(self, clip: Clip, lane: Lane | None = None) -> Future[ClipResult]:
+        """Queue a clip, in the ticket's lane or another; cancelling the future takes it out."""
+        future = self.scheduler.submit(self, clip, self.lane if lane is None else lane)
         self.futures.add(future)
         future.add_done_callback(self.futures.discard)
         return future

@@ -69,6 +69,8 @@ class Clip:
     speech: tuple[Span, ...] | None = None
     bulk: bool = False
     """Of a long recording: others may be quicker at its cost."""
+    draft: bool = False
+    """Of somebody who still speaks: quick rather than sure, never `Again` for the sake of doubt."""
     carry: object = None
     """What the engine wrote on it for a second pass; see `Again`."""
 

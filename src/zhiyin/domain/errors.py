@@ -49,6 +49,12 @@ class UnsupportedOption(InvalidRequest):
     code = "unsupported_option"
 
 
+class Unauthenticated(AsrError):
+    """The key or token is unknown or has expired."""
+
+    code = "invalid_api_key"
+
+
 class UnknownModel(AsrError):
     """No engine offers a model of that name."""
 

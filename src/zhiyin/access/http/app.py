@@ -15,6 +15,7 @@ from zhiyin.access.http import errors
 from zhiyin.access.http.deps import Door, Service
 from zhiyin.access.http.middleware import BodyLimit, RequestId
 from zhiyin.access.http.routes import health, models, page, recognition
+from zhiyin.access.ws.realtime import routes as realtime
 
 _DESCRIPTION = """
 Self-hosted speech recognition: any audio in, good text out.
@@ -22,6 +23,7 @@ Self-hosted speech recognition: any audio in, good text out.
 * `POST /recognize` is the plain way: a file in, text with segments out.
 * `POST /v1/audio/transcriptions` and `/v1/audio/translations` speak the OpenAI audio API, so that
   its clients work with `base_url` set to this server's `/v1`.
+* `WS /v1/realtime` speaks OpenAI's Realtime transcription, text while it is spoken.
 
 Errors always have the form `{"error": {"message", "type", "param", "code"}}`.
 """
@@ -29,11 +31,15 @@ Errors always have the form `{"error": {"message", "type", "param", "code"}}`.
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Bounds of the door: bytes of an upload, uploads at once, seconds for one request."""
+    """Bounds of the door: bytes of an upload, uploads at once, seconds for one request.
+
+    A live connection that sends nothing for `idle_s` is closed.
+    """
 
     max_upload_bytes: int
     max_uploads: int
     timeout_s: float
+    idle_s: float = 60.0
 
 
 class RunningService(Service, Protocol):
@@ -64,11 +70,12 @@ def create_app(service: RunningService, limits: HttpLimits) -> FastAPI:
         lifespan=lifespan,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
-    app.state.door = Door(service, limits.max_uploads, limits.timeout_s)
+    app.state.door = Door(service, limits.max_uploads, limits.timeout_s, limits.idle_s)
     errors.install(app)
     app.add_middleware(BodyLimit, max_bytes=limits.max_upload_bytes)
     app.add_middleware(RequestId)
     for part in (recognition, models, health):
         app.include_router(part.router)
+    realtime.install(app)
     page.install(app)
     return app

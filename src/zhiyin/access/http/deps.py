@@ -9,9 +9,11 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from zhiyin.core.live import LiveService
 from zhiyin.core.registry import Registry
 from zhiyin.core.transcribe import Transcriber
 from zhiyin.domain.errors import Overloaded
+from zhiyin.ports.sound import LiveDecoder
 
 
 class Service(Protocol):
@@ -28,6 +30,16 @@ class Service(Protocol):
         ...
 
     @property
+    def live(self) -> LiveService:
+        """Speech while it is spoken."""
+        ...
+
+    @property
+    def sound(self) -> LiveDecoder:
+        """Bytes to samples, piece by piece."""
+        ...
+
+    @property
     def ready(self) -> bool:
         """Whether the default model answers."""
         ...
@@ -40,6 +52,7 @@ class Door:
     service: Service
     max_uploads: int
     timeout_s: float
+    idle_s: float
     running: int = 0
 
     @contextmanager

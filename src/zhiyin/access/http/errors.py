@@ -15,6 +15,7 @@ from zhiyin.domain import errors as e
 
 STATUS: dict[type[e.AsrError], int] = {
     e.InvalidRequest: 400,
+    e.Unauthenticated: 401,
     e.UnknownModel: 404,
     e.ModelNotInstalled: 404,
     e.UndecodableAudio: 400,

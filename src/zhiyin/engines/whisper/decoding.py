@@ -88,6 +88,10 @@ class Take:
         doubted = carry is not None and (carry.first is not None or carry.language is None)
         return FULL_WINDOW_S if doubted else policy.window(self.seconds)
 
+    def beam_size(self, policy: DecodePolicy) -> int:
+        """A draft is searched greedily."""
+        return 1 if self.clip.draft else self.clip.options.beam_size or policy.beam_size
+
     def again(self, language: str, probability: float | None, **found: Any) -> Again:
         """Another pass, with what was found added to the carry."""
         known = replace(self.carry or Carry(), language=language, probability=probability)
@@ -108,15 +112,16 @@ class Kind:
     task: str
     temperature: float
     context: tuple[str, str]
+    draft: bool
 
     @staticmethod
     def of(take: Take, policy: DecodePolicy) -> Kind:
         """How that policy has the clip decoded."""
         asked = take.clip.options
         return Kind(
-            take.window(policy), policy.pad_audio, asked.beam_size or policy.beam_size,
+            take.window(policy), policy.pad_audio, take.beam_size(policy),
             take.language is not None, asked.task, asked.temperature,
-            (asked.hotwords, asked.prompt),
+            (asked.hotwords, asked.prompt), take.clip.draft,
         )  # fmt: skip
 
 
@@ -161,7 +166,8 @@ class Pass:
     def _detect(self) -> None:
         self._heard = list(self._backend.detect(self._encoded))
         for i, (_, probability) in enumerate(self._heard):
-            if self._window < FULL_WINDOW_S and (probability or 0.0) < _SURE_LANGUAGE:
+            unsure = not self._kind.draft and (probability or 0.0) < _SURE_LANGUAGE
+            if self._window < FULL_WINDOW_S and unsure:
                 self._outcomes[i] = Again(replace(self._takes[i].clip, carry=Carry()))
 
     def _fits(self, i: int) -> bool:
@@ -184,7 +190,7 @@ class Pass:
         return self._policies.of(self._language(i))
 
     def _beam_size(self, i: int) -> int:
-        return self._options.beam_size or self._policy(i).beam_size
+        return self._takes[i].beam_size(self._policy(i))
 
     def _decode(self, indices: list[int], beam_size: int) -> None:
         asked = self._kind.temperature
@@ -193,7 +199,7 @@ class Pass:
         believed: dict[int, Hypothesis] = {}
         for i, hypothesis in zip(indices, hypotheses, strict=True):
             policy = self._policy(i)
-            if asked > 0:
+            if asked > 0 or self._kind.draft:
                 chosen = hypothesis
             elif self._window < FULL_WINDOW_S and is_doubtful(hypothesis, policy):
                 self._doubt(i, hypothesis)
@@ -217,8 +223,10 @@ class Pass:
         policy = self._policy(i)
         if is_silence(h, policy) or not h.text:
             return True
-        unsure = h.avg_logprob < policy.rest_logprob or is_failed(h, policy)
-        return self._takes[i].is_rest and unsure
+        failed = is_failed(h, policy)
+        if self._kind.draft:
+            return failed
+        return self._takes[i].is_rest and (failed or h.avg_logprob < policy.rest_logprob)
 
     def _better(self, i: int, now: Hypothesis) -> Hypothesis:
         """Of the short and the full window."""
@@ -269,7 +277,8 @@ class Pass:
         segments = to_segments(hypothesis, words, written_in, take.seconds, asked.words)
         in_parts = take.carry is not None and take.carry.parts
         hole_s = self._policy(i).hole_s
-        holes = [] if in_parts else find_holes(take.clip.speech or (), words, hole_s)
+        whole = in_parts or self._kind.draft
+        holes = [] if whole else find_holes(take.clip.speech or (), words, hole_s)
         if not holes or not words:
             return self._result(i, segments)
         if holes[0][0] >= words[-1].end:

@@ -1,0 +1,85 @@
+"""The events of a client, read from text. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+
+from zhiyin.access.ws.realtime.schemas import FlatSession, Input, Json, Session, parse
+from zhiyin.domain.errors import InvalidRequest, TooLarge
+
+MAX_AUDIO_BYTES = 15 << 20
+MAX_MESSAGE_BYTES = (MAX_AUDIO_BYTES * 4) // 3 + (64 << 10)
+"""Of a WebSocket message: that much audio in base64, and what stands around it."""
+
+MAX_ID_CHARS = 512
+_FLAT_NAMES = frozenset(f.alias or name for name, f in FlatSession.model_fields.items()) - {
+    "include"
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEvent:
+    """An event: its type, the client's own id for it, and all of its fields."""
+
+    kind: str
+    event_id: str | None
+    fields: Json
+
+
+def read(text: str) -> ClientEvent:
+    """The event in a message. Raises InvalidRequest when there is none."""
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest("The message is not JSON.", code="invalid_json") from error
+    if not isinstance(raw, dict):
+        raise InvalidRequest("The message is not a JSON object.", code="invalid_json")
+    event_id = raw.get("event_id")
+    known = event_id if isinstance(event_id, str) and len(event_id) <= MAX_ID_CHARS else None
+    kind = raw.get("type")
+    return ClientEvent(kind if isinstance(kind, str) else "", known, raw)
+
+
+def audio_of(event: ClientEvent) -> bytes:
+    """The bytes of an append. Raises InvalidRequest or TooLarge."""
+    audio = event.fields.get("audio")
+    if audio is None:
+        raise InvalidRequest(
+            "Missing required parameter: 'audio'.",
+            code="missing_required_parameter",
+            param="audio",
+        )
+    try:
+        if not isinstance(audio, str):
+            raise ValueError
+        data = base64.b64decode(audio, validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise InvalidRequest(
+            "Invalid 'audio'. Expected base64-encoded audio bytes.",
+            code="invalid_value",
+            param="audio",
+        ) from error
+    if len(data) > MAX_AUDIO_BYTES:
+        raise TooLarge("An event may bring at most 15 MiB of audio.", param="audio")
+    return data
+
+
+def session_of(event: ClientEvent) -> Input | FlatSession:
+    """The fields of an update. Raises InvalidRequest that names a wrong one."""
+    older = event.kind.startswith("transcription_")
+    raw = event.fields.get("session")
+    if raw is None and older:
+        # OpenAI's guide showed the older event with its fields at the top.
+        raw = {k: v for k, v in event.fields.items() if k not in ("type", "event_id")}
+    if not isinstance(raw, dict) or not raw:
+        raise InvalidRequest(
+            "Missing required parameter: 'session'.",
+            code="missing_required_parameter",
+            param="session",
+        )
+    if "audio" not in raw and (older or _FLAT_NAMES & raw.keys()):
+        return parse(FlatSession, raw, "session")
+    return parse(Session, raw, "session").audio.input

@@ -1,0 +1,133 @@
+"""The addresses of the Realtime protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
+
+from zhiyin.access.http.deps import Door, TheDoor
+from zhiyin.access.http.errors import error_response
+from zhiyin.access.ws.realtime import render
+from zhiyin.access.ws.realtime.door import serve
+from zhiyin.access.ws.realtime.schemas import FlatSecretRequest, Json, SecretRequest
+from zhiyin.access.ws.realtime.settings import SessionSettings
+from zhiyin.access.ws.realtime.tokens import Tokens
+from zhiyin.core.registry import Registry
+from zhiyin.domain.errors import AsrError, InvalidRequest, Overloaded, UnknownModel
+
+SUBPROTOCOL = "realtime"
+_KEY, _OLDER = "openai-insecure-api-key.", "openai-beta.realtime-v1"
+
+router = APIRouter(prefix="/v1/realtime", tags=["realtime"])
+
+
+@dataclass(slots=True)
+class Realtime:
+    """What the addresses share: the tokens, and the count of open connections."""
+
+    tokens: Tokens = field(default_factory=Tokens)
+    running: int = 0
+
+    @contextmanager
+    def place(self, most: int) -> Iterator[None]:
+        """One of that many places. Raises Overloaded."""
+        if self.running >= most:
+            raise Overloaded("The server has too many live sessions. Try again later.")
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
+
+
+def install(app: FastAPI) -> None:
+    """Add the addresses."""
+    app.state.realtime = Realtime()
+    app.include_router(router)
+
+
+def _shared(connection: HTTPConnection) -> Realtime:
+    held: Realtime = connection.app.state.realtime
+    return held
+
+
+Shared = Annotated[Realtime, Depends(_shared)]
+
+
+@router.post("/client_secrets", summary="A short-lived token for a browser (OpenAI)")
+async def client_secrets(
+    door: TheDoor, shared: Shared, request: SecretRequest | None = None
+) -> Json:
+    """The token, and the session that it opens."""
+    wanted = request or SecretRequest()
+    settings = _default(door.service.registry).updated(wanted.session.audio.input)
+    door.service.registry.resolve(settings.model)
+    return render.client_secret(shared.tokens.make(settings, wanted.expires_after.seconds))
+
+
+@router.post("/transcription_sessions", summary="The older form of client_secrets (OpenAI)")
+async def transcription_sessions(
+    door: TheDoor, shared: Shared, request: FlatSecretRequest | None = None
+) -> Json:
+    """The session, with its token."""
+    wanted = request or FlatSecretRequest()
+    settings = _default(door.service.registry).updated(wanted)
+    door.service.registry.resolve(settings.model)
+    seconds = wanted.client_secret.expires_at.seconds
+    return render.transcription_session(shared.tokens.make(settings, seconds))
+
+
+@router.websocket("")
+async def realtime(websocket: WebSocket) -> None:
+    """Speech in, text out, while it is spoken."""
+    door: Door = websocket.app.state.door
+    shared = _shared(websocket)
+    try:
+        settings = _settings(websocket, door.service.registry, shared.tokens)
+        with shared.place(door.service.live.limits.max_sessions):
+            offered = websocket.scope["subprotocols"]
+            await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+            await serve(websocket, door, settings, flat=_is_flat(websocket))
+    except AsrError as error:
+        await websocket.send_denial_response(error_response(error))
+
+
+def _default(registry: Registry) -> SessionSettings:
+    return SessionSettings(model=registry.default)
+
+
+def _settings(websocket: WebSocket, registry: Registry, tokens: Tokens) -> SessionSettings:
+    """What the session begins with: what its token says, and the model of the address."""
+    token = tokens.check(_key(websocket))
+    settings = token.settings if token else _default(registry)
+    if websocket.query_params.get("intent", "transcription") != "transcription":
+        raise InvalidRequest("The intent can only be 'transcription'.", param="intent")
+    model = websocket.query_params.get("model")
+    if not model:
+        return settings
+    try:
+        registry.resolve(model)
+    except UnknownModel:
+        if "realtime" in model:
+            return settings  # OpenAI's name for what holds the conversation, not for what hears
+        raise
+    return replace(settings, model=model)
+
+
+def _key(websocket: WebSocket) -> str:
+    kind, _, key = websocket.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return key.strip()
+    offered: list[str] = websocket.scope["subprotocols"]
+    return next((p.removeprefix(_KEY) for p in offered if p.startswith(_KEY)), "")
+
+
+def _is_flat(websocket: WebSocket) -> bool:
+    older = websocket.headers.get("openai-beta", "") == "realtime=v1"
+    return older or _OLDER in websocket.scope["subprotocols"]

@@ -1,0 +1,140 @@
+"""`zhiyin listen`: live captions in the terminal, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from zhiyin.cli.microphone import microphone
+from zhiyin.config import load
+from zhiyin.core.live import LiveSession
+from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Samples
+from zhiyin.domain.errors import UndecodableAudio
+from zhiyin.domain.live import Encoding, Final, LiveEvent, LiveOptions, Partial, Warned
+from zhiyin.domain.source import AudioSource
+from zhiyin.wiring import Services, build
+
+_CHUNK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asked for; `source` is a file, "-" or empty for the microphone.
+
+    `pace` is the speed at which a file is played; 0 is as fast as it goes.
+    """
+
+    source: str
+    options: LiveOptions
+    encoding: Encoding
+    sample_rate: int
+    pace: float
+    as_json: bool
+
+
+def run(request: Request, data_dir: Path | None) -> None:
+    """Show captions until the sound ends or Ctrl-C; what was said by then is shown. AsrError."""
+    if request.source not in ("", "-") and not Path(request.source).is_file():
+        raise UndecodableAudio(f"{request.source}: there is no such file.")
+    services = build(load(data_dir=data_dir))
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_listen(request, services))
+
+
+async def _listen(request: Request, services: Services) -> None:
+    console = Console(stderr=True)
+    async with services:
+        with console.status("Loading the model..."):
+            session = await services.live.open(request.options)
+        if not request.source:
+            console.print("Listening. Ctrl-C ends.", style="dim")
+        showing = asyncio.create_task(_show(session, request.as_json))
+        with suppress(asyncio.CancelledError):  # Ctrl-C: the rest of the text is still wanted
+            await _feed(session, request, services)
+        await session.finish()
+        await showing
+        await session.close()
+
+
+async def _feed(session: LiveSession, request: Request, services: Services) -> None:
+    blocks = _blocks(request, services)
+    async with aclosing(blocks):
+        async for block in blocks:
+            await session.feed(block)
+
+
+async def _blocks(request: Request, services: Services) -> AsyncGenerator[Samples, None]:
+    if not request.source:
+        blocks = microphone()
+    elif request.source == "-":
+        blocks = _standard_input(request, services)
+    else:
+        blocks = _file(request, services)
+    async for block in blocks:
+        yield block
+
+
+async def _file(request: Request, services: Services) -> AsyncGenerator[Samples, None]:
+    size, begun, sent = int(_CHUNK_S * SAMPLE_RATE), time.monotonic(), 0
+    with await asyncio.to_thread(open, request.source, "rb") as stream:
+        limits = AudioLimits(services.settings.audio.max_seconds)
+        bytes_ = await asyncio.to_thread(os.path.getsize, request.source)
+        decoded = services.decoder.open(AudioSource(stream, bytes_), limits)
+        for block in decoded.blocks():
+            for at in range(0, len(block), size):
+                yield block[at : at + size]
+                sent += len(block[at : at + size])
+                if request.pace:
+                    due = begun + sent / SAMPLE_RATE / request.pace
+                    await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+
+async def _standard_input(request: Request, services: Services) -> AsyncGenerator[Samples, None]:
+    sound = services.sound.open(request.encoding, request.sample_rate)
+    descriptor = sys.stdin.fileno()
+    while data := await asyncio.to_thread(os.read, descriptor, 1 << 16):
+        yield await asyncio.to_thread(sound.push, data)
+    yield await asyncio.to_thread(sound.finish)
+
+
+async def _show(session: LiveSession, as_json: bool) -> None:
+    if as_json:
+        async for event in session.events():
+            print(_line(event), flush=True)
+        return
+    console = Console()
+    if not console.is_terminal:
+        async for event in session.events():
+            if isinstance(event, Final) and event.text:
+                print(event.text, flush=True)
+        return
+    with Live(console=console, refresh_per_second=10, transient=True) as live:
+        async for event in session.events():
+            _draw(live, event)
+
+
+def _draw(live: Live, event: LiveEvent) -> None:
+    if isinstance(event, Partial):
+        live.update(Text.assemble(event.stable, (event.unstable, "dim")))
+    elif isinstance(event, Final):
+        live.update(Text())
+        if event.text:
+            live.console.print(Text(event.text))
+    elif isinstance(event, Warned):
+        live.console.print(Text(event.message, "yellow"))
+
+
+def _line(event: LiveEvent) -> str:
+    fields = {"type": type(event).__name__, **asdict(event)}
+    return json.dumps(fields, ensure_ascii=False)

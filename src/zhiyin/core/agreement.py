@@ -1,0 +1,229 @@
+"""Which part of a growing transcript is settled. Pure.
+
+LocalAgreement-2 (Machacek, Dabre, Bojar, "Turning Whisper into Real-Time Transcription System",
+2023): what two hypotheses in a row say alike is settled for good. Compared are words, or characters
+in scripts without spaces, without case and punctuation; punctuation is settled together with what
+follows it, because a decoder ends every text with a full stop.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from zhiyin.domain.languages import separator
+from zhiyin.domain.transcript import Word
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementPolicy:
+    """Seconds. `fresh` must lie between two hypotheses that confirm each other.
+
+    Words that end less than `edge` before the end of the audio may still be cut off. After
+    `patience` hypotheses that settled nothing, with `stalled` of speech waiting, the newest one is
+    believed up to `trailing` before its end.
+    """
+
+    fresh: float = 0.3
+    edge: float = 0.4
+    patience: int = 3
+    stalled: float = 4.0
+    trailing: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A word or character: `core` without its punctuation, `tail` the punctuation after it.
+
+    `key` is what is compared. Seconds on the clock of the recording.
+    """
+
+    lead: str
+    core: str
+    tail: str
+    key: str
+    word: Word
+
+    @property
+    def end(self) -> float:
+        """When it ends."""
+        return self.word.end
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The text of a segment so far; the whole is `stable + unstable`."""
+
+    stable: str
+    unstable: str
+
+
+def units_of(words: Iterable[Word]) -> list[Unit]:
+    """Words as units; those of scripts without spaces fall into characters."""
+    found: list[Unit] = []
+    for word in words:
+        for part in _characters(word):
+            unit = _unit(part)
+            if unit.key:
+                found.append(unit)
+            elif found:  # punctuation by itself belongs to the word before
+                found[-1] = replace(found[-1], tail=found[-1].tail + unit.core)
+    return found
+
+
+def joined(units: Iterable[Unit]) -> str:
+    """The units as text."""
+    text = ""
+    for unit in units:
+        shown = unit.lead + unit.core + unit.tail
+        text += separator(text, shown) + shown
+    return text
+
+
+def settled_prefix(stable: Sequence[Unit], units: Sequence[Unit]) -> int:
+    """How many of `units` say what `stable` says already.
+
+    The prefix with the least edit distance; of equal ones that whose end is nearest in time.
+    """
+    if not stable:
+        return 0
+    row = list(range(len(units) + 1))
+    for unit in stable:
+        previous, row = row, [row[0] + 1]
+        for j, other in enumerate(units):
+            change = previous[j] + (unit.key != other.key)
+            row.append(min(change, previous[j + 1] + 1, row[j] + 1))
+    end = stable[-1].end
+
+    def distance(p: int) -> tuple[int, float]:
+        at = units[p - 1].end if p else stable[0].word.start
+        return row[p], abs(at - end)
+
+    return min(range(len(units) + 1), key=distance)
+
+
+class Agreement:
+    """The settled and the unsettled text of one segment. `stable` only ever grows."""
+
+    def __init__(self, policy: AgreementPolicy) -> None:
+        self._policy = policy
+        self._stable: list[Unit] = []
+        self._text = ""
+        self._rest: list[Unit] = []
+        self._until = float("-inf")
+        self._fruitless = 0
+
+    @property
+    def stable(self) -> Sequence[Unit]:
+        """The units that are settled."""
+        return self._stable
+
+    @property
+    def view(self) -> View:
+        """The text as it stands."""
+        return View(self._text, self._unstable())
+
+    def hear(
+        self, words: Iterable[Word], window: float, audio_end: float, speech_start: float
+    ) -> View:
+        """Take a hypothesis over the audio from `window` to `audio_end`; the text as it stands.
+
+        `speech_start` is where the segment's speech began.
+        """
+        units = self._tail(units_of(words), window)
+        fresh = audio_end - self._until >= self._policy.fresh
+        agreed = self._agreed(units, audio_end) if fresh else 0
+        if fresh and not agreed:
+            self._fruitless += 1
+            agreed = self._forced(units, audio_end, speech_start)
+        if agreed:
+            self._fruitless = 0
+            self._settle(units[:agreed])
+        if fresh:
+            self._until = audio_end
+        self._rest = units[agreed:]
+        return self.view
+
+    def close(self, words: Iterable[Word], window: float) -> tuple[str, tuple[Word, ...]]:
+        """The final text and words, by a last hypothesis; what was settled stays as it was."""
+        self._rest = self._tail(units_of(words), window)
+        return self.give_up()
+
+    def give_up(self) -> tuple[str, tuple[Word, ...]]:
+        """The text and words as they stand."""
+        words = tuple(u.word for u in (*self._stable, *self._rest))
+        return self._text + self._unstable(), words
+
+    def _tail(self, units: list[Unit], window: float) -> list[Unit]:
+        """What comes after the settled text."""
+        inside = [u for u in self._stable if u.end > window]
+        at = settled_prefix(inside, units)
+        if at:
+            # A full stop may have been but the end of the audio; the newest hypothesis knows.
+            self._stable[-1] = replace(self._stable[-1], tail=units[at - 1].tail)
+        return units[at:]
+
+    def _agreed(self, units: list[Unit], audio_end: float) -> int:
+        limit, count = audio_end - self._policy.edge, 0
+        for old, new in zip(self._rest, units, strict=False):
+            if old.key != new.key or new.end > limit:
+                break
+            count += 1
+        return count
+
+    def _forced(self, units: list[Unit], audio_end: float, speech_start: float) -> int:
+        policy = self._policy
+        since = self._stable[-1].end if self._stable else speech_start
+        if self._fruitless < policy.patience or audio_end - since < policy.stalled:
+            return 0
+        return sum(u.end <= audio_end - policy.trailing for u in units)
+
+    def _settle(self, units: Sequence[Unit]) -> None:
+        for unit in units:
+            before = self._stable[-1].tail if self._stable else ""
+            shown = unit.lead + unit.core
+            text = self._text + before
+            self._text = text + separator(text, shown) + shown
+            self._stable.append(unit)
+
+    def _unstable(self) -> str:
+        before = self._stable[-1].tail if self._stable else ""
+        rest = joined(self._rest)
+        return before + separator(self._text + before, rest) + rest
+
+
+def _characters(word: Word) -> list[Word]:
+    text = word.text.strip()
+    parts: list[str] = []
+    for char in text:
+        # A boundary wherever no space would stand anyway.
+        if parts and separator(parts[-1], char):
+            parts[-1] += char
+        else:
+            parts.append(char)
+    if len(parts) < 2:
+        return [replace(word, text=text)] if text else []
+    step = (word.end - word.start) / len(parts)
+    starts = [word.start + i * step for i in range(len(parts))]
+    return [
+        replace(word, text=part, start=at, end=at + step)
+        for part, at in zip(parts, starts, strict=True)
+    ]
+
+
+def _unit(word: Word) -> Unit:
+    text = word.text
+    core = text.rstrip("".join(c for c in text if not _counts(c)))
+    lead = core[: len(core) - len(core.lstrip("".join(c for c in core if not _counts(c))))]
+    core = core[len(lead) :]
+    tail = text[len(lead) + len(core) :]
+    key = "".join(c for c in unicodedata.normalize("NFKC", core).lower() if _counts(c))
+    if not key:
+        return Unit("", text, "", "", word)
+    return Unit(lead, core, tail, key, replace(word, text=text))
+
+
+def _counts(char: str) -> bool:
+    """Letters, marks, numbers and symbols such as % count; punctuation does not."""
+    return unicodedata.category(char)[0] in "LMNS"

@@ -1,0 +1,116 @@
+"""Where speech begins and ends in a stream of frame probabilities. Pure.
+
+One frame is `ports.vad.FRAME` samples, 32 ms. Speech starts at `enter` and lasts until it falls
+under `leave` (hysteresis, as in Silero's `get_speech_timestamps`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from zhiyin.domain.audio import SAMPLE_RATE
+from zhiyin.ports.vad import FRAME
+
+FRAME_S = FRAME / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointPolicy:
+    """Seconds, except for the two probabilities.
+
+    Speech of `onset` opens a segment; a silence of `pause` lets a result be worked on ahead; one of
+    `silence` ends the segment, a shorter one when it is older than the ages in `hurry`.
+    """
+
+    enter: float = 0.5
+    leave: float = 0.3
+    onset: float = 0.096
+    pause: float = 0.2
+    silence: float = 0.5
+    hurry: tuple[tuple[float, float], ...] = ((12.0, 0.35), (20.0, 0.2))
+    longest: float = 25.0
+    cut_window: float = 5.0
+
+    def silence_at(self, age: float) -> float:
+        """The silence that ends a segment of that age."""
+        wanted = [s for a, s in self.hurry if age >= a]
+        return min([self.silence, *wanted])
+
+
+class Change(Enum):
+    """What a frame brought."""
+
+    ONSET = "onset"
+    PAUSE = "pause"
+    RESUME = "resume"
+    END = "end"
+    FULL = "full"
+
+
+class Endpointer:
+    """The state over one stream. `open` tells whether a segment is.
+
+    `began` and `ended` are the frames where its speech starts, and stops so far (exclusive).
+    """
+
+    def __init__(self, policy: EndpointPolicy) -> None:
+        self._policy = policy
+        self._active = False
+        self._run = 0
+        self._paused = False
+        self.frame = 0
+        self.open = False
+        self.began = 0
+        self.ended = 0
+
+    @property
+    def paused(self) -> bool:
+        """Whether the open segment is in a pause."""
+        return self._paused
+
+    def step(self, probability: float) -> Change | None:
+        """Take the next frame."""
+        policy = self._policy
+        self._active = probability >= (policy.leave if self._active else policy.enter)
+        self.frame += 1
+        self._run = self._run + 1 if self._active else 0
+        if not self.open:
+            if self._run * FRAME_S < policy.onset - 1e-9:
+                return None
+            self.open, self._paused = True, False
+            self.began, self.ended = self.frame - self._run, self.frame
+            return Change.ONSET
+        return self._inside()
+
+    def close(self) -> None:
+        """The segment was ended from outside; the next onset opens another."""
+        self.open = self._paused = False
+        self._run = 0
+
+    def split(self, frame: int, ended: int | None) -> None:
+        """What follows `frame` is a segment of its own, when there is speech in it."""
+        self._paused = False
+        self.began = frame
+        if ended is None:
+            self.close()
+        else:
+            self.ended = ended
+
+    def _inside(self) -> Change | None:
+        policy, age = self._policy, (self.frame - self.began) * FRAME_S
+        if self._active:
+            self.ended = self.frame
+            if self._paused:
+                self._paused = False
+                return Change.RESUME
+        silence = (self.frame - self.ended) * FRAME_S
+        if silence >= policy.silence_at(age) - 1e-9 and silence > 0:
+            self.close()
+            return Change.END
+        if age >= policy.longest - 1e-9:
+            return Change.FULL
+        if not self._paused and silence >= policy.pause - 1e-9:
+            self._paused = True
+            return Change.PAUSE
+        return None

@@ -1,0 +1,141 @@
+"""Messages of Realtime clients, the settings they make, and tokens."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from zhiyin.access.ws.realtime import client
+from zhiyin.access.ws.realtime.schemas import Json
+from zhiyin.access.ws.realtime.settings import SessionSettings, Turns
+from zhiyin.access.ws.realtime.tokens import Tokens
+from zhiyin.domain.errors import InvalidRequest, Overloaded, TooLarge, Unauthenticated
+
+
+def update(session: Json, kind: str = "session.update") -> SessionSettings:
+    event = client.read(json.dumps({"type": kind, "session": session}))
+    return SessionSettings(model="m").updated(client.session_of(event))
+
+
+def test_only_what_is_sent_changes() -> None:
+    first = update({"audio": {"input": {"transcription": {"language": "zh", "prompt": "p"}}}})
+    event = client.read(
+        json.dumps({"type": "session.update", "session": {"audio": {"input": {
+            "transcription": {"keywords": ["a", "b"]}, "turn_detection": {"type": "server_vad",
+            "threshold": 0.7}}}}})
+    )  # fmt: skip
+    second = first.updated(client.session_of(event))
+    assert (second.model, second.language, second.prompt) == ("m", "zh", "p")
+    assert second.turns == Turns(0.7)
+    options = second.options()
+    assert (options.decode.hotwords, options.decode.language) == ("a, b", "zh")
+    assert (options.threshold, options.silence_s, options.lead_in_s) == (0.7, 0.5, 0.3)
+
+
+def test_both_shapes_mean_the_same() -> None:
+    hears = {"model": "whisper-1", "language": "en"}
+    nested = update(
+        {"type": "transcription", "audio": {"input": {
+            "format": {"type": "audio/pcmu"}, "transcription": hears, "turn_detection": None}}}
+    )  # fmt: skip
+    flat: Json = {
+        "input_audio_format": "g711_ulaw",
+        "input_audio_transcription": hears,
+        "turn_detection": None,
+    }
+    assert nested == update(flat, "transcription_session.update") == update(flat)
+    assert nested.sound.rate == 8000
+    assert nested.options().silence_s is None
+    assert nested.flat()["input_audio_format"] == "g711_ulaw"
+    assert nested.nested()["audio"]["input"]["format"] == {"type": "audio/pcmu"}
+
+
+def test_the_older_event_may_have_its_fields_at_the_top() -> None:
+    text = json.dumps({"type": "transcription_session.update", "turn_detection": None})
+    assert SessionSettings().updated(client.session_of(client.read(text))).turns is None
+
+
+def test_semantic_turns_are_the_default_ones() -> None:
+    made = update({"audio": {"input": {"turn_detection": {"type": "semantic_vad",
+        "eagerness": "low"}}}})  # fmt: skip
+    assert made.turns == Turns()
+    assert made.nested()["audio"]["input"]["turn_detection"]["type"] == "server_vad"
+
+
+def test_other_rates_are_kept_and_shown() -> None:
+    made = update({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16000}}}})
+    assert made.sound.seconds(32_000) == 1.0
+    assert made.nested()["audio"]["input"]["format"] == {"type": "audio/pcm", "rate": 16000}
+
+
+@pytest.mark.parametrize(
+    ("session", "param", "code"),
+    [
+        ({"nonsense": 1}, "session.nonsense", "unknown_parameter"),
+        ({"type": "realtime"}, "session.type", "invalid_value"),
+        ({"audio": {"input": {"format": {"type": "audio/mp3"}}}},
+         "session.audio.input.format.type", "invalid_value"),
+        ({"audio": {"input": {"format": {"rate": 4000}}}},
+         "session.audio.input.format.rate", "invalid_value"),
+        ({"audio": {"input": {"turn_detection": {"threshold": 2}}}},
+         "session.audio.input.turn_detection.threshold", "invalid_value"),
+        ({"audio": {"input": {"transcription": {"language": "klingon"}}}},
+         "session.audio.input.transcription.language", "invalid_value"),
+        ({"audio": {"input": {"transcription": {"keywords": ["x" * 2000]}}}},
+         "session.audio.input.transcription.keywords", "invalid_value"),
+        ({"input_audio_format": "mp3"}, "session.input_audio_format", "invalid_value"),
+    ],
+)  # fmt: skip
+def test_wrong_fields_are_named(session: Json, param: str, code: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        update(session)
+    assert (raised.value.param, raised.value.code) == (param, code)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "1", '"x"', "[" * 100_000])
+def test_what_is_no_event_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        client.read(text)
+    assert raised.value.code == "invalid_json"
+
+
+@pytest.mark.parametrize("audio", ["%%%", "abc", "é", 7, None, ["AAAA"]])
+def test_bad_audio_is_refused(audio: object) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        client.audio_of(client.ClientEvent("x", None, {"audio": audio}))
+    assert raised.value.param == "audio"
+
+
+def test_audio_has_a_limit() -> None:
+    most = base64.b64encode(bytes(client.MAX_AUDIO_BYTES)).decode()
+    event = client.ClientEvent("x", None, {"audio": most})
+    assert len(client.audio_of(event)) == client.MAX_AUDIO_BYTES
+    with pytest.raises(TooLarge):
+        client.audio_of(client.ClientEvent("x", None, {"audio": "AAAA" + most}))
+
+
+def test_ids_of_a_client_are_kept_when_they_are_decent() -> None:
+    assert client.read('{"type": "a", "event_id": "e"}').event_id == "e"
+    assert client.read('{"type": 1, "event_id": 7}') == client.ClientEvent(
+        "", None, {"type": 1, "event_id": 7}
+    )
+    assert client.read(json.dumps({"type": "a", "event_id": "x" * 513})).event_id is None
+
+
+def test_tokens_expire_and_are_bounded() -> None:
+    now = 100.0
+    tokens = Tokens(lambda: now, most=2)
+    first = tokens.make(SessionSettings(model="a"), 10)
+    tokens.make(SessionSettings(), 50)
+    assert first.value.startswith("ek_")
+    assert tokens.check(first.value) == first
+    assert tokens.check("sk-any") is None
+    with pytest.raises(Overloaded):
+        tokens.make(SessionSettings(), 10)
+    now = 110.0
+    for gone in (first.value, "ek_other"):
+        with pytest.raises(Unauthenticated):
+            tokens.check(gone)
+    tokens.make(SessionSettings(), 10)
