@@ -33,6 +33,8 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         settings.server.max_uploads,
         settings.server.request_timeout_s,
         settings.live.idle_s,
+        settings.live.grace_s,
+        settings.live.max_message_kb,
     )
     config = uvicorn.Config(
         create_app(services, limits),

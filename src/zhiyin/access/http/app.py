@@ -16,6 +16,7 @@ from zhiyin.access.http.deps import Door, Service
 from zhiyin.access.http.middleware import BodyLimit, RequestId
 from zhiyin.access.http.routes import health, models, page, recognition
 from zhiyin.access.ws.realtime import routes as realtime
+from zhiyin.access.ws.stream import routes as stream
 
 _DESCRIPTION = """
 Self-hosted speech recognition: any audio in, good text out.
@@ -23,6 +24,7 @@ Self-hosted speech recognition: any audio in, good text out.
 * `POST /recognize` is the plain way: a file in, text with segments out.
 * `POST /v1/audio/transcriptions` and `/v1/audio/translations` speak the OpenAI audio API, so that
   its clients work with `base_url` set to this server's `/v1`.
+* `WS /v1/stream` is the plain way for speech that is still being spoken.
 * `WS /v1/realtime` speaks OpenAI's Realtime transcription, text while it is spoken.
 
 Errors always have the form `{"error": {"message", "type", "param", "code"}}`.
@@ -33,13 +35,16 @@ Errors always have the form `{"error": {"message", "type", "param", "code"}}`.
 class HttpLimits:
     """Bounds of the door: bytes of an upload, uploads at once, seconds for one request.
 
-    A live connection that sends nothing for `idle_s` is closed.
+    A live connection that sends nothing for `idle_s` is closed; a session whose connection broke
+    waits `grace_s`; a message may have `max_message_kb` KiB.
     """
 
     max_upload_bytes: int
     max_uploads: int
     timeout_s: float
     idle_s: float = 60.0
+    grace_s: float = 30.0
+    max_message_kb: int = 1024
 
 
 class RunningService(Service, Protocol):
@@ -77,5 +82,8 @@ def create_app(service: RunningService, limits: HttpLimits) -> FastAPI:
     for part in (recognition, models, health):
         app.include_router(part.router)
     realtime.install(app)
+    stream.install(
+        app, service, idle_s=limits.idle_s, grace_s=limits.grace_s, kib=limits.max_message_kb
+    )
     page.install(app)
     return app

@@ -1,0 +1,1 @@
+"""The native protocol: sound in, events out, resumable."""

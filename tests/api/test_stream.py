@@ -1,0 +1,218 @@
+"""The native live protocol over real sockets, against the running server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests import media
+from tests.conftest import Server
+
+Wire = list[dict[str, Any]]
+S16 = media.Form("s16le", "pcm_s16le", 16_000)
+FORMS = {
+    "s16le": S16,
+    "mulaw": media.Form("mulaw", "pcm_mulaw", 8_000),
+    "alaw": media.Form("alaw", "pcm_alaw", 8_000),
+    "f32le": media.Form("f32le", "pcm_f32le", 48_000),
+    "webm": media.Form("webm", "libopus", 48_000),
+    "ogg": media.Form("ogg", "libopus", 48_000),
+}
+
+
+@asynccontextmanager
+async def opened(server: Server, **start: Any) -> AsyncIterator[tuple[ClientConnection, Any]]:
+    """A connection with its session started, and what `ready` said."""
+    async with connect(address(server), max_size=None) as socket:
+        await socket.send(json.dumps({"type": "start", **start}))
+        ready = json.loads(await socket.recv())
+        assert ready["type"] == "ready", ready
+        yield socket, ready
+
+
+def address(server: Server) -> str:
+    return server.url.replace("http:", "ws:") + "/v1/stream"
+
+
+async def hear(socket: ClientConnection, until: str = "done") -> Wire:
+    """The events up to one of that type."""
+    wire: Wire = []
+    async with asyncio.timeout(120):
+        while not wire or wire[-1]["type"] != until:
+            wire.append(json.loads(await socket.recv()))
+    return wire
+
+
+async def say(socket: ClientConnection, data: bytes, size: int = 3200) -> None:
+    for at in range(0, len(data), size):
+        await socket.send(data[at : at + size])
+
+
+def texts(wire: Wire) -> str:
+    return " ".join(e["text"] for e in wire if e["type"] == "final")
+
+
+def check(wire: Wire) -> None:
+    """Stable text only grows, into the final; one final per segment; events are numbered."""
+    stable: dict[int, str] = {}
+    for event in wire:
+        if event["type"] in ("partial", "final"):
+            now = event["stable"] if event["type"] == "partial" else event["text"]
+            assert now.startswith(stable.get(event["segment_id"], ""))
+            stable[event["segment_id"]] = now
+    finals = [e["segment_id"] for e in wire if e["type"] == "final"]
+    assert finals == [e["segment_id"] for e in wire if e["type"] == "speech_started"]
+    numbers = [e["event"] for e in wire if "event" in e]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def spoken(name: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+    quiet = np.zeros(media.RATE, np.float32)
+    return np.concatenate([quiet, media.samples(name), quiet])
+
+
+@pytest.mark.parametrize("encoding", FORMS)
+async def test_every_encoding_in_any_chunks(server: Server, encoding: str) -> None:
+    form = FORMS[encoding]
+    data = media.encode(spoken("en_short"), form)
+    chance, at = random.Random(encoding), 0
+    start = {"encoding": encoding, "sample_rate": form.rate, "language": "en"}
+    async with opened(server, **start) as (socket, _):
+        while at < len(data):
+            size = chance.randrange(1, 5000)
+            await socket.send(data[at : at + size])
+            at += size
+        await socket.send('{"type":"eof"}')
+        wire = await hear(socket)
+    check(wire)
+    assert media.heard(media.reference("en_short"), texts(wire)) > 0.8
+
+
+async def test_mandarin_with_words(server: Server) -> None:
+    async with opened(server, language="zh", words=True) as (socket, _):
+        await say(socket, media.encode(spoken("zh_other"), S16))
+        await socket.send('{"type":"eof"}')
+        wire = await hear(socket)
+    check(wire)
+    assert media.heard(media.reference("zh_other"), texts(wire)) > 0.7
+    words = [w for e in wire if e["type"] == "final" for w in e["words"]]
+    assert [w["start"] for w in words] == sorted(w["start"] for w in words)
+
+
+async def test_a_commit_ends_the_segment(server: Server) -> None:
+    data = media.encode(media.samples("en_sentences")[: 3 * media.RATE], S16)
+    async with opened(server, language="en", silence_ms=None) as (socket, _):
+        await say(socket, data)
+        await socket.send('{"type":"commit"}')
+        wire = await hear(socket, "final")
+        assert wire[-1]["reason"] == "commit"
+        assert wire[-1]["text"]
+        await socket.send('{"type":"eof"}')
+        check(wire + await hear(socket))
+
+
+async def test_a_lost_connection_is_resumed(server: Server) -> None:
+    """Nothing is lost, and nothing comes twice."""
+    data = media.encode(spoken("en_sentences"), S16)
+    cut = len(data) // 2 // 2 * 2
+    async with opened(server, language="en") as (socket, ready):
+        await say(socket, data[:cut])
+        before = await hear(socket, "speech_started")
+        socket.transport.abort()
+    lasting = [e for e in before if "event" in e]
+    resume = {"type": "resume", "session_id": ready["session_id"], "last_event": len(lasting)}
+    async with connect(address(server), max_size=None) as socket:
+        await socket.send(json.dumps(resume))
+        again = json.loads(await socket.recv())
+        assert again["session_id"] == ready["session_id"]
+        await say(socket, data[2 * round(again["received_s"] * media.RATE) :])
+        await socket.send('{"type":"eof"}')
+        after = await hear(socket)
+    wire = lasting + after
+    check(wire)
+    assert media.heard(media.reference("en_sentences"), texts(wire)) > 0.7
+
+
+async def test_two_speakers_hear_their_own(server: Server) -> None:
+    async def one(name: str, language: str) -> str:
+        async with opened(server, language=language) as (socket, _):
+            await say(socket, media.encode(spoken(name), S16))
+            await socket.send('{"type":"eof"}')
+            return texts(await hear(socket))
+
+    english, chinese = await asyncio.gather(one("en_short", "en"), one("zh_other", "zh"))
+    assert media.heard(media.reference("en_short"), english) > 0.8
+    assert media.heard(media.reference("zh_other"), chinese) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("first", "code"),
+    [
+        (b"\x00\x00" * 160, "not_started"),
+        ("{", "invalid_json"),
+        ('{"type":"commit"}', "not_started"),
+        ('{"type":"start","encoding":"mp3"}', "invalid_request"),
+        ('{"type":"start","sample_rate":7}', "invalid_request"),
+        ('{"type":"start","colour":"red"}', "invalid_request"),
+        ('{"type":"start","language":"klingon"}', "invalid_language"),
+        ('{"type":"start","model":"nobody"}', "model_not_found"),
+        ('{"type":"resume","session_id":"nobody"}', "session_not_found"),
+    ],
+)
+async def test_a_wrong_beginning_is_named(server: Server, first: str | bytes, code: str) -> None:
+    async with connect(address(server)) as socket:
+        await socket.send(first)
+        event = json.loads(await socket.recv())
+        assert event["type"] == "error"
+        assert event["error"]["code"] == code
+        assert set(event["error"]) == {"message", "type", "param", "code"}
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert socket.close_code == 1008
+
+
+async def test_a_wrong_message_ends_nothing(server: Server) -> None:
+    async with opened(server, language="en") as (socket, _):
+        for wrong in ("{", '{"type":"dance"}', '{"type":"start"}', "[]", "null"):
+            await socket.send(wrong)
+            assert (await hear(socket, "error"))[-1]["error"]["message"]
+        await socket.send('{"type":"ping"}')
+        await hear(socket, "pong")
+        await say(socket, media.encode(spoken("en_short"), S16) + b"\x01")
+        await socket.send('{"type":"eof"}')
+        assert media.heard(media.reference("en_short"), texts(await hear(socket))) > 0.8
+
+
+async def test_what_is_no_sound_is_refused(server: Server) -> None:
+    async with opened(server, encoding="webm") as (socket, _):
+        await say(socket, b"this is no webm file. " * 2000)
+        await socket.send('{"type":"eof"}')
+        wire = await hear(socket)
+    assert texts(wire) == ""
+
+
+async def test_a_message_that_is_too_large_ends_the_session(server: Server) -> None:
+    async with opened(server) as (socket, _):
+        await socket.send(b"\x00" * (2 << 20))
+        wire = await hear(socket)
+        assert wire[0]["error"]["code"] == "file_too_large"
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert socket.close_code == 1008
+
+
+async def test_silence_gives_no_text(server: Server) -> None:
+    async with opened(server) as (socket, _):
+        await say(socket, b"\x00\x00" * 16_000 * 20)
+        await socket.send('{"type":"eof"}')
+        wire = await hear(socket)
+    assert [e["type"] for e in wire] == ["done"]
