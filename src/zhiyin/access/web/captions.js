@@ -30,7 +30,7 @@ function setState(name) {
 }
 
 function refused({ code, message }) {
-  setTrouble('error.key', messageFor(code), { message });
+  setTrouble('captions.refused', messageFor(code), { message });
 }
 
 function heard(message) {

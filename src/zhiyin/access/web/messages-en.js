@@ -49,6 +49,7 @@ export const ENGLISH = {
   'captions.connecting': 'Connecting …',
   'captions.lost': 'The connection is lost. Trying again …',
   'captions.ended': 'The speaker has finished.',
+  'captions.refused': 'The captions cannot be shown',
   'captions.badRoom': 'There is no caption room of this name',
   'captions.badRoomHint': 'A room is called by 1 to 64 letters, digits, - and _. Check the address.',
   'captions.label': 'Captions',

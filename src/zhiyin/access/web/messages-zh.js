@@ -49,6 +49,7 @@ export const CHINESE = {
   'captions.connecting': '正在连接……',
   'captions.lost': '连接断开了，正在重试……',
   'captions.ended': '讲话结束了。',
+  'captions.refused': '无法显示字幕',
   'captions.badRoom': '没有叫这个名字的字幕房间',
   'captions.badRoomHint': '房间名由 1 到 64 个字母、数字、- 和 _ 组成，请检查地址。',
   'captions.label': '字幕',
