@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,29 @@ class Site:
     def _asked(self, request: pw.Request) -> None:
         if not re.match(r"http://(127\.0\.0\.1|zhiyin\.test):|blob:|data:", request.url):
             self.complaints.append(f"foreign address: {request.url}")
+
+
+OpenSite = Callable[[str], Site]
+"""From a recording to the page for its speaker."""
+
+
+def speak(page: Page, name: str) -> None:
+    """Press the button and let the recording play to its end."""
+    page.click("#speak")
+    expect(page.locator("#live")).to_be_visible()
+    seconds = int(media.seconds(name)) + 2
+    clock = f"0:{seconds:02d}"
+    expect(page.locator("#live-time")).to_have_text(clock, timeout=(seconds + 15) * 1000)
+
+
+def stop(page: Page) -> str:
+    """Press the other button; the transcript."""
+    page.click("#live-stop")
+    expect(page.locator("#live")).to_be_hidden(timeout=RUN_MS)
+    expect(page.locator("#unsettled")).to_be_empty()
+    return " ".join(page.locator(".segment p").all_inner_texts())
+
+
+def right(name: str, text: str) -> bool:
+    """Whether the words of a recording are in a text."""
+    return media.heard(media.reference(name), text) >= 0.8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,14 @@ from playwright.sync_api import FilePayload, Page, expect
 from tests import media
 from tests.conftest import Server
 from tests.e2e.pages import (
-    ARGS,
     FITS,
     HOSTILE,
     INSECURE_HOST,
     PHONE,
     REFUSED,
     RUN_MS,
+    OpenSite,
     Site,
-    microphone,
 )
 from zhiyin.core.subtitles import to_srt, to_vtt
 from zhiyin.domain.transcript import Segment, join_texts
@@ -31,20 +30,9 @@ from zhiyin.domain.transcript import Segment, join_texts
 Audio = Callable[[str], Path]
 
 
-@pytest.fixture(scope="module")
-def browser(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[pw.Browser]:
-    capture = microphone(tmp_path_factory.mktemp("microphone"), "en_short")
-    with pw.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium_path, args=[*ARGS, capture])
-        yield started
-        started.close()
-
-
 @pytest.fixture
-def site(browser: pw.Browser, server_url: str) -> Iterator[Site]:
-    site = Site(browser, server_url)
-    yield site
-    site.close()
+def site(sites: OpenSite) -> Site:
+    return sites("en_short")
 
 
 def finish(page: Page) -> str:
