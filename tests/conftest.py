@@ -29,10 +29,10 @@ def environment(**more: str) -> dict[str, str]:
 
 
 class Server:
-    """`zhiyin serve` as a subprocess on a free port."""
+    """`zhiyin serve` as a subprocess on a free port (0) or a given one."""
 
-    def __init__(self, data_dir: Path, env: dict[str, str]) -> None:
-        command = [sys.executable, "-m", "zhiyin", "serve", "--port", "0"]
+    def __init__(self, data_dir: Path, env: dict[str, str], port: str = "0") -> None:
+        command = [sys.executable, "-m", "zhiyin", "serve", "--port", port]
         self.process = subprocess.Popen(
             [*command, "--data-dir", str(data_dir)],
             env=environment(**env),
@@ -83,9 +83,9 @@ class Server:
 
 
 @contextmanager
-def running(data_dir: Path, **env: str) -> Iterator[Server]:
+def running(data_dir: Path, at_port: str = "0", **env: str) -> Iterator[Server]:
     """A ready server with these environment variables."""
-    server = Server(data_dir, env)
+    server = Server(data_dir, env, at_port)
     try:
         server.wait_ready()
         yield server

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -145,6 +145,23 @@ class LiveSettings(Group):
     )
 
 
+class CaptionSettings(Group):
+    """Caption rooms: one speaks, many read."""
+
+    max_rooms: int = Field(100, ge=1, le=10_000, description="Rooms at once.")
+    max_viewers: int = Field(1000, ge=1, le=100_000, description="Viewers of one room.")
+    history: int = Field(500, ge=1, le=10_000, description="Captions kept per room.")
+    history_s: float = Field(
+        3600, gt=0, le=864_000, description="A room that is silent for so long is forgotten."
+    )
+    publish_token: SecretStr = Field(
+        SecretStr(""), description="What speakers must know; empty: nothing."
+    )
+    view_token: SecretStr = Field(
+        SecretStr(""), description="What viewers must know; empty: nothing."
+    )
+
+
 class LogSettings(Group):
     """Logs go to standard error and never hold text, audio, file names or keys."""
 
@@ -173,6 +190,7 @@ class Settings(BaseSettings):
     audio: AudioSettings = AudioSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     live: LiveSettings = LiveSettings()
+    captions: CaptionSettings = CaptionSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("data_dir")

@@ -4,88 +4,35 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from playwright import sync_api as pw
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests import media
 from tests.conftest import Server
+from tests.e2e.pages import (
+    FITS,
+    HOSTILE,
+    INSECURE_HOST,
+    PHONE,
+    REFUSED,
+    RUN_MS,
+    OpenSite,
+    Site,
+)
 from zhiyin.core.subtitles import to_srt, to_vtt
 from zhiyin.domain.transcript import Segment, join_texts
 
 Audio = Callable[[str], Path]
-INSECURE_HOST = "zhiyin.test"  # resolved to this machine; not localhost, so not a secure origin
-ARGS = [
-    "--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-    f"--host-resolver-rules=MAP {INSECURE_HOST} 127.0.0.1",
-]  # fmt: skip
-RUN_MS = 90_000  # a recognition on a busy machine
-REFUSED = "Failed to load resource"  # the browser's own line about any 4xx
-HOSTILE = "<img src=x onerror=alert(1)>"
-FITS = "document.documentElement.scrollWidth <= innerWidth"
-PHONE = {"width": 320, "height": 640}
-
-
-@dataclass
-class Site:
-    """Opens pages and keeps what their consoles say."""
-
-    browser: pw.Browser
-    url: str
-    allowed: str = ""
-    contexts: list[pw.BrowserContext] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def open(self, url: str = "", **context: Any) -> Page:
-        """The page in a fresh profile."""
-        options = {"locale": "en-US", "permissions": ["clipboard-read", "clipboard-write"]}
-        fresh = self.browser.new_context(**(options | context))
-        self.contexts.append(fresh)
-        page = fresh.new_page()
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", self._asked)
-        page.goto(url or self.url)
-        expect(page.locator("#model")).to_have_value("whisper-base")
-        return page
-
-    def _heard(self, message: pw.ConsoleMessage) -> None:
-        harmless = self.allowed and self.allowed in message.text
-        if message.type in ("error", "warning") and not harmless:
-            self.complaints.append(message.text)
-
-    def _asked(self, request: pw.Request) -> None:
-        if not re.match(r"http://(127\.0\.0\.1|zhiyin\.test):|blob:|data:", request.url):
-            self.complaints.append(f"foreign address: {request.url}")
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[pw.Browser]:
-    spoken = np.pad(media.samples("en_short"), media.RATE)
-    microphone = tmp_path_factory.mktemp("microphone") / "spoken.wav"
-    microphone.write_bytes(media.wav(spoken))
-    capture = f"--use-file-for-fake-audio-capture={microphone}%noloop"
-    with pw.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium_path, args=[*ARGS, capture])
-        yield started
-        started.close()
 
 
 @pytest.fixture
-def site(browser: pw.Browser, server_url: str) -> Iterator[Site]:
-    site = Site(browser, server_url)
-    yield site
-    for context in site.contexts:
-        context.close()
-    assert not site.complaints
+def site(sites: OpenSite) -> Site:
+    return sites("en_short")
 
 
 def finish(page: Page) -> str:

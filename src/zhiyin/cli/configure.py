@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from zhiyin.config import Settings, load, settings_file
 from zhiyin.domain.errors import ConfigError
@@ -74,4 +74,5 @@ def _value(value: Any) -> str:
     if isinstance(value, dict):
         inner = ", ".join(f"{json.dumps(k)} = {_value(v)}" for k, v in value.items())
         return f"{{ {inner} }}" if inner else "{}"
-    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
+    plain = str(value) if isinstance(value, Path | SecretStr) else value  # a secret shows as stars
+    return json.dumps(plain, ensure_ascii=False)

@@ -15,6 +15,7 @@ import uvicorn
 from zhiyin.access.http.app import HttpLimits, create_app
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.config import Settings, load
+from zhiyin.core.rooms import RoomLimits
 from zhiyin.domain.errors import ConfigError
 from zhiyin.ops.logging import configure
 from zhiyin.wiring import build
@@ -28,6 +29,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     configure(settings.log.level, settings.log.format)
     listener = _listen(settings)
     services = build(settings)
+    rooms = settings.captions
     limits = HttpLimits(
         int(settings.server.max_upload_mb * (1 << 20)),
         settings.server.max_uploads,
@@ -35,6 +37,8 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         settings.live.idle_s,
         settings.live.grace_s,
         settings.live.max_message_kb,
+        RoomLimits(rooms.max_rooms, rooms.max_viewers, rooms.history, rooms.history_s),
+        (rooms.publish_token.get_secret_value(), rooms.view_token.get_secret_value()),
     )
     config = uvicorn.Config(
         create_app(services, limits),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fastapi import FastAPI
@@ -15,8 +15,10 @@ from zhiyin.access.http import errors
 from zhiyin.access.http.deps import Door, Service
 from zhiyin.access.http.middleware import BodyLimit, RequestId
 from zhiyin.access.http.routes import health, models, page, recognition
+from zhiyin.access.ws import subtitle
 from zhiyin.access.ws.realtime import routes as realtime
 from zhiyin.access.ws.stream import routes as stream
+from zhiyin.core.rooms import RoomLimits
 
 _DESCRIPTION = """
 Self-hosted speech recognition: any audio in, good text out.
@@ -36,7 +38,8 @@ class HttpLimits:
     """Bounds of the door: bytes of an upload, uploads at once, seconds for one request.
 
     A live connection that sends nothing for `idle_s` is closed; a session whose connection broke
-    waits `grace_s`; a message may have `max_message_kb` KiB.
+    waits `grace_s`; a message may have `max_message_kb` KiB. `room_tokens` are what speakers and
+    viewers of caption rooms must know.
     """
 
     max_upload_bytes: int
@@ -45,6 +48,8 @@ class HttpLimits:
     idle_s: float = 60.0
     grace_s: float = 30.0
     max_message_kb: int = 1024
+    rooms: RoomLimits = field(default_factory=RoomLimits)
+    room_tokens: tuple[str, str] = ("", "")
 
 
 class RunningService(Service, Protocol):
@@ -85,5 +90,6 @@ def create_app(service: RunningService, limits: HttpLimits) -> FastAPI:
     stream.install(
         app, service, idle_s=limits.idle_s, grace_s=limits.grace_s, kib=limits.max_message_kb
     )
+    subtitle.install(app, service, limits.rooms, idle_s=limits.idle_s, tokens=limits.room_tokens)
     page.install(app)
     return app

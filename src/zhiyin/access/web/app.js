@@ -3,9 +3,10 @@
 import { listModels, recognize } from './api.js';
 import { bindCapture, discardRecording, isRecording } from './capture.js';
 import { byId, show } from './dom.js';
-import { titleOf } from './errors.js';
-import { messageFor, onLanguage, render, say, switchLanguage, t } from './i18n.js';
+import { detailOf, titleOf } from './errors.js';
+import { onLanguage, render, say, switchLanguage, t } from './i18n.js';
 import { bindIntake } from './intake.js';
+import { bindLive, discardLive, isLive } from './live.js';
 import { askReplace, bindNotice, clearNotice, notify } from './notice.js';
 import { bindOptions, currentOptions, setModels } from './options.js';
 import * as progress from './progress.js';
@@ -37,13 +38,6 @@ function askKey(then) {
   say(byId('key-title'), recallKey() ? 'key.wrong' : 'key.title');
   show(byId('key-form'));
   byId('key').focus();
-}
-
-/** The server's words where there are any, else our hint for that title, if it has one. */
-function detailOf({ code, message }, title) {
-  if (message) return { name: messageFor(code), fields: { message } };
-  const hint = `${title}Hint`;
-  return t(hint) === hint ? null : { name: hint };
 }
 
 async function failed(failure) {
@@ -95,9 +89,11 @@ function restart() {
 async function mayStart() {
   if (cancelJob && !(await askReplace('ask.job', { name: source.file.name }))) return false;
   if (isRecording() && !(await askReplace('ask.recording'))) return false;
+  if (isLive() && !(await askReplace('ask.live'))) return false;
   cancelJob?.();
   if (cancelJob) endJob();
   discardRecording();
+  discardLive();
   return true;
 }
 
@@ -141,6 +137,7 @@ function bindAll() {
   bindKey();
   bindIntake(chosen);
   bindCapture(mayStart, (file) => start(file, true));
+  bindLive(mayStart);
   bindTheme(byId('ui-theme'));
   byId('ui-language').addEventListener('click', switchLanguage);
   byId('cancel').addEventListener('click', cancelled);
@@ -148,7 +145,7 @@ function bindAll() {
   byId('model').addEventListener('change', () => fillSnippets(byId('model').value));
   onLanguage(() => { document.title = t('page.title'); });
   window.addEventListener('beforeunload', (event) => {
-    if (cancelJob || isRecording()) event.preventDefault();
+    if (cancelJob || isRecording() || isLive()) event.preventDefault();
   });
 }
 

@@ -13,7 +13,7 @@ let ticking = 0;
 
 export const isRecording = () => recorder !== null;
 
-function refuse(name) {
+export function refuseMicrophone(name) {
   notify({ title: 'mic.title', detail: { name } });
 }
 
@@ -24,11 +24,12 @@ function setOpen(open) {
   byId(open ? 'record-stop' : 'record').focus();
 }
 
-function startClock() {
+/** Counts the seconds from now in a node; gives what clearInterval takes. */
+export function startClock(node) {
   const began = Date.now();
-  const tick = () => { byId('recorded').textContent = clock((Date.now() - began) / 1000); };
+  const tick = () => { node.textContent = clock((Date.now() - began) / 1000); };
   tick();
-  ticking = setInterval(tick, 250);
+  return setInterval(tick, 250);
 }
 
 /** Gives up the panel and returns the recorder that was at work. */
@@ -55,12 +56,12 @@ async function open(onFile) {
     await fresh.start(byId('level'), (silent) => show(byId('silent'), silent));
   } catch (error) {
     setOpen(false);
-    refuse(microphoneTrouble(error));
+    refuseMicrophone(microphoneTrouble(error));
     return;
   }
   recorder = fresh;
   recorder.onEnded(() => finish(onFile));
-  startClock();
+  ticking = startClock(byId('recorded'));
   announce('rec.started');
 }
 
@@ -69,7 +70,7 @@ export function bindCapture(mayStart, onFile) {
   byId('record').addEventListener('click', async () => {
     const obstacle = recordingObstacle();
     if (obstacle) {
-      refuse(obstacle);
+      refuseMicrophone(obstacle);
       return;
     }
     if (starting || recorder || !(await mayStart())) return;

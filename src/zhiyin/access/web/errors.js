@@ -1,6 +1,7 @@
 // Failures in plain words: a title in the page's language, the server's message as detail.
 
 import { address } from './api.js';
+import { messageFor, t } from './i18n.js';
 
 const TITLES = {
   401: 'error.key',
@@ -27,6 +28,7 @@ async function serverAnswers() {
 /** The message name of the title for a Failure. */
 export async function titleOf(failure) {
   if (failure.code === 'audio_too_long') return 'error.long';
+  if (failure.code === 'overloaded') return 'error.busy';
   if (failure.kind === 'stream') return 'error.midway';
   if (failure.kind === 'http') {
     return TITLES[failure.status] ?? (failure.status < 500 ? 'error.file' : 'error.server');
@@ -34,6 +36,13 @@ export async function titleOf(failure) {
   const alive = await serverAnswers();
   if (!alive) return 'error.down';
   return failure.kind === 'broken' ? 'error.broken' : 'error.upload';
+}
+
+/** The server's words where there are any, else our hint for that title, if it has one. */
+export function detailOf({ code, message }, title) {
+  if (message) return { name: messageFor(code), fields: { message } };
+  const hint = `${title}Hint`;
+  return t(hint) === hint ? null : { name: hint };
 }
 
 const MICROPHONE = {

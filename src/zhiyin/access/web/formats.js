@@ -27,6 +27,13 @@ export function timestamp(seconds, mark) {
   return `${parts.map((part) => pad(part)).join(':')}${mark}${pad(ms % 1000, 3)}`;
 }
 
+/** The local date and time, fit for a file's name. */
+export function stampNow() {
+  const now = new Date();
+  const local = new Date(now.getTime() - now.getTimezoneOffset() * 60000);
+  return local.toISOString().slice(0, 19).replace('T', ' ').replaceAll(':', '.');
+}
+
 const oneLine = (text) => text.replace(/\s+/g, ' ').trim();
 
 function cues(segments, mark) {

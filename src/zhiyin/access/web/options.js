@@ -10,6 +10,7 @@ const model = byId('model');
 const prompt = byId('prompt');
 const words = byId('words');
 const vad = byId('vad');
+const room = byId('room');
 let models = [];
 
 const option = (value, label) => make('option', { value, textContent: label });
@@ -63,6 +64,9 @@ export function currentOptions() {
     vad: vad.checked,
   };
 }
+
+/** The room that live text goes to, or nothing; not kept, so that nobody is heard unawares. */
+export const currentRoom = () => room.value.trim();
 
 function keep(control, name, read, write) {
   const kept = recall(name);

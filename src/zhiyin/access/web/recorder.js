@@ -1,5 +1,6 @@
 // Records the microphone to a File.
 
+import { stampNow } from './formats.js';
 import { Meter } from './meter.js';
 
 const TYPES = ['audio/webm;codecs=opus', 'audio/mp4', 'audio/ogg;codecs=opus'];
@@ -14,10 +15,7 @@ export function recordingObstacle() {
 
 function fileFrom(chunks, type) {
   const plain = type.split(';')[0];
-  const now = new Date();
-  const local = new Date(now.getTime() - now.getTimezoneOffset() * 60000);
-  const time = local.toISOString().slice(0, 19).replace('T', ' ').replaceAll(':', '.');
-  return new File(chunks, `recording ${time}.${SUFFIX[plain] ?? 'webm'}`, { type: plain });
+  return new File(chunks, `recording ${stampNow()}.${SUFFIX[plain] ?? 'webm'}`, { type: plain });
 }
 
 export class Recorder {

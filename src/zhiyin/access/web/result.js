@@ -7,6 +7,7 @@ import { languageName } from './languages.js';
 import { notify } from './notice.js';
 import { Player } from './player.js';
 import { Transcript } from './transcript.js';
+import { Unsettled } from './unsettled.js';
 
 const COPIED_FOR = 2000; // milliseconds
 const panel = byId('result');
@@ -18,6 +19,8 @@ const player = new Player(byId('player'), {
   unplayable: () => setPlayable(false),
 });
 const transcript = new Transcript(byId('segments'), (start) => player.playFrom(start));
+/** The text of what is being said, until it is settled. */
+export const unsettled = new Unsettled(byId('unsettled'), byId('spoken'));
 
 function setPlayable(playable) {
   transcript.playable = playable;
@@ -25,24 +28,52 @@ function setPlayable(playable) {
   show(byId('unplayable'), !playable);
 }
 
-/** Starts an empty transcript for a file. */
-export function openResult(file, recorded) {
+function openEmpty(name) {
   result = null;
-  stem = file.name.replace(/\.[^.]*$/, '') || 'transcript';
+  stem = name;
   transcript.clear();
-  sayPlain(byId('result-name'), file.name);
+  unsettled.clear();
   byId('facts').replaceChildren();
   for (const id of ['warnings', 'actions', 'empty', 'result']) show(byId(id), false);
+}
+
+/** Starts an empty transcript for a file. */
+export function openResult(file, recorded) {
+  openEmpty(file.name.replace(/\.[^.]*$/, '') || 'transcript');
+  sayPlain(byId('result-name'), file.name);
   setPlayable(true);
   player.load(file);
+  show(byId('again'));
   const keep = byId('keep');
   show(keep, recorded);
   Object.assign(keep, { href: player.address, download: file.name });
 }
 
+/** Starts an empty transcript for what is being said: there is nothing to play or to repeat. */
+export function openLive(time) {
+  openEmpty(`live ${time}`);
+  say(byId('result-name'), 'live.name', { time });
+  setPlayable(false);
+  for (const id of ['unplayable', 'again', 'keep']) show(byId(id), false);
+  show(panel);
+}
+
 export function addSegment(segment) {
   transcript.add(segment);
   show(panel);
+}
+
+/** A segment of what is being said, for good: it can be copied and saved at once. */
+export function addSettled(segment) {
+  unsettled.settle(segment);
+  if (!segment.text) return;
+  addSegment(segment);
+  showActions();
+}
+
+function showActions(text = true) {
+  for (const id of ['copy', 'downloads']) show(byId(id), text);
+  show(byId('actions'));
 }
 
 function fact(name, value, fields) {
@@ -79,11 +110,13 @@ function showWarnings(warnings) {
   show(list, warnings.length > 0);
 }
 
-/** The finished result, and the seconds that it took. */
+/** The finished result, and the seconds that it took (0: as long as it was spoken). */
 export function finishResult(finished, took) {
   result = finished;
   transcript.settle(finished.segments);
-  const facts = [tookFact(took, finished.duration), fact('result.model', finished.model)];
+  unsettled.clear();
+  const facts = [fact('result.model', finished.model)];
+  if (took) facts.unshift(tookFact(took, finished.duration));
   if (finished.duration) facts.unshift(fact('result.duration', clock(finished.duration)));
   if (finished.language) facts.unshift(languageFact(finished));
   byId('facts').replaceChildren(...facts);
@@ -91,9 +124,7 @@ export function finishResult(finished, took) {
   showWarnings((finished.warnings ?? []).filter(({ code }) => code !== 'no_speech'));
   const silent = finished.segments.length === 0;
   show(byId('empty'), silent);
-  show(byId('copy'), !silent);
-  show(byId('downloads'), !silent);
-  show(byId('actions'));
+  showActions(!silent);
   show(panel);
 }
 
@@ -103,18 +134,23 @@ export function revealResult() {
   if (title.getBoundingClientRect().top > window.innerHeight * 0.8) panel.scrollIntoView();
 }
 
+/** What there is so far, or the finished result. */
+function current() {
+  const { segments } = transcript;
+  return result ?? { text: toText(segments).trim(), segments };
+}
+
 /** Keeps what there is of a job that did not end well; false when there is nothing. */
 export function keepPartial() {
-  const { segments } = transcript;
-  if (!segments.length) return false;
-  result = { text: toText(segments).trim(), segments };
-  for (const id of ['copy', 'downloads', 'actions']) show(byId(id));
+  unsettled.clear();
+  if (!transcript.segments.length) return false;
+  showActions();
   return true;
 }
 
 function download(format) {
   const link = make('a', {
-    href: URL.createObjectURL(toBlob(format, result)),
+    href: URL.createObjectURL(toBlob(format, current())),
     download: `${stem}.${format}`,
   });
   link.click();
@@ -147,7 +183,7 @@ export async function copyWith(button, text) {
 
 export function bindResult() {
   byId('copy').addEventListener('click', ({ currentTarget }) => {
-    copyWith(currentTarget, toText(result.segments).trim());
+    copyWith(currentTarget, toText(current().segments).trim());
   });
   for (const button of document.querySelectorAll('[data-format]')) {
     button.addEventListener('click', () => download(button.dataset.format));

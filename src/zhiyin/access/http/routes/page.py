@@ -1,7 +1,8 @@
-"""The web page and its files."""
+"""The web page, the caption view, and their files."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
@@ -18,6 +19,8 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 
+_ROOM = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
 router = APIRouter(include_in_schema=False)
 
 
@@ -25,6 +28,13 @@ router = APIRouter(include_in_schema=False)
 async def index() -> FileResponse:
     """The page."""
     return FileResponse(WEB / "index.html", headers=HEADERS)
+
+
+@router.api_route("/captions/{room}", methods=["GET", "HEAD"])
+async def captions(room: str) -> FileResponse:
+    """The captions of a room; the page itself says when there can be no room of that name."""
+    status = 200 if _ROOM.fullmatch(room) else 404
+    return FileResponse(WEB / "captions.html", status_code=status, headers=HEADERS)
 
 
 @router.get("/favicon.ico")

@@ -1,0 +1,189 @@
+// The panel of live text: the microphone goes to the server while its text comes back.
+
+import { refuseMicrophone, startClock } from './capture.js';
+import { byId, show } from './dom.js';
+import { detailOf, microphoneTrouble, titleOf } from './errors.js';
+import { stampNow, toText } from './formats.js';
+import { say } from './i18n.js';
+import { Meter } from './meter.js';
+import { liveObstacle, Microphone } from './microphone.js';
+import { clearNotice, notify } from './notice.js';
+import { currentOptions, currentRoom } from './options.js';
+import { announce } from './progress.js';
+import {
+  addSettled, copyWith, finishResult, keepPartial, openLive, revealResult, unsettled,
+} from './result.js';
+import { captionsAddress, isRoom } from './rooms.js';
+import { Speaker } from './speaker.js';
+import { Stream } from './stream.js';
+
+let session = null; // { microphone, meter, wire, ticking, segments, warnings, model, lost }
+let starting = false;
+
+export const isLive = () => session !== null;
+
+function setOpen(open) {
+  show(byId('drop'), !open);
+  show(byId('live'), open);
+  for (const id of ['live-silent', 'live-state', 'live-captions']) show(byId(id), false);
+  document.body.classList.toggle('speaking', open);
+  say(byId('live-stop'), 'live.stop');
+  byId(open ? 'live-stop' : 'speak').focus({ preventScroll: true });
+}
+
+/** A line below the meter; without a name it goes. */
+function setState(name, fields) {
+  show(byId('live-state'), Boolean(name));
+  if (name) say(byId('live-state'), name, fields);
+}
+
+/** Ends the session without waiting; gives it. */
+function close() {
+  const ended = session;
+  session = null;
+  ended.meter?.stop();
+  clearInterval(ended.ticking);
+  ended.wire.close();
+  ended.microphone.release();
+  setOpen(false);
+  return ended;
+}
+
+export function discardLive() {
+  if (session) close();
+}
+
+async function failed(failure) {
+  close();
+  keepPartial();
+  const title = await titleOf(failure);
+  if (!session) notify({ title, detail: detailOf(failure, title), wait: failure.wait });
+}
+
+function done(duration) {
+  const { segments, warnings, model } = close();
+  const languages = new Set(segments.map(({ language }) => language));
+  const language = languages.size === 1 ? segments[0].language : null;
+  const text = toText(segments).trim();
+  finishResult({ text, language, duration, model, segments, warnings }, 0);
+  announce('job.finished');
+  revealResult();
+}
+
+function settled(final) {
+  const { segment_id, text, start, end, words, language, confidence } = final;
+  const segment = { id: session.segments.length, start, end, text: text.trim(), language, confidence };
+  if (words?.length && currentOptions().words) segment.words = words;
+  if (segment.text) session.segments.push(segment);
+  addSettled({ segment_id, ...segment });
+}
+
+function skipped(seconds) {
+  session.lost += seconds;
+  const fields = { seconds: () => Math.ceil(session?.lost ?? 0) };
+  const warning = { code: 'audio_lost', message: '' };
+  if (!session.warnings.some(({ code }) => code === warning.code)) session.warnings.push(warning);
+  setState('live.skipped', fields);
+}
+
+function warned({ code, message }) {
+  if (code === 'partials_resumed') setState(null);
+  else setState(`server.${code}`, { message });
+}
+
+function listener() {
+  return {
+    ready: (model) => {
+      session.model = model;
+      setState(null);
+    },
+    partial: (partial) => unsettled.show(partial),
+    final: settled,
+    warned,
+    lost: () => setState('live.lost'),
+    restarted: () => unsettled.clear(),
+    behind: (behind) => setState(behind ? 'live.behind' : null),
+    skipped,
+    done,
+    failed,
+  };
+}
+
+function wireTo(room) {
+  const { language, model, prompt } = currentOptions();
+  if (room) return new Speaker(room, { language, model }, listener());
+  const wanted = Object.entries({ language, model, prompt }).filter(([, value]) => value);
+  const sound = { sample_rate: 16000, encoding: 's16le', partials: true };
+  return new Stream({ ...Object.fromEntries(wanted), ...sound }, listener());
+}
+
+function showCaptions(room) {
+  const link = byId('live-link');
+  link.href = captionsAddress(room);
+  link.textContent = link.href;
+  show(byId('live-captions'), Boolean(room));
+}
+
+async function stop() {
+  const { microphone, wire, ticking, meter } = session;
+  if (session.stopping) { // the second press: what has not come is given up
+    close();
+    keepPartial();
+    return;
+  }
+  session.stopping = true;
+  say(byId('live-stop'), 'live.leave');
+  clearInterval(ticking);
+  meter.stop();
+  session.meter = null;
+  await microphone.stop();
+  if (session?.wire !== wire) return; // it failed meanwhile
+  setState('live.finishing');
+  wire.finish();
+}
+
+async function open(room) {
+  const microphone = new Microphone();
+  setOpen(true); // the canvas needs its size before the meter starts
+  try {
+    await microphone.start((samples) => session?.wire.send(samples));
+  } catch (error) {
+    setOpen(false);
+    refuseMicrophone(microphoneTrouble(error));
+    return;
+  }
+  document.body.classList.add('working');
+  openLive(stampNow());
+  session = { microphone, segments: [], warnings: [], model: '', lost: 0 };
+  session.wire = wireTo(room);
+  session.ticking = startClock(byId('live-time'));
+  session.meter = new Meter(microphone.stream, byId('live-level'), (silent) => {
+    show(byId('live-silent'), silent);
+  });
+  microphone.onEnded(() => session?.stopping || stop());
+  setState('live.connecting');
+  showCaptions(room);
+  announce('live.started');
+}
+
+async function start(mayStart) {
+  const obstacle = liveObstacle();
+  const room = currentRoom();
+  if (obstacle) refuseMicrophone(obstacle);
+  else if (room && !isRoom(room)) notify({ title: 'room.bad', detail: { name: 'room.hint' } });
+  else if (!starting && !session && (await mayStart())) {
+    starting = true;
+    clearNotice();
+    await open(room);
+    starting = false;
+  }
+}
+
+/** mayStart: asks whether what runs now may be replaced. */
+export function bindLive(mayStart) {
+  byId('speak').addEventListener('click', () => start(mayStart));
+  byId('live-stop').addEventListener('click', () => session && stop());
+  byId('live-copy').addEventListener('click', ({ currentTarget }) => {
+    copyWith(currentTarget, byId('live-link').href);
+  });
+}

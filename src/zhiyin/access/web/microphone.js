@@ -1,0 +1,96 @@
+// The microphone while one speaks: 16 kHz mono int16 in chunks of 100 ms, from an AudioWorklet.
+
+import { address } from './api.js';
+
+export const RATE = 16000;
+const LAST_CHUNK = 500; // milliseconds that the audio thread has to hand over the rest
+
+/** Why there can be no live text here (a message name), or null. */
+export function liveObstacle() {
+  if (!window.isSecureContext) return 'mic.insecure';
+  if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) return 'mic.unsupported';
+  return null;
+}
+
+/** A context at 16 kHz; Firefox cannot feed a microphone into one, there the worklet resamples. */
+function contextFor(stream) {
+  for (const options of [{ sampleRate: RATE }, {}]) {
+    const context = new AudioContext(options);
+    try {
+      return { context, source: context.createMediaStreamSource(stream) };
+    } catch (error) {
+      context.close();
+      if (!options.sampleRate) throw error;
+    }
+  }
+  return null;
+}
+
+export class Microphone {
+  stream = null;
+  #context = null;
+  #node = null;
+  #lock = null;
+
+  /** Asks for the microphone and starts; throws what the browser throws. */
+  async start(onChunk) {
+    this.stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+    try {
+      await this.#listen(onChunk);
+    } catch (error) {
+      this.release();
+      throw error;
+    }
+    this.#stayAwake();
+  }
+
+  async #listen(onChunk) {
+    const { context, source } = contextFor(this.stream);
+    this.#context = context;
+    await context.audioWorklet.addModule(address('static/pcm-worklet.js'));
+    const mono = { channelCount: 1, channelCountMode: 'explicit', outputChannelCount: [1] };
+    this.#node = new AudioWorkletNode(context, 'pcm', mono);
+    this.#node.port.onmessage = ({ data }) => data && onChunk(data);
+    // Safari runs only what leads to the loudspeakers; the node puts out silence.
+    source.connect(this.#node).connect(context.destination);
+    context.onstatechange = () => context.state === 'interrupted' && context.resume();
+    await context.resume();
+  }
+
+  /** Calls back if the microphone goes away (unplugged, permission withdrawn). */
+  onEnded(listener) {
+    this.stream.getAudioTracks()[0].onended = listener;
+  }
+
+  /** Stops, once the last piece has been given. */
+  async stop() {
+    const { port } = this.#node;
+    const chunk = port.onmessage;
+    await new Promise((resolve) => {
+      port.onmessage = (event) => (event.data ? chunk(event) : resolve());
+      port.postMessage('finish');
+      setTimeout(resolve, LAST_CHUNK);
+    });
+    this.release();
+  }
+
+  release() {
+    if (this.#node) this.#node.port.onmessage = null;
+    this.stream.getTracks().forEach((track) => track.stop());
+    this.#context?.close();
+    this.#lock?.release();
+    this.#context = null;
+    this.#lock = null;
+  }
+
+  /** A phone that goes dark takes the microphone away. */
+  async #stayAwake() {
+    try {
+      const lock = await navigator.wakeLock?.request('screen');
+      if (this.#context) this.#lock = lock;
+      else lock?.release();
+    } catch {
+      // Low battery, or the page is hidden: it works without.
+    }
+  }
+}

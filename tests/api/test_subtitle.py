@@ -1,0 +1,113 @@
+"""Caption rooms over real sockets, against the running server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests import media
+from tests.api.test_stream import S16, say, spoken
+from tests.conftest import Server
+
+Wire = list[dict[str, Any]]
+
+
+def address(server: Server, query: str = "") -> str:
+    return server.url.replace("http:", "ws:") + "/ws/subtitle" + query
+
+
+async def until(socket: ClientConnection, kind: str) -> Wire:
+    wire: Wire = []
+    async with asyncio.timeout(120):
+        while not wire or wire[-1]["type"] != kind:
+            wire.append(json.loads(await socket.recv()))
+    return wire
+
+
+def finals(wire: Wire) -> list[str]:
+    return [e["text"] for e in wire if e["type"] == "caption" and e["final"]]
+
+
+async def test_the_simplest_client_gets_its_captions(server: Server) -> None:
+    async with connect(address(server)) as socket:
+        await say(socket, media.encode(spoken("en_short"), S16))
+        await socket.send("eof")
+        wire = await until(socket, "end")
+    assert media.heard(media.reference("en_short"), " ".join(finals(wire))) > 0.8
+
+
+async def test_viewers_see_what_the_speaker_sees(server: Server) -> None:
+    """One is there from the start, one comes late, one never reads."""
+    room = "?room=lecture-1&language=en&role="
+    async with (
+        connect(address(server, "?room=lecture-1&role=viewer")) as early,
+        connect(address(server, "?room=lecture-1&role=viewer")),
+        connect(address(server, room + "speaker")) as speaker,
+    ):
+        await say(speaker, media.encode(spoken("en_sentences"), S16))
+        await speaker.send('{"type":"eof"}')
+        seen = await until(speaker, "end")
+        watched = await until(early, "end")
+    async with connect(address(server, "?room=lecture-1&role=viewer")) as late:
+        (history,) = await until(late, "history")
+    assert watched[0] == {"type": "history", "captions": []}
+    assert finals(seen) == finals(watched) == [c["text"] for c in history["captions"]]
+    assert media.heard(media.reference("en_sentences"), " ".join(finals(seen))) > 0.7
+
+
+async def test_a_room_has_one_speaker(server: Server) -> None:
+    query = "?room=taken&role=speaker"
+    async with connect(address(server, query)) as first:
+        await first.send(b"\x00\x00" * 1600)
+        async with connect(address(server, query)) as second:
+            (event,) = await until(second, "error")
+        assert event["error"]["code"] == "room_taken"
+    for _ in range(100):  # until the server has noticed that the first one left
+        async with connect(address(server, query)) as third:
+            await third.send("eof")
+            event = json.loads(await third.recv())
+        if event["type"] == "end":
+            break
+        await asyncio.sleep(0.1)
+    assert event["type"] == "end"
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("?room=a b&role=viewer", "room"),
+        ("?role=viewer", "role"),
+        ("?role=queen", "role"),
+        ("?sample_rate=many", "sample_rate"),
+        ("?sample_rate=1", "sample_rate"),
+        ("?encoding=mp3", "encoding"),
+        ("?colour=red", "colour"),
+    ],
+)
+async def test_wrong_parameters_are_named(server: Server, query: str, param: str) -> None:
+    async with connect(address(server, query.replace(" ", "%20"))) as socket:
+        (event,) = await until(socket, "error")
+        assert event["error"]["param"] == param
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+
+
+async def test_viewers_only_read(server: Server) -> None:
+    async with connect(address(server, "?room=quiet&role=viewer")) as socket:
+        await socket.send(b"\x00\x00")
+        event = (await until(socket, "error"))[-1]
+    assert event["error"]["code"] == "read_only"
+
+
+async def test_the_viewers_get_the_last_words_of_a_lost_speaker(server: Server) -> None:
+    async with connect(address(server, "?room=lost&role=viewer")) as viewer:
+        async with connect(address(server, "?room=lost&language=en")) as speaker:
+            await say(speaker, media.encode(media.samples("en_short"), S16))
+            speaker.transport.abort()
+        wire = await until(viewer, "end")
+    assert media.heard(media.reference("en_short"), " ".join(finals(wire))) > 0.8

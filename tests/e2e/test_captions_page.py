@@ -1,0 +1,137 @@
+"""The caption view in a real browser, while another page speaks."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from playwright import sync_api as pw
+from playwright.sync_api import Page, expect
+
+from tests import media
+from tests.conftest import running
+from tests.e2e.pages import FITS, HOSTILE, PHONE, REFUSED, RUN_MS, OpenSite, Site, right, stop
+
+GONE = "WebSocket connection to"  # the browser's own line about a server that is down
+HALL = "main-hall_1"
+
+
+def captions(site: Site, query: str = "", **context: Any) -> Page:
+    page = site.tab(**context)
+    page.goto(f"{site.url}/captions/{HALL}{query}")
+    return page
+
+
+def speak_in_hall(page: Page) -> None:
+    page.click("#advanced summary")
+    page.fill("#room", HALL)
+    page.click("#speak")
+    expect(page.locator("#live-link")).to_have_attribute("href", f"{page.url}captions/{HALL}")
+
+
+def lines(page: Page) -> str:
+    return " ".join(page.locator("#lines p").all_inner_texts())
+
+
+def alpha(page: Page) -> Any:
+    """How opaque each pixel is."""
+    with av.open(io.BytesIO(page.screenshot(omit_background=True)), "r") as picture:
+        return next(picture.decode(video=0)).to_ndarray(format="rgba")[:, :, 3]
+
+
+def test_captions_show_what_a_speaker_says(sites: OpenSite) -> None:
+    name = "en_sentences"
+    site = sites(name)
+    viewer = captions(site, "?size=30&lines=6")
+    expect(viewer.locator("#state")).to_contain_text(HALL)
+    speaker = site.open()
+    speaker.select_option("#language", "en")
+    speak_in_hall(speaker)
+    expect(viewer.locator("#lines .unstable").first).to_be_visible(timeout=RUN_MS)
+    expect(speaker.locator("#live-silent")).to_be_visible(timeout=RUN_MS)
+    late = captions(site)
+    text = stop(speaker)
+    assert right(name, text)
+    expect(viewer.locator("#state")).to_contain_text("finished", timeout=RUN_MS)
+    for page in (viewer, late):
+        assert media.units(lines(page)) == media.units(text)
+        expect(page.locator("#lines .unstable")).to_have_count(0)
+        assert page.evaluate(FITS)
+    assert alpha(viewer)[0, 0] == 0
+    assert alpha(viewer).max() == 255
+
+
+def test_captions_come_back_after_a_restart(
+    browsers: Callable[[str], pw.Browser], data_dir: Path
+) -> None:
+    site = Site(browsers("en_short"), "", allowed=GONE)
+    with running(data_dir) as server:
+        site.url = server.url
+        viewer = captions(site, "?background=black")
+        expect(viewer.locator("#state")).to_contain_text(HALL)
+    expect(viewer.locator("#state")).to_contain_text("Trying again")
+    with running(data_dir, site.url.rsplit(":", 1)[1]):
+        expect(viewer.locator("#state")).to_contain_text("Nobody", timeout=RUN_MS)
+        speaker = site.open()
+        speak_in_hall(speaker)
+        expect(viewer.locator("#lines p").first).to_be_visible(timeout=RUN_MS)
+        expect(speaker.locator("#live-silent")).to_be_visible(timeout=RUN_MS)
+        assert right("en_short", stop(speaker))
+        assert right("en_short", lines(viewer))
+        site.close()
+
+
+def test_captions_look_as_the_address_says(sites: OpenSite) -> None:
+    """The server is made up."""
+    page = sites("en_short").tab(viewport=PHONE, locale="zh-CN")
+    spoken = {"id": 0, "text": f"{HOSTILE} 你好 " * 20, "final": True, "start": 0, "end": 1}
+    open_one = {"id": 1, "text": "sure, perhaps", "stable": "sure, ", "final": False}
+
+    def serve(socket: pw.WebSocketRoute) -> None:
+        socket.send(json.dumps({"type": "history", "captions": [spoken]}))
+        socket.send(json.dumps({"type": "caption", **open_one}))
+
+    page.route_web_socket("**/ws/subtitle?*", serve)
+    site_url = sites("en_short").url
+    page.goto(f"{site_url}/captions/x?size=20&lines=4&color=rgb(1,2,3)&background=rgb(9,8,7)")
+    expect(page.locator("#lines p")).to_have_count(2)
+    expect(page.locator("#lines .unstable")).to_have_text("perhaps")
+    assert page.locator("img").count() == 0
+    look = page.evaluate("""() => {
+        const [text, ground] = [document.querySelector('#lines p'), document.body];
+        return [getComputedStyle(text).color, getComputedStyle(ground).backgroundColor,
+            document.querySelector('#lines').offsetHeight];
+    }""")
+    assert look == ["rgb(1, 2, 3)", "rgb(9, 8, 7)", 4 * 28]
+    assert page.evaluate(FITS)
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    for button in ("#larger", "#more", "#theme", "#ground"):
+        page.click(button)
+    assert "size=23&lines=5&theme=light" in page.url
+    assert "background" not in page.url
+    assert alpha(page)[320, 4] == 0
+    expect(page.locator("#larger")).to_have_attribute("aria-label", "放大文字")
+    expect(page.locator("#controls")).to_be_hidden(timeout=15_000)
+    page.mouse.move(50, 50)
+    expect(page.locator("#controls")).to_be_visible()
+
+
+@pytest.mark.parametrize("room", ["a%20b", "%E5%8E%85", "x" * 65, "a.b", "%"])
+def test_a_room_of_another_name_is_explained(sites: OpenSite, room: str) -> None:
+    site = sites("en_short")
+    site.allowed = REFUSED
+    page = site.tab()
+    answer = page.goto(f"{site.url}/captions/{room}")
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.locator("#trouble")).to_contain_text("no caption room")
+    page.goto(site.url)
+    page.click("#advanced summary")
+    page.fill("#room", "a b")
+    page.click("#speak")
+    expect(page.locator("#notice")).to_contain_text("Letters, digits")
