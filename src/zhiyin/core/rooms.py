@@ -41,13 +41,12 @@ class Viewer:
     """Somebody who reads; a caption that a newer one has overtaken is not read any more."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Caption | Warned] = deque()
+        self._waiting: deque[Caption | Warned | None] = deque()
         self._changed = asyncio.Event()
-        self._over = False
         self._late = False
 
-    def show(self, told: Caption | Warned) -> None:
-        """Something new."""
+    def show(self, told: Caption | Warned | None) -> None:
+        """Something new; None says that the speaker has finished."""
         last = self._waiting[-1] if self._waiting else None
         if isinstance(last, Caption) and isinstance(told, Caption) and last.id == told.id:
             self._waiting.pop()
@@ -55,20 +54,13 @@ class Viewer:
         self._late = self._late or len(self._waiting) > _WAITING
         self._changed.set()
 
-    def end(self) -> None:
-        """The speaker has finished."""
-        self._over = True
-        self._changed.set()
-
-    async def captions(self) -> AsyncIterator[Caption | Warned]:
-        """What is shown, until the speaker has finished. Raises Overloaded to those too slow."""
+    async def captions(self) -> AsyncIterator[Caption | Warned | None]:
+        """What is shown, whoever speaks next. Raises Overloaded to those too slow."""
         while True:
             if self._late:
                 raise Overloaded("The connection is too slow for these captions.")
             if self._waiting:
                 yield self._waiting.popleft()
-            elif self._over:
-                return
             else:
                 self._changed.clear()
                 await self._changed.wait()
@@ -129,7 +121,7 @@ class Room:
         """The speaker is gone."""
         self.speaking = False
         for viewer in self._viewers:
-            viewer.end()
+            viewer.show(None)
 
     def _caption(self, event: LiveEvent) -> Caption | None:
         if isinstance(event, Partial):

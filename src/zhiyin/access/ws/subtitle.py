@@ -103,12 +103,9 @@ async def _view(websocket: WebSocket, room: Room) -> None:
     telling = asyncio.create_task(_show(websocket, viewer.captions()))
     try:
         await websocket.send_json({"type": "history", "captions": history})
-        await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
-        if telling.done():
-            telling.result()
-            await websocket.send_json({"type": "end"})
-        else:
-            gone.result()
+        done, _ = await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
         room.leave(viewer)
         for task in (gone, telling):
@@ -126,7 +123,7 @@ async def _until_gone(websocket: WebSocket) -> None:
 
 async def _show(websocket: WebSocket, captions: Any) -> None:
     async for told in captions:
-        await websocket.send_json(_body(told))
+        await websocket.send_json({"type": "end"} if told is None else _body(told))
 
 
 async def _speak(
