@@ -107,6 +107,7 @@ export class Stream {
     this.#event = 0;
     this.#origin = Math.max(this.#settled, this.sender.span[0]);
     this.on.restarted();
+    this.link.settle(); // the server is there; what failed was the session
     this.link.renew();
   }
 
