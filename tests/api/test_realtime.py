@@ -43,7 +43,7 @@ async def hear(connection: AsyncRealtimeConnection, kind: str, times: int = 1) -
     wire: Wire = []
     async with asyncio.timeout(120):
         while times:
-            event = (await connection.recv()).model_dump(exclude_unset=True)
+            event = (await connection.recv()).model_dump(exclude_unset=True, warnings=False)
             wire.append(event)
             times -= event["type"] == kind
     return wire

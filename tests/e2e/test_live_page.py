@@ -225,7 +225,7 @@ def test_an_error_keeps_the_text(sites: OpenSite) -> None:
 def test_a_file_while_one_speaks(sites: OpenSite) -> None:
     page = sites("en_short").open()
     page.click("#speak")
-    expect(page.locator("#live")).to_be_visible()
+    expect(page.locator("#status")).to_contain_text("Listening")  # the microphone is open
     page.set_input_files("#file", media.path("en_short"))
     page.click("#ask-keep")
     expect(page.locator("#live")).to_be_visible()
