@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -17,12 +19,17 @@ from zhiyin.wiring import Services, build, providers
 
 T = TypeVar("T")
 
+_NAME = re.compile(r"zhiyin(?:-(\d+)s)?(?:-beam(\d+))?")
 
-def settings(model: str, device: str, threads: int, compute_type: str) -> Settings:
+
+def settings(
+    model: str, device: str, threads: int, compute_type: str, **other: dict[str, Any]
+) -> Settings:
     """Settings of zhiyin for a bench; its environment and zhiyin.toml give the rest."""
     return load(
         models={"default": model},
         engine={"device": device, "threads": threads, "compute_type": compute_type},
+        **other,
     )
 
 
@@ -37,6 +44,28 @@ def model_folder(chosen: Settings) -> Path:
     raise LookupError("the Whisper engine is not installed")
 
 
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """zhiyin with other choices, named `zhiyin-8s-beam3`, say; None is its own choice."""
+
+    piece_s: int | None = None
+    beam_size: int | None = None
+
+    @staticmethod
+    def named(name: str) -> Variant | None:
+        """What a name stands for; None when it is no name of zhiyin."""
+        found = _NAME.fullmatch(name)
+        if found is None:
+            return None
+        piece_s, beam_size = (None if part is None else int(part) for part in found.groups())
+        return Variant(piece_s, beam_size)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The service's settings that make it."""
+        return {} if self.piece_s is None else {"audio": {"piece_s": self.piece_s}}
+
+
 class Zhiyin:
     """A `Peer`: the whole library path from file to text, without HTTP.
 
@@ -45,8 +74,9 @@ class Zhiyin:
 
     name = "zhiyin"
 
-    def __init__(self, chosen: Settings) -> None:
+    def __init__(self, chosen: Settings, beam_size: int | None = None) -> None:
         self._settings = chosen
+        self._beam_size = beam_size
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="zhiyin-bench", daemon=True)
         self._services: Services | None = None
@@ -71,7 +101,8 @@ class Zhiyin:
     def transcribe(self, path: Path, language: str | None) -> str:
         """The whole text of a recording. Raises AsrError."""
         assert self._services is not None, "used outside of its context"
-        options = TranscribeOptions(decode=DecodeOptions(language=language))
+        decode = DecodeOptions(language=language, beam_size=self._beam_size)
+        options = TranscribeOptions(decode=decode)
         with path.open("rb") as stream:
             source = AudioSource(stream, path.stat().st_size)
             return self._call(self._services.transcriber.transcribe(source, options)).text

@@ -71,7 +71,8 @@ than 100 requests is the slowest.""",
         "Long recordings",
         """Each recognizer in a process of its own, recordings one after another. `joined` are short
 clean recordings joined with 0.6 s of silence until ten minutes are full, repeated when there are
-too few. Peak memory is that of the process until then.""",
+too few. Peak memory is that of the process until then. `zhiyin` is what ships; the lines with a
+length of pieces (`audio.piece_s`) and a beam are other points of speed against errors.""",
         tables.long,
     ),
     Section("mixed", "Short recordings beside a long one, English", _MIXED, tables.mixed),

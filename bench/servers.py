@@ -33,7 +33,7 @@ class Server:
 @contextmanager
 def server(name: str, setup: Setup) -> Iterator[Server]:
     """One of `SERVERS`, started and ready. Raises KeyError or RuntimeError with its last words."""
-    port = _free_port()
+    port = free_port()
     base = f"http://127.0.0.1:{port}"
     kind = SERVERS[name]
     with tempfile.TemporaryDirectory(prefix="zhiyin-bench-") as folder:
@@ -44,7 +44,7 @@ def server(name: str, setup: Setup) -> Iterator[Server]:
             _wait(process, base + kind.ready, log)
             yield Server(name, base + kind.path, process.pid)
         finally:
-            _stop(process)
+            stop(process)
 
 
 class _Zhiyin:
@@ -86,7 +86,8 @@ class _Plain:
 SERVERS: Mapping[str, type[_Zhiyin | _Plain]] = {"zhiyin": _Zhiyin, "plain": _Plain}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -116,7 +117,8 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     raise RuntimeError(f"the server did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process, by force when it does not go."""
     process.terminate()
     try:
         process.wait(_STOP_S)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from bench.ours import Zhiyin, model_folder, settings
+from bench.ours import Variant, Zhiyin, model_folder, settings
 from bench.peer import Peer, PeerSettings
 from bench.peers import PEERS
 
@@ -36,13 +36,13 @@ class Setup:
 @contextmanager
 def recognizer(name: str, setup: Setup) -> Iterator[Peer]:
     """Zhiyin as a library or a peer, loaded. Raises KeyError for an unknown name."""
-    if name == Zhiyin.name:
-        chosen = settings(setup.model, setup.device, setup.threads, setup.compute_type)
-        with Zhiyin(chosen) as ours:
-            yield ours
-    else:
-        given = PeerSettings(setup.folder, setup.device, setup.threads, setup.compute_type)
-        yield PEERS[name](given)
+    given = (setup.device, setup.threads, setup.compute_type)
+    variant = Variant.named(name)
+    if variant is None:
+        yield PEERS[name](PeerSettings(setup.folder, *given))
+        return
+    with Zhiyin(settings(setup.model, *given, **variant.settings), variant.beam_size) as ours:
+        yield ours
 
 
 def in_own_process(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from itertools import cycle, islice
 from typing import Annotated
 
-import numpy as np
 import psutil
 import typer
 from rich.console import Console
@@ -20,10 +19,8 @@ from bench.manifest import Recording, Selection
 from bench.resident import rss_mb
 from bench.servers import Server, server
 from bench.setup import Setup
+from bench.sound import samples_of
 from bench.talking import Manner, Talk, together
-from zhiyin.audio.decode import AvDecoder
-from zhiyin.domain.audio import AudioLimits, Samples
-from zhiyin.domain.source import AudioSource
 
 RESULT = provenance.RESULTS / "stream.json"
 
@@ -81,7 +78,7 @@ def _measured(
     for count in (int(part) for part in options.listed(clients)):
         for lang in languages:
             spoken = [r for r in chosen if r.lang == lang]
-            jobs = [(r, _samples(r)) for r in islice(cycle(spoken), count * talks)]
+            jobs = [(r, samples_of(r)) for r in islice(cycle(spoken), count * talks)]
             for name, manner in _manners(frame_s).items():
                 before = _cpu_s(started.pid)
                 seen = asyncio.run(together(url, jobs, count, manner, seed))
@@ -107,13 +104,6 @@ def _level(
 def _cpu_s(pid: int) -> float:
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
-
-
-def _samples(recording: Recording) -> Samples:
-    with recording.path.open("rb") as stream:
-        source = AudioSource(stream, recording.path.stat().st_size)
-        decoded = AvDecoder().open(source, AudioLimits(3600.0))
-        return np.concatenate(list(decoded.blocks()))
 
 
 def _shown(levels: Iterator[Level]) -> Iterator[Level]:

@@ -31,7 +31,7 @@ the key: `ZHIYIN_SERVER__PORT=9000`; tables are written as JSON. Unknown keys st
 |---|---|
 | fields of a form | 64, of 64 KiB each |
 | `prompt`, `hotwords` | 2,000 and 1,000 characters; the decoder sees the last 223 tokens |
-| audio in memory for a request | 28 s waiting, and 8 pieces of at most 28 s at the engine |
+| audio in memory for a request | 28 s waiting, and 16 pieces of at most 28 s at the engine |
 | new tokens for a piece | 24 + 14 a second, at most 224 |
 """
 

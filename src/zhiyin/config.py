@@ -107,6 +107,12 @@ class AudioSettings(Group):
     max_piece_s: float = Field(
         28, ge=5, le=30, description="Longest stretch that is recognized at once."
     )
+    piece_s: float = Field(
+        14,
+        ge=4,
+        le=28,
+        description="A stretch this long ends at the next pause; shorter ones are quicker.",
+    )
     split_gap_s: float = Field(
         2, ge=0.3, le=10, description="A silence of this length separates two stretches."
     )

@@ -118,7 +118,7 @@ def test_callers_take_turns_by_tag() -> None:
 def test_without_room_for_bulk_none_is_taken(
     waiting: list[Waiting], policy: BatchPolicy, now: float
 ) -> None:
-    pick = pick_batch(waiting, policy, now, Room(bulk=False))
+    pick = pick_batch(waiting, policy, now, Room(bulk=0))
     by_number = {e.number: e for e in waiting}
     assert not any(by_number[n].bulk for n in pick.batch)
     others = [e for e in waiting if not e.bulk and e.number not in pick.expired]

@@ -137,7 +137,7 @@ def test_windows_hold_the_clip_and_stay_within_thirty_seconds(
 
 def test_pieces_of_long_recordings_share_few_windows() -> None:
     policy = DecodePolicy(floor=9, tail=5)
-    assert {policy.window(s / 10) for s in range(100, 280)} == {16.0, 20.0, 25.0, 30.0}
+    assert {policy.window(s / 10) for s in range(100, 280)} == {14.0, 17.0, 20.0, 25.0, 30.0}
     assert DecodePolicy().window(12) == 30.0
 
 

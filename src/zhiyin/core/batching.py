@@ -57,13 +57,13 @@ class BatchPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The engine threads: `idle` ones, the asking one included, and whether it may take bulk.
+    """The engine threads: `idle` ones, the asking one included, and how many may begin bulk.
 
     `spare` says that one is kept from bulk.
     """
 
     idle: int = 1
-    bulk: bool = True
+    bulk: int = 1
     spare: bool = False
 
 
@@ -106,7 +106,8 @@ def _fill(ordered: list[Waiting], policy: BatchPolicy, room: Room) -> list[Waiti
     most = policy.bulk_cost_s if free else policy.max_cost_s
     max_cost = min(policy.live_cost_s, most) if live else most
     # Idle threads share what waits rather than watch one of them take all.
-    size = min(policy.max_batch, -(-len(ordered) // max(1, room.idle)))
+    shared = min(room.idle, room.bulk) if free else room.idle
+    size = min(policy.max_batch, -(-len(ordered) // max(1, shared)))
     for entry in ordered:
         if len(batch) == size:
             break

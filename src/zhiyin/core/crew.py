@@ -67,8 +67,10 @@ class Crew:
     @property
     def room(self) -> Room:
         """For `pick_batch`: one thread is kept from bulk when there are several."""
+        if self.size == 1:
+            return Room(self.idle)
         bulk = sum(c.bulk for c in self.calls)
-        return Room(self.idle, self.size == 1 or bulk < self.size - 1, self.size > 1)
+        return Room(self.idle, max(0, self.size - 1 - bulk), spare=True)
 
     def start(self) -> None:
         """Load the engine on a thread of its own and begin to work."""

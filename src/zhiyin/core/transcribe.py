@@ -34,7 +34,7 @@ class Transcriber:
 
     registry: Registry
     preparer: Preparer
-    ahead: int = 8
+    ahead: int = 16
 
     async def transcribe(
         self,

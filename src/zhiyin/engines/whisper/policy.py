@@ -28,8 +28,8 @@ class DecodePolicy:
     tail: float = 0.0
     step: float = 2.0
     long_s: float = 10.0
-    long_tail: float = 2.0
-    long_windows: tuple[float, ...] = (16.0, 20.0, 25.0)
+    long_tail: float = 1.5
+    long_windows: tuple[float, ...] = (14.0, 17.0, 20.0, 25.0)
     beam_size: int = 5
     doubt_logprob: float = -1.0
     """A short-window result with a lower mean log-probability is decoded again in full."""
