@@ -86,6 +86,15 @@ second table: peak memory of a library process, the shortest recording first."""
         tables.memory,
     ),
     Section(
+        "viewers",
+        "Viewers of a caption room",
+        """One server process, one speaker in real time, and so many WebSocket viewers of the room.
+Milliseconds from the moment a caption has reached anybody, the speaker included, to its arrival at
+a viewer; all read in one process with one clock, whose own work is in the figures. Processor time
+is the server's, recognition included.""",
+        tables.viewers,
+    ),
+    Section(
         "accuracy",
         "Error rates by kind of recording",
         "All scored recordings, one after another, as a library. `time`: over zhiyin's.",

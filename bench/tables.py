@@ -189,6 +189,30 @@ def _peak_cells(one: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def viewers(result: Result) -> str:
+    """A line for each number of viewers."""
+    columns = ["viewers", "captions", "finals p50 ms", "p95 ms", "p99 ms", "last viewer p95 ms"]
+    columns += ["partials p50 ms", "p95 ms", "p99 ms", "finals lost", "repeated"]
+    columns += ["CPU s per s", "RSS MB"]
+    return markdown(columns, map(_viewers_cells, result["levels"]))
+
+
+def _viewers_cells(level: Mapping[str, Any]) -> list[str]:
+    seen = level["seen"]
+    keys = ("p50_s", "p95_s", "p99_s")
+    return [
+        str(seen["viewers"]),
+        str(seen["captions"]),
+        *(_milliseconds(seen["finals"], key) for key in keys),
+        _milliseconds(seen["last_viewer"], "p95_s"),
+        *(_milliseconds(seen["partials"], key) for key in keys),
+        str(seen["lost"]),
+        str(seen["repeated"]),
+        number(level["cpu_s_per_audio_s"], 2),
+        number(level["rss_mb"], 0),
+    ]
+
+
 def _recognizers(sets: Sequence[Mapping[str, Any]]) -> list[str]:
     names = {name for entry in sets for name in entry["sums"]}
     return sorted(names, key=lambda name: (name != OURS, name))
@@ -200,6 +224,10 @@ def _ratio(value: float, base: float | None) -> str:
 
 def _seconds(latency: Mapping[str, float] | None, key: str) -> str:
     return "-" if latency is None else number(latency[key], 2)
+
+
+def _milliseconds(latency: Mapping[str, float] | None, key: str) -> str:
+    return "-" if latency is None else number(1000 * latency[key], 1)
 
 
 def _errors(percent: Mapping[str, float | None]) -> str:

@@ -19,6 +19,8 @@ from zhiyin.core.cutting import CutPolicy
 from zhiyin.core.live import LiveLimits, LiveService
 from zhiyin.core.prepare import Preparer
 from zhiyin.core.registry import Registry, RegistryPolicy
+from zhiyin.core.room import RoomLimits
+from zhiyin.core.rooms import Rooms
 from zhiyin.core.scheduler import Scheduler
 from zhiyin.core.session import SessionPolicy
 from zhiyin.core.tickets import SchedulerLimits
@@ -26,10 +28,12 @@ from zhiyin.core.transcribe import Transcriber
 from zhiyin.core.warmup import warm_up
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.engine import EngineContext
-from zhiyin.domain.errors import AsrError, ConfigError
+from zhiyin.domain.errors import AsrError, ConfigError, MissingExtra
+from zhiyin.ports.captions import CaptionStore
 from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
 from zhiyin.ports.sound import LiveDecoder
+from zhiyin.store.captions_memory import MemoryCaptions
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +48,15 @@ class Services:
     registry: Registry
     transcriber: Transcriber
     live: LiveService
+    rooms: Rooms
     sound: LiveDecoder
     decoder: Decoder
     _pool: ThreadPoolExecutor
     _loading: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to load the default model in the background."""
+        """Begin to load the default model in the background, and to look for other servers."""
+        self.rooms.start()
         self._loading = asyncio.create_task(self._load_default())
 
     @property
@@ -68,6 +74,7 @@ class Services:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
         await self.live.close()
+        await self.rooms.close()
         await self.registry.close()
         self._pool.shutdown(wait=False)
 
@@ -106,12 +113,38 @@ def build(settings: Settings) -> Services:
     preparer = make_preparer(settings, pool)
     live = LiveService(registry, preparer.vad, pool, _live_limits(settings), SessionPolicy())
     transcriber = Transcriber(registry, preparer)
-    return Services(settings, registry, transcriber, live, AvLiveDecoder(), decoder, pool)
+    rooms = Rooms(_caption_store(settings), _room_limits(settings))
+    return Services(settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, pool)
 
 
 def _live_limits(settings: Settings) -> LiveLimits:
     live = settings.live
     return LiveLimits(live.max_sessions, live.max_seconds)
+
+
+def _room_limits(settings: Settings) -> RoomLimits:
+    rooms = settings.captions
+    return RoomLimits(
+        rooms.max_rooms, rooms.max_viewers, rooms.history, rooms.history_s, rooms.waiting,
+        rooms.lease_s / 3,
+    )  # fmt: skip
+
+
+def _caption_store(settings: Settings) -> CaptionStore:
+    rooms = settings.captions
+    if rooms.url.startswith("memory:"):
+        return MemoryCaptions(
+            history=rooms.history, history_s=rooms.history_s, lease_s=rooms.lease_s,
+            max_rooms=rooms.max_rooms,
+        )  # fmt: skip
+    try:
+        from zhiyin.store.captions_redis import RedisCaptions
+    except ImportError as error:
+        raise MissingExtra("captions.url needs: pip install 'zhiyin[redis]'") from error
+    return RedisCaptions(
+        rooms.url, history=rooms.history, history_s=rooms.history_s, lease_s=rooms.lease_s,
+        timeout_s=rooms.timeout_s,
+    )  # fmt: skip
 
 
 def make_preparer(settings: Settings, pool: ThreadPoolExecutor) -> Preparer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,4 +76,6 @@ def _value(value: Any) -> str:
         inner = ", ".join(f"{json.dumps(k)} = {_value(v)}" for k, v in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     plain = str(value) if isinstance(value, Path | SecretStr) else value  # a secret shows as stars
+    if isinstance(plain, str):
+        plain = re.sub(r"(?<=://)[^/@]*@", "***@", plain)  # so does what is secret in an address
     return json.dumps(plain, ensure_ascii=False)

@@ -15,7 +15,6 @@ import uvicorn
 from zhiyin.access.http.app import HttpLimits, create_app
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.config import Settings, load
-from zhiyin.core.rooms import RoomLimits
 from zhiyin.domain.errors import ConfigError
 from zhiyin.ops.logging import configure
 from zhiyin.wiring import build
@@ -37,7 +36,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         settings.live.idle_s,
         settings.live.grace_s,
         settings.live.max_message_kb,
-        RoomLimits(rooms.max_rooms, rooms.max_viewers, rooms.history, rooms.history_s),
+        rooms.stall_s,
         (rooms.publish_token.get_secret_value(), rooms.view_token.get_secret_value()),
     )
     config = uvicorn.Config(

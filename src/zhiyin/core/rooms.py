@@ -3,162 +3,114 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from itertools import count
 
-from zhiyin.domain.errors import InvalidRequest, Overloaded
-from zhiyin.domain.live import Final, LiveEvent, Partial, Warned
+from zhiyin.core.link import WELL, Link, Pauses
+from zhiyin.core.record import captions
+from zhiyin.core.room import Meeting, Room, RoomLimits
+from zhiyin.core.speaker import Speaker
+from zhiyin.core.stopping import stop
+from zhiyin.core.viewers import Viewer
+from zhiyin.domain.captions import Caption, Ended, Post
+from zhiyin.domain.errors import Overloaded, Unavailable
+from zhiyin.ports.captions import CaptionStore
 
-_WAITING = 200  # captions that may wait for a viewer
-
-
-@dataclass(frozen=True, slots=True)
-class Caption:
-    """A segment's text as it stands; seconds of the speaker's sound. `stable` begins `text`."""
-
-    id: int
-    text: str
-    stable: str
-    final: bool
-    start: float
-    end: float
-    language: str
-
-
-@dataclass(frozen=True, slots=True)
-class RoomLimits:
-    """`history` captions are kept per room, until it was silent for `history_s` seconds."""
-
-    max_rooms: int = 100
-    max_viewers: int = 1000
-    history: int = 500
-    history_s: float = 3600.0
-
-
-class Viewer:
-    """Somebody who reads; a caption that a newer one has overtaken is not read any more."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[Caption | Warned | None] = deque()
-        self._changed = asyncio.Event()
-        self._late = False
-
-    def show(self, told: Caption | Warned | None) -> None:
-        """Something new; None says that the speaker has finished."""
-        last = self._waiting[-1] if self._waiting else None
-        if isinstance(last, Caption) and isinstance(told, Caption) and last.id == told.id:
-            self._waiting.pop()
-        self._waiting.append(told)
-        self._late = self._late or len(self._waiting) > _WAITING
-        self._changed.set()
-
-    async def captions(self) -> AsyncIterator[Caption | Warned | None]:
-        """What is shown, whoever speaks next. Raises Overloaded to those too slow."""
-        while True:
-            if self._late:
-                raise Overloaded("The connection is too slow for these captions.")
-            if self._waiting:
-                yield self._waiting.popleft()
-            else:
-                self._changed.clear()
-                await self._changed.wait()
-
-
-@dataclass(eq=False, slots=True)
-class Room:
-    """One speaker, its captions, and who reads them."""
-
-    limits: RoomLimits
-    history: deque[Caption] = field(default_factory=deque)
-    speaking: bool = False
-    used: float = 0.0
-    _viewers: set[Viewer] = field(default_factory=set)
-    _starts: dict[int, float] = field(default_factory=dict)
-    _first_id: int = 0
-
-    @property
-    def empty(self) -> bool:
-        """Whether nobody is here."""
-        return not self.speaking and not self._viewers
-
-    def publish(self, event: LiveEvent) -> Caption | Warned | None:
-        """Tell the viewers what the speaker's session told; what they see of it."""
-        told = event if isinstance(event, Warned) else self._caption(event)
-        if told is None:
-            return None
-        if isinstance(told, Caption) and told.final and told.text:
-            self.history.append(told)
-            while len(self.history) > self.limits.history:
-                self.history.popleft()
-        for viewer in self._viewers:
-            viewer.show(told)
-        return told
-
-    def join(self) -> Viewer:
-        """One more viewer. Raises Overloaded."""
-        if len(self._viewers) >= self.limits.max_viewers:
-            raise Overloaded("The room is full. Try again later.", retry_after_s=10.0)
-        viewer = Viewer()
-        self._viewers.add(viewer)
-        return viewer
-
-    def leave(self, viewer: Viewer) -> None:
-        """The viewer is gone."""
-        self._viewers.discard(viewer)
-
-    def begin(self) -> None:
-        """A speaker comes. Raises InvalidRequest when there is one."""
-        if self.speaking:
-            raise InvalidRequest(
-                "Somebody else speaks in this room.", code="room_taken", param="room"
-            )
-        self.speaking = True
-        self._first_id = self.history[-1].id + 1 if self.history else 0
-
-    def finish(self) -> None:
-        """The speaker is gone."""
-        self.speaking = False
-        for viewer in self._viewers:
-            viewer.show(None)
-
-    def _caption(self, event: LiveEvent) -> Caption | None:
-        if isinstance(event, Partial):
-            text = event.stable + event.unstable
-            start = self._starts.setdefault(event.segment_id, event.audio_end)
-            number = self._first_id + event.segment_id
-            return Caption(number, text, event.stable, False, start, event.audio_end, "")
-        if isinstance(event, Final):
-            self._starts.pop(event.segment_id, None)
-            number = self._first_id + event.segment_id
-            return Caption(
-                number, event.text, event.text, True, event.start, event.end, event.language
-            )
-        return None
+_SWEEP_S = 10.0
 
 
 class Rooms:
-    """All rooms of this process."""
+    """All rooms as this process sees them; the store is where its speakers and viewers meet others.
 
-    def __init__(self, limits: RoomLimits, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limits = limits
-        self._clock = clock
+    Used from one event loop, between `start` and `close`.
+    """
+
+    def __init__(
+        self,
+        store: CaptionStore,
+        limits: RoomLimits,
+        pauses: Pauses = WELL,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        link = Link(store.check, pauses)
+        self._meeting = Meeting(store, link, limits, secrets.token_hex(8), clock)
         self._rooms: dict[str, Room] = {}
+        self._talks = count()
+        self._tasks: list[asyncio.Task[None]] = []
 
-    def enter(self, name: str) -> Room:
-        """The room of that name, made when there is none. Raises Overloaded."""
-        now = self._clock()
-        for known, room in list(self._rooms.items()):
-            if room.empty and now - room.used > self._limits.history_s:
-                del self._rooms[known]
+    @property
+    def away(self) -> bool:
+        """Whether the store is out of reach, so that every process is by itself."""
+        return self._meeting.link.away
+
+    def start(self) -> None:
+        """Begin to watch the store."""
+        self._tasks = [
+            asyncio.create_task(self._meeting.link.watch()),
+            asyncio.create_task(self._sweep_now_and_then()),
+        ]
+
+    async def close(self) -> None:
+        """Stop; what waits for the store is waited for a little."""
+        rooms, self._rooms = list(self._rooms.values()), {}
+        await asyncio.gather(*(room.settle() for room in rooms))
+        await asyncio.gather(*(room.close() for room in rooms))
+        await stop(self._tasks)
+        await self._meeting.store.close()
+
+    @asynccontextmanager
+    async def view(self, name: str) -> AsyncIterator[tuple[tuple[Caption, ...], Viewer]]:
+        """What was said in the room, and what will be. Raises Overloaded."""
+        room = self._enter(name)
+        viewer = await room.join()
+        try:
+            yield captions(room.posts()), viewer
+        finally:
+            room.audience.leave(viewer)
+            await self._sweep()
+
+    async def speak(self, name: str) -> Speaker:
+        """Speak in the room; finish it. Raises Overloaded, or InvalidRequest when it is taken."""
+        return await self._enter(name).speak(next(self._talks))
+
+    def private(self) -> Speaker:
+        """Speak where nobody else reads."""
+        inbox = Viewer(self._meeting.limits.waiting)
+
+        async def leave() -> None:
+            inbox.show(Ended())
+
+        return Speaker(inbox, inbox.show, leave)
+
+    async def posts(self, name: str) -> tuple[Post, ...]:
+        """What was said in the room. Raises Unavailable when nobody here knows."""
+        room = self._rooms.get(name)
+        if room is not None:
+            await room.loaded()
+            return room.posts()
+        if self.away:
+            raise Unavailable("The captions are out of reach. Try again later.", retry_after_s=5.0)
+        try:
+            return await self._meeting.store.history(name)
+        except Unavailable:
+            self._meeting.link.lost()
+            raise
+
+    def _enter(self, name: str) -> Room:
         if name not in self._rooms:
-            if len(self._rooms) >= self._limits.max_rooms:
+            if len(self._rooms) >= self._meeting.limits.max_rooms:
                 raise Overloaded("There are too many rooms. Try again later.", retry_after_s=60.0)
-            self._rooms[name] = Room(self._limits)
-        self._rooms[name].used = now
+            self._rooms[name] = Room(name, self._meeting)
         return self._rooms[name]
 
-    def private(self) -> Room:
-        """A room that nobody else finds."""
-        return Room(self._limits)
+    async def _sweep(self) -> None:
+        spare = [name for name, room in self._rooms.items() if room.spare]
+        await asyncio.gather(*(self._rooms.pop(name).close() for name in spare))
+
+    async def _sweep_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            await self._sweep()

@@ -61,6 +61,12 @@ class UnknownModel(AsrError):
     code = "model_not_found"
 
 
+class UnknownRoom(AsrError):
+    """Nothing is known of a caption room."""
+
+    code = "room_not_found"
+
+
 class ModelNotInstalled(AsrError):
     """The model is known, but its weights are not on this machine."""
 

@@ -32,3 +32,9 @@ def configure(level: str, form: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("httpx", "faster_whisper", "multipart", "python_multipart"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_no_addresses)
+
+
+def _no_addresses(record: logging.LogRecord) -> bool:
+    """Uvicorn tells the address of every WebSocket, tokens included, whatever `access_log` says."""
+    return '"WebSocket ' not in str(record.msg)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from fastapi import FastAPI
@@ -14,11 +14,10 @@ from zhiyin import __version__
 from zhiyin.access.http import errors
 from zhiyin.access.http.deps import Door, Service
 from zhiyin.access.http.middleware import BodyLimit, RequestId
-from zhiyin.access.http.routes import health, models, page, recognition
+from zhiyin.access.http.routes import captions, health, models, page, recognition
 from zhiyin.access.ws import subtitle
 from zhiyin.access.ws.realtime import routes as realtime
 from zhiyin.access.ws.stream import routes as stream
-from zhiyin.core.rooms import RoomLimits
 
 _DESCRIPTION = """
 Self-hosted speech recognition: any audio in, good text out.
@@ -27,6 +26,7 @@ Self-hosted speech recognition: any audio in, good text out.
 * `POST /v1/audio/transcriptions` and `/v1/audio/translations` speak the OpenAI audio API, so that
   its clients work with `base_url` set to this server's `/v1`.
 * `WS /v1/stream` is the plain way for speech that is still being spoken.
+* `WS /ws/subtitle` shows what one speaker says to many viewers.
 * `WS /v1/realtime` speaks OpenAI's Realtime transcription, text while it is spoken.
 
 Errors always have the form `{"error": {"message", "type", "param", "code"}}`.
@@ -38,8 +38,8 @@ class HttpLimits:
     """Bounds of the door: bytes of an upload, uploads at once, seconds for one request.
 
     A live connection that sends nothing for `idle_s` is closed; a session whose connection broke
-    waits `grace_s`; a message may have `max_message_kb` KiB. `room_tokens` are what speakers and
-    viewers of caption rooms must know.
+    waits `grace_s`; a message may have `max_message_kb` KiB. A viewer of a caption room that takes
+    nothing for `stall_s` is closed; `room_tokens` are what its speakers and viewers must know.
     """
 
     max_upload_bytes: int
@@ -48,7 +48,7 @@ class HttpLimits:
     idle_s: float = 60.0
     grace_s: float = 30.0
     max_message_kb: int = 1024
-    rooms: RoomLimits = field(default_factory=RoomLimits)
+    stall_s: float = 20.0
     room_tokens: tuple[str, str] = ("", "")
 
 
@@ -80,16 +80,20 @@ def create_app(service: RunningService, limits: HttpLimits) -> FastAPI:
         lifespan=lifespan,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
-    app.state.door = Door(service, limits.max_uploads, limits.timeout_s, limits.idle_s)
+    publish_token, view_token = limits.room_tokens
+    app.state.door = Door(service, limits.max_uploads, limits.timeout_s, limits.idle_s, view_token)
     errors.install(app)
     app.add_middleware(BodyLimit, max_bytes=limits.max_upload_bytes)
     app.add_middleware(RequestId)
-    for part in (recognition, models, health):
+    for part in (recognition, models, captions, health):
         app.include_router(part.router)
     realtime.install(app)
     stream.install(
         app, service, idle_s=limits.idle_s, grace_s=limits.grace_s, kib=limits.max_message_kb
     )
-    subtitle.install(app, service, limits.rooms, idle_s=limits.idle_s, tokens=limits.room_tokens)
+    app.state.captions = subtitle.CaptionDoor(
+        service, limits.idle_s, limits.stall_s, publish_token, view_token
+    )
+    app.include_router(subtitle.router)
     page.install(app)
     return app

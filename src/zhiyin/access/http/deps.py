@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from zhiyin.core.live import LiveService
 from zhiyin.core.registry import Registry
+from zhiyin.core.rooms import Rooms
 from zhiyin.core.transcribe import Transcriber
 from zhiyin.domain.errors import Overloaded
 from zhiyin.ports.sound import LiveDecoder
@@ -35,6 +36,11 @@ class Service(Protocol):
         ...
 
     @property
+    def rooms(self) -> Rooms:
+        """Captions for many."""
+        ...
+
+    @property
     def sound(self) -> LiveDecoder:
         """Bytes to samples, piece by piece."""
         ...
@@ -53,6 +59,7 @@ class Door:
     max_uploads: int
     timeout_s: float
     idle_s: float
+    view_token: str = ""
     running: int = 0
 
     @contextmanager

@@ -17,6 +17,7 @@ STATUS: dict[type[e.AsrError], int] = {
     e.InvalidRequest: 400,
     e.Unauthenticated: 401,
     e.UnknownModel: 404,
+    e.UnknownRoom: 404,
     e.ModelNotInstalled: 404,
     e.UndecodableAudio: 400,
     e.TooLarge: 413,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -31,8 +32,25 @@ def response(
 def plain(transcript: Transcript, fmt: str) -> Response:
     """text, srt or vtt as a bare body."""
     text = text_form(transcript, fmt)
-    kind = {"vtt": "text/vtt", "srt": "application/x-subrip"}.get(fmt, "text/plain")
-    return PlainTextResponse(text, media_type=kind)
+    return PlainTextResponse(text, media_type=_media_type(fmt))
+
+
+def room(name: str, said: Sequence[Segment], fmt: str) -> Response:
+    """A caption room as a file: srt, vtt, or txt with a line for each caption."""
+    text = {"srt": to_srt, "vtt": to_vtt}.get(fmt, _lines)(said)
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}.{fmt}"',
+        "Cache-Control": "no-store",
+    }
+    return PlainTextResponse(text, media_type=_media_type(fmt), headers=headers)
+
+
+def _lines(said: Iterable[Segment]) -> str:
+    return "".join(f"{' '.join(segment.text.split())}\n" for segment in said)
+
+
+def _media_type(fmt: str) -> str:
+    return {"vtt": "text/vtt", "srt": "application/x-subrip"}.get(fmt, "text/plain")
 
 
 def text_form(transcript: Transcript, fmt: str) -> str:

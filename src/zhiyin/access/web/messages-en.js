@@ -172,5 +172,8 @@ export const ENGLISH = {
   'server.truncated_audio': '{message}',
   'server.damaged_audio': '{message}',
   'server.partials_paused': '{message}',
+  'server.captions_local': '{message}',
+  'server.room_taken': '{message}',
+  'server.too_slow': '{message}',
   'server.audio_lost': 'Some of the sound did not get through: the connection was lost for too long.',
 };

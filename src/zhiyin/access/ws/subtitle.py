@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import logging
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from zhiyin.access.http import tokens
 from zhiyin.access.http.deps import Service
 from zhiyin.access.ws.stream import render
 from zhiyin.core.live import LiveSession
-from zhiyin.core.rooms import Caption, Room, RoomLimits, Rooms
-from zhiyin.domain.errors import AsrError, DeadlineExceeded, InvalidRequest, Unauthenticated
+from zhiyin.core.speaker import Speaker
+from zhiyin.core.viewers import Viewer
+from zhiyin.domain.captions import Ended, Told, parse_room
+from zhiyin.domain.errors import AsrError, DeadlineExceeded, InvalidRequest, Overloaded
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import LiveOptions, Warned, parse_encoding
 from zhiyin.domain.options import DecodeOptions
@@ -28,28 +30,24 @@ from zhiyin.ports.sound import LiveSound
 log = logging.getLogger(__name__)
 router = APIRouter()
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KNOWN = {"room", "role", "language", "model", "sample_rate", "encoding", "token"}
 _GONE = (RuntimeError, WebSocketDisconnect)
+_FAREWELL_S = 30.0  # how long a client that reads nothing may take to hear why it is closed
 
 
 @dataclass(frozen=True, slots=True)
 class CaptionDoor:
-    """What the address needs; a speaker that sends nothing for `idle_s` seconds is let go."""
+    """What the address needs.
+
+    A speaker that sends nothing for `idle_s` seconds is let go, a viewer that takes nothing for
+    `stall_s`.
+    """
 
     service: Service
-    rooms: Rooms
     idle_s: float
+    stall_s: float
     publish_token: str = ""
     view_token: str = ""
-
-
-def install(
-    app: FastAPI, service: Service, limits: RoomLimits, *, idle_s: float, tokens: tuple[str, str]
-) -> None:
-    """Add the address; `tokens` are what speakers and viewers must know."""
-    app.state.captions = CaptionDoor(service, Rooms(limits), idle_s, *tokens)
-    app.include_router(router)
 
 
 @router.websocket("/ws/subtitle")
@@ -59,58 +57,52 @@ async def subtitle(websocket: WebSocket) -> None:
     await websocket.accept()
     try:
         await _serve(websocket, door, websocket.query_params)
-        await websocket.close()
+        await _close(websocket, 1000)
     except _GONE:
         pass
     except AsrError as error:
-        with suppress(*_GONE):
-            await websocket.send_json(render.error(error))
-            await websocket.close(render.close_code(error))
+        await _close(websocket, render.close_code(error), render.error(error))
     except Exception:
         log.exception("a caption connection broke")
-        with suppress(*_GONE):
-            await websocket.close(1011)
+        await _close(websocket, 1011)
+
+
+async def _close(websocket: WebSocket, code: int, why: render.Json | None = None) -> None:
+    with suppress(*_GONE, TimeoutError):
+        async with asyncio.timeout(_FAREWELL_S):
+            if why is not None:
+                await websocket.send_json(why)
+            await websocket.close(code)
 
 
 async def _serve(websocket: WebSocket, door: CaptionDoor, query: Mapping[str, str]) -> None:
     for name in query:
         if name not in _KNOWN:
             raise InvalidRequest(f"There is no parameter '{name[:40]}'.", param=name[:40])
-    name, role = query.get("room", ""), query.get("role", "speaker")
-    if name and not _NAME.fullmatch(name):
-        raise InvalidRequest("A room's name has 1 to 64 letters, digits, - and _.", param="room")
-    if role == "viewer" and name:
-        _check(websocket, query, door.view_token)
-        await _view(websocket, door.rooms.enter(name))
+    room, role = query.get("room", ""), query.get("role", "speaker")
+    if room:
+        parse_room(room)
+    if role == "viewer" and room:
+        tokens.check(websocket, door.view_token)
+        await _view(websocket, door, room)
     elif role == "speaker":
-        _check(websocket, query, door.publish_token)
-        await _speak(websocket, door, query, door.rooms.enter(name) if name else None)
+        tokens.check(websocket, door.publish_token)
+        await _speak(websocket, door, query, room)
     else:
         raise InvalidRequest("The role is 'speaker' or, with a room, 'viewer'.", param="role")
 
 
-def _check(websocket: WebSocket, query: Mapping[str, str], wanted: str) -> None:
-    bearer = websocket.headers.get("authorization", "").removeprefix("Bearer ")
-    given = query.get("token") or bearer
-    if wanted and not hmac.compare_digest(given.encode(), wanted.encode()):
-        raise Unauthenticated("The token of this room is wrong or missing.", param="token")
-
-
-async def _view(websocket: WebSocket, room: Room) -> None:
-    history = [_body(caption) for caption in room.history]
-    viewer = room.join()
-    gone = asyncio.create_task(_until_gone(websocket))
-    telling = asyncio.create_task(_show(websocket, viewer.captions()))
-    try:
-        await websocket.send_json({"type": "history", "captions": history})
-        done, _ = await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        room.leave(viewer)
-        for task in (gone, telling):
-            task.cancel()
-        await asyncio.gather(gone, telling, return_exceptions=True)
+async def _view(websocket: WebSocket, door: CaptionDoor, room: str) -> None:
+    async with door.service.rooms.view(room) as (said, viewer):
+        history = json.dumps({"type": "history", "captions": [_body(c) for c in said]})
+        gone = asyncio.create_task(_until_gone(websocket))
+        telling = asyncio.create_task(_show(websocket, door, history, viewer))
+        try:
+            done, _ = await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            await _end(gone, telling)
 
 
 async def _until_gone(websocket: WebSocket) -> None:
@@ -121,48 +113,86 @@ async def _until_gone(websocket: WebSocket) -> None:
         raise InvalidRequest("Viewers only read.", code="read_only")
 
 
-async def _show(websocket: WebSocket, captions: Any) -> None:
-    async for told in captions:
-        await websocket.send_json({"type": "end"} if told is None else _body(told))
+async def _show(websocket: WebSocket, door: CaptionDoor, history: str, viewer: Viewer) -> None:
+    await _send(websocket, door, history)
+    async for told in viewer.told():
+        await _send(websocket, door, _text(told))
+
+
+async def _send(websocket: WebSocket, door: CaptionDoor, text: str) -> None:
+    try:
+        async with asyncio.timeout(door.stall_s):
+            await websocket.send_text(text)
+    except TimeoutError as error:
+        raise Overloaded(
+            "Nothing was read on this connection for too long.", code="too_slow"
+        ) from error
 
 
 async def _speak(
-    websocket: WebSocket, door: CaptionDoor, query: Mapping[str, str], shared: Room | None
+    websocket: WebSocket, door: CaptionDoor, query: Mapping[str, str], room: str
 ) -> None:
-    room = shared or door.rooms.private()
     sound = door.service.sound.open(
         parse_encoding(query.get("encoding", "s16le")), _rate(query.get("sample_rate", "16000"))
     )
     language = parse_language(query.get("language", ""))
-    room.begin()
+    options = LiveOptions(query.get("model", ""), DecodeOptions(language=language))
+    rooms = door.service.rooms
     try:
-        options = LiveOptions(query.get("model", ""), DecodeOptions(language=language))
-        live = await door.service.live.open(options)
+        speaker = await rooms.speak(room) if room else rooms.private()
         try:
-            await _publish(websocket, door, room, live, sound)
+            live = await door.service.live.open(options)
+            try:
+                await _publish(websocket, door, speaker, live, sound)
+            finally:
+                await live.close()
         finally:
-            await live.close()
+            await speaker.finish()
     finally:
         sound.close()
-        room.finish()
 
 
 async def _publish(
-    websocket: WebSocket, door: CaptionDoor, room: Room, live: LiveSession, sound: LiveSound
+    websocket: WebSocket, door: CaptionDoor, speaker: Speaker, live: LiveSession, sound: LiveSound
 ) -> None:
     """Feed and tell at once. When the speaker is gone, the viewers still get the last words."""
     heard = asyncio.create_task(_listen(websocket, door.idle_s, live, sound))
-    here = True
+    talking = asyncio.create_task(_talk(live, speaker))
+    telling = asyncio.create_task(_tell(websocket, door, speaker))
+    try:
+        await asyncio.wait({talking, telling}, return_when=asyncio.FIRST_COMPLETED)
+        if telling.done():
+            telling.result()
+        await talking
+        await heard
+        await speaker.finish()
+        if await telling:
+            await _send(websocket, door, _text(Ended()))
+    finally:
+        await _end(heard, talking, telling)
+
+
+async def _talk(live: LiveSession, speaker: Speaker) -> None:
     async for event in live.events():
-        told = room.publish(event)
-        if told is not None and here:
-            try:
-                await websocket.send_json(_body(told))
-            except _GONE:
-                here = False
-    await heard
-    if here:
-        await websocket.send_json({"type": "end"})
+        speaker.publish(event)
+
+
+async def _tell(websocket: WebSocket, door: CaptionDoor, speaker: Speaker) -> bool:
+    """Whether the speaker was there to the end; one that does not read is spared the captions."""
+    try:
+        async for told in speaker.inbox.told():
+            if isinstance(told, Ended):
+                return True
+            await _send(websocket, door, _text(told))
+    except (*_GONE, Overloaded):
+        pass
+    return False
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _listen(websocket: WebSocket, idle_s: float, live: LiveSession, sound: LiveSound) -> None:
@@ -203,7 +233,15 @@ def _rate(value: str) -> int:
         raise InvalidRequest("The sample rate is a number.", param="sample_rate") from error
 
 
-def _body(told: Caption | Warned) -> render.Json:
+@lru_cache(maxsize=16)
+def _text(told: Told) -> str:
+    """As JSON; made once for all viewers."""
+    return json.dumps(_body(told), ensure_ascii=False)
+
+
+def _body(told: Told) -> render.Json:
+    if isinstance(told, Ended):
+        return {"type": "end"}
     if isinstance(told, Warned):
         return {"type": "warning", "code": told.code, "message": told.message}
     body = asdict(told)

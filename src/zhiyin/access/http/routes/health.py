@@ -18,7 +18,11 @@ async def live() -> dict[str, str]:
 
 @router.get("/ready", summary="Can the service recognize speech")
 async def ready(door: TheDoor) -> JSONResponse:
-    """200 once the default model is loaded and has recognized a test recording; else 503."""
+    """200 once the default model is loaded and has recognized a test recording; else 503.
+
+    `"captions": "local"` when rooms can't be shared with other servers at the moment.
+    """
     if door.service.ready:
-        return JSONResponse({"status": "ready"})
+        body = {"status": "ready"}
+        return JSONResponse(body | {"captions": "local"} if door.service.rooms.away else body)
     return JSONResponse({"status": "starting"}, 503, {"Retry-After": "2"})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+
+from zhiyin.domain.captions import is_room
 
 WEB = Path(__file__).parents[2] / "web"
 HEADERS = {
@@ -18,8 +19,6 @@ HEADERS = {
     "Permissions-Policy": "microphone=(self)",
     "Cache-Control": "no-cache",
 }
-
-_ROOM = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 router = APIRouter(include_in_schema=False)
 
@@ -33,7 +32,7 @@ async def index() -> FileResponse:
 @router.api_route("/captions/{room}", methods=["GET", "HEAD"])
 async def captions(room: str) -> FileResponse:
     """The captions of a room; the page itself says when there can be no room of that name."""
-    status = 200 if _ROOM.fullmatch(room) else 404
+    status = 200 if is_room(room) else 404
     return FileResponse(WEB / "captions.html", status_code=status, headers=HEADERS)
 
 

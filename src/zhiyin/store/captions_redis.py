@@ -1,0 +1,191 @@
+"""Caption rooms that several processes share, in Redis or Valkey.
+
+A room has a lease (a key that expires), a stream of settled captions (bounded, expiring) and a
+channel for everything that is told. The scripts keep it together: nobody publishes without the
+lease, and what a broken connection leaves in doubt can be published again without harm.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from zhiyin.domain.captions import Caption, Post
+from zhiyin.domain.errors import ConfigError, Unavailable
+from zhiyin.store.captions_wire import decode, encode
+
+log = logging.getLogger(__name__)
+
+_QUIET_S = 5.0  # a channel that is silent for so long is asked whether it lives
+
+_CLAIM = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+_RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+"""
+
+# KEYS: lease, record. ARGV: holder, lease in ms, channel, body, speaker, caption id or '' for what
+# passes, captions kept, ms kept. The newest entry is nearly always the speaker's own; the whole
+# record is read for the first caption of a talk only.
+_PUBLISH = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+if ARGV[6] ~= '' then
+  local function last(...)
+    for _, entry in ipairs(redis.call('XREVRANGE', KEYS[2], '+', '-', ...)) do
+      if entry[2][2] == ARGV[5] then return tonumber(entry[2][4]) end
+    end
+  end
+  local known = last('COUNT', 1) or last()
+  if known and known >= tonumber(ARGV[6]) then return 1 end
+  redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[7], '*',
+             'speaker', ARGV[5], 'id', ARGV[6], 'body', ARGV[4])
+  redis.call('PEXPIRE', KEYS[2], ARGV[8])
+end
+redis.call('PUBLISH', ARGV[3], ARGV[4])
+return 1
+"""
+
+
+class RedisCaptions:
+    """A `CaptionStore`; every answer is waited for `timeout_s` seconds at most."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        history: int = 500,
+        history_s: float = 3600.0,
+        lease_s: float = 15.0,
+        timeout_s: float = 2.0,
+    ) -> None:
+        """Nothing is connected yet. Raises ConfigError for a URL that is none."""
+        self._timeout_s = timeout_s
+        self._lease_ms = round(lease_s * 1000)
+        self._kept = (history, round(history_s * 1000))
+        try:
+            self._redis = Redis.from_url(
+                url,
+                decode_responses=True,
+                socket_timeout=timeout_s,
+                socket_connect_timeout=timeout_s,
+                # Retrying is for whoever knows what waiting costs.
+                retry=Retry(NoBackoff(), 0),
+            )
+        except ValueError as error:
+            raise ConfigError(f"captions.url: {error}") from error
+        # Channels are shared by all databases of a server.
+        self._database = self._redis.connection_pool.connection_kwargs.get("db") or 0
+        self._claim = self._redis.register_script(_CLAIM)
+        self._release = self._redis.register_script(_RELEASE)
+        self._publish = self._redis.register_script(_PUBLISH)
+
+    async def claim(self, room: str, holder: str) -> bool:
+        """See the port."""
+        with _reached():
+            return bool(await self._claim([_key(room, "lease")], [holder, self._lease_ms]))
+
+    async def release(self, room: str, holder: str) -> None:
+        """See the port."""
+        with _reached():
+            await self._release([_key(room, "lease")], [holder])
+
+    async def publish(self, room: str, holder: str, post: Post) -> bool:
+        """See the port."""
+        speaker = f"{post.replica}:{post.talk}"
+        number = post.told.id if isinstance(post.told, Caption) and post.settled else ""
+        keys = [_key(room, "lease"), _key(room, "record")]
+        body = encode(post)
+        with _reached():
+            done = await self._publish(
+                keys,
+                [holder, self._lease_ms, self._channel(room), body, speaker, number, *self._kept],
+            )
+        return bool(done)
+
+    async def history(self, room: str) -> tuple[Post, ...]:
+        """See the port."""
+        with _reached():
+            entries: list[Any] = await self._redis.xrange(_key(room, "record")) or []
+        return tuple(_posts(str(fields.get("body")) for _, fields in entries))
+
+    async def follow(self, room: str) -> AsyncGenerator[tuple[Post, ...], None]:
+        """See the port."""
+        channel = self._redis.pubsub()
+        try:
+            with _reached():
+                await channel.subscribe(self._channel(room))
+                # Once it is confirmed, what is not in the record yet will come by the channel.
+                if await channel.get_message(timeout=self._timeout_s) is None:
+                    raise Unavailable("Redis does not confirm the subscription.")
+            yield await self.history(room)
+            while True:
+                with _reached():
+                    text = await self._next(channel)
+                for post in _posts([text]):
+                    yield (post,)
+        finally:
+            with suppress(RedisError, OSError):
+                await channel.aclose()  # type: ignore[no-untyped-call]
+
+    async def check(self) -> None:
+        """See the port."""
+        with _reached():
+            await self._redis.ping()
+
+    async def close(self) -> None:
+        """See the port."""
+        with suppress(RedisError, OSError):
+            await self._redis.aclose()
+
+    def _channel(self, room: str) -> str:
+        return f"{_key(room, 'told')}@{self._database}"
+
+    async def _next(self, channel: PubSub) -> str:
+        asked = False
+        while True:
+            wait_s = self._timeout_s if asked else _QUIET_S
+            message: dict[str, Any] | None = await channel.get_message(timeout=wait_s)
+            if message is None:
+                if asked:
+                    raise Unavailable("Redis has fallen silent.")
+                await channel.ping()
+            elif message["type"] == "message":
+                return str(message["data"])
+            asked = message is None
+
+
+def _key(room: str, what: str) -> str:
+    """Keys of one room lie in one slot of a cluster."""
+    return f"zhiyin:captions:{{{room}}}:{what}"
+
+
+def _posts(texts: Iterator[str] | list[str]) -> Iterator[Post]:
+    for text in texts:
+        try:
+            yield decode(text)
+        except ValueError:
+            log.warning("a caption in Redis is not ours, or of another version; passed over")
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        kind = type(error).__name__
+        raise Unavailable(f"The shared captions are out of reach ({kind}).") from error

@@ -1,0 +1,250 @@
+"""Rooms of several processes over a real server that dies, freezes, forgets and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.speech import Reader, final, partial, reading, replicas, until
+from tests.valkey import Valkey
+from zhiyin.core.record import captions
+from zhiyin.core.room import LOCAL, RoomLimits
+from zhiyin.core.rooms import Rooms
+from zhiyin.domain.errors import InvalidRequest, Unavailable
+from zhiyin.store.captions_redis import RedisCaptions
+
+QUICK = RoomLimits(renew_s=0.2, history=50)
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    server = Valkey(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def forgetful(tmp_path: Path) -> Iterator[Valkey]:
+    """One that loses everything when it dies."""
+    server = Valkey(tmp_path, lasting=False)
+    server.start()
+    yield server
+    server.kill()
+
+
+def store(server: Valkey, lease_s: float = 0.6) -> RedisCaptions:
+    return RedisCaptions(server.url, history=50, lease_s=lease_s, timeout_s=0.5)
+
+
+def texts(*numbers: int) -> list[str]:
+    return [f"text {number}" for number in numbers]
+
+
+async def said(rooms: Rooms, room: str = "hall") -> list[str]:
+    return [c.text for c in captions(await rooms.posts(room))]
+
+
+@pytest.mark.parametrize("kind", ["valkey", "forgetful"])
+async def test_a_server_that_dies_costs_nothing(kind: str, request: pytest.FixtureRequest) -> None:
+    """Before, in and after the outage: all viewers get every final once and in order."""
+    server: Valkey = request.getfixturevalue(kind)
+    async with (
+        replicas(store(server), store(server), limits=QUICK) as (here, there),
+        reading(here, "hall") as near,
+        reading(there, "hall") as far,
+    ):
+        speaker = await here.speak("hall")
+        own = Reader((), speaker.inbox)
+        speaker.publish(final(0))
+        await far.has(*texts(0))
+        server.kill()
+        for number in range(1, 10):
+            speaker.publish(partial(number))
+            speaker.publish(final(number))
+        await near.has(*texts(*range(10)))
+        await until(lambda: near.warned == far.warned == own.warned == 1)
+        async with reading(here, "hall") as late, reading(there, "hall") as far_late:
+            await until(lambda: late.warned == far_late.warned == 1)
+            assert late.texts == texts(*range(10))
+            assert far_late.texts == texts(0)
+            server.start()
+            await far_late.has(*texts(*range(10)))
+        await far.has(*texts(*range(10)))
+        await until(lambda: not here._rooms["hall"]._troubled and not here.away)
+        speaker.publish(final(10))
+        await speaker.finish()
+        for reader in (near, far):
+            await until(lambda reader=reader: reader.ended)  # type: ignore[misc]
+            assert reader.texts == texts(*range(11))
+            assert reader.warned == 1
+        assert own.warned == 1
+    async with replicas(store(server)) as (third,):
+        assert await said(third) == texts(*range(11))
+
+
+async def test_every_outage_is_told_once(valkey: Valkey) -> None:
+    async with replicas(store(valkey), limits=QUICK) as (rooms,), reading(rooms, "hall") as viewer:
+        for outage in range(1, 4):
+            valkey.kill()
+            await until(lambda outage=outage: viewer.warned == outage)  # type: ignore[misc]
+            await asyncio.sleep(0.5)
+            valkey.start()
+            await until(lambda: not rooms.away and not rooms._rooms["hall"]._troubled)
+        assert viewer.warned == 3
+
+
+async def test_a_server_that_freezes_stops_nobody(valkey: Valkey) -> None:
+    """The commands that it had already taken are carried out when it wakes: still once each."""
+    async with (
+        replicas(store(valkey, 30), store(valkey, 30), limits=QUICK) as (here, there),
+        reading(here, "hall") as near,
+        reading(there, "hall") as far,
+    ):
+        speaker = await here.speak("hall")
+        speaker.publish(final(0))
+        await far.has(*texts(0))
+        valkey.freeze()
+        for number in range(1, 6):
+            speaker.publish(final(number))
+            await near.has(*texts(*range(number + 1)))
+            await asyncio.sleep(0.2)
+        await until(lambda: near.warned == 1)
+        valkey.thaw()
+        await far.has(*texts(*range(6)))
+        speaker.publish(final(6))
+        await far.has(*texts(*range(7)))
+        await speaker.finish()
+        assert await said(there) == texts(*range(7))
+
+
+async def test_rooms_begin_without_the_server(valkey: Valkey) -> None:
+    valkey.kill()
+    async with (
+        replicas(store(valkey), store(valkey), limits=QUICK) as (here, there),
+        reading(here, "hall") as near,
+        reading(there, "hall") as far,
+    ):
+        assert (near.texts, far.texts) == ([], [])
+        speaker = await here.speak("hall")
+        speaker.publish(final(0))
+        await near.has(*texts(0))
+        await until(lambda: near.warned == 1 and far.warned == 1)
+        assert await said(here) == texts(0)
+        with pytest.raises(Unavailable):
+            await here.posts("elsewhere")
+        valkey.start()
+        await far.has(*texts(0))
+        speaker.publish(final(1))
+        await far.has(*texts(0, 1))
+        await speaker.finish()
+
+
+async def test_what_was_said_in_an_outage_arrives_though_all_have_left(valkey: Valkey) -> None:
+    async with replicas(store(valkey), store(valkey), limits=QUICK) as (here, there):
+        first = await there.speak("hall")
+        first.publish(final(0, "before"))
+        await first.finish()
+        valkey.kill()
+        await until(lambda: here.away)
+        speaker = await here.speak("hall")
+        speaker.publish(final(0))
+        await speaker.finish()
+        valkey.start()
+        async with reading(there, "hall") as far:
+            await far.has("before", "text 0")
+        await until(lambda: not here._rooms["hall"]._outbox and here._rooms["hall"].spare)
+        assert await said(here) == ["before", "text 0"]
+
+
+async def test_history_lost_by_the_server_is_given_back(forgetful: Valkey) -> None:
+    async with replicas(store(forgetful), store(forgetful), limits=QUICK) as (here, there):
+        first = await there.speak("hall")
+        first.publish(final(0, "by another"))
+        await first.finish()
+        speaker = await here.speak("hall")
+        for number in range(3):
+            speaker.publish(final(number))
+        async with reading(there, "hall") as far:
+            await far.has("by another", *texts(0, 1, 2))
+            forgetful.kill()
+            await until(lambda: here.away)
+            forgetful.start()
+            speaker.publish(final(3))
+            await far.has("by another", *texts(0, 1, 2, 3))
+        await until(lambda: not here._rooms["hall"]._outbox)
+        async with replicas(store(forgetful)) as (third,):
+            assert await said(third) == ["by another", *texts(0, 1, 2, 3)]
+        await speaker.finish()
+
+
+async def test_two_who_spoke_apart_are_told_when_they_meet(valkey: Valkey) -> None:
+    """Nobody could know; afterwards one goes on, and what the other said follows."""
+    async with replicas(store(valkey), store(valkey), limits=QUICK) as (here, there):
+        valkey.kill()
+        await until(lambda: here.away and there.away)
+        speakers = [await rooms.speak("hall") for rooms in (here, there)]
+        readers = [Reader((), speaker.inbox) for speaker in speakers]
+        for which, speaker in enumerate(speakers):
+            speaker.publish(final(0, f"said by {which}"))
+        valkey.start()
+        await until(lambda: any(reader.error is not None for reader in readers))
+        loser = next(i for i, reader in enumerate(readers) if reader.error is not None)
+        assert [reader.error is None for reader in readers].count(True) == 1
+        await asyncio.gather(*(speaker.finish() for speaker in speakers))
+        async with reading(here, "hall") as viewer:
+            await until(lambda: sorted(viewer.texts) == ["said by 0", "said by 1"])
+        async with replicas(store(valkey)) as (third,):
+
+            async def all_there() -> bool:
+                return await said(third) == [f"said by {1 - loser}", f"said by {loser}"]
+
+            await until(all_there)
+
+
+async def test_a_process_that_dies_frees_its_rooms(valkey: Valkey) -> None:
+    async with replicas(store(valkey), limits=QUICK) as (rooms,):
+        dead = store(valkey)
+        assert await dead.claim("hall", "dead process")
+        with pytest.raises(InvalidRequest):
+            await rooms.speak("hall")
+
+        async def free() -> bool:
+            with suppress(InvalidRequest):
+                await (await rooms.speak("hall")).finish()
+                return True
+            return False
+
+        await until(free)
+        await dead.close()
+
+
+async def test_the_place_is_kept_through_silence(valkey: Valkey) -> None:
+    async with replicas(store(valkey), limits=QUICK) as (rooms,):
+        speaker = await rooms.speak("hall")
+        other = store(valkey)
+        for _ in range(15):
+            assert not await other.claim("hall", "other")
+            await asyncio.sleep(0.1)
+        await speaker.finish()
+        assert await other.claim("hall", "other")
+        await other.close()
+
+
+async def test_the_warning_comes_first_where_it_holds_already(valkey: Valkey) -> None:
+    async with replicas(store(valkey), limits=QUICK) as (rooms,):
+        valkey.kill()
+        await until(lambda: rooms.away)
+        speaker = await rooms.speak("hall")
+        own = Reader((), speaker.inbox)
+        speaker.publish(final(0))
+        async with reading(rooms, "hall") as viewer:
+            speaker.publish(final(1))
+            await viewer.has(*texts(0, 1))
+            assert viewer.told[0] == own.told[0] == LOCAL
+            assert viewer.warned == own.warned == 1
+        await speaker.finish()
