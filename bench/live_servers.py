@@ -4,8 +4,8 @@ The peers need torch and live in an environment of their own; its `python` is `-
 
     python -m venv PEERS && PEERS/bin/pip install torch==2.13.0
     PEERS/bin/pip install --no-deps whisperlivekit==0.2.26 whisper-live==0.10.0
-    PEERS/bin/pip install fastapi librosa soundfile uvicorn websockets huggingface-hub \\
-        faster-whisper tqdm tiktoken python-multipart websocket-client kaldialign scipy
+    PEERS/bin/pip install fastapi uvicorn websockets websocket-client python-multipart scipy
+    PEERS/bin/pip install faster-whisper huggingface-hub librosa soundfile tqdm tiktoken kaldialign
 """
 
 from __future__ import annotations
