@@ -67,7 +67,7 @@ async def fan_out(url: str, samples: Samples, viewers: int, *, compression: bool
         speaker = await opened("speaker")
         reading = [_read(socket, seen, n) for n, socket in enumerate((*sockets, speaker))]
         await asyncio.gather(_speak(speaker, samples), *reading)
-    return _summary(seen, viewers, len(samples) / SAMPLE_RATE)
+    return summary(seen, viewers, len(samples) / SAMPLE_RATE)
 
 
 async def _read(socket: ClientConnection, seen: Seen, reader: int) -> None:
@@ -88,7 +88,8 @@ async def _speak(socket: ClientConnection, samples: Samples) -> None:
     await socket.send('{"type":"eof"}')
 
 
-def _summary(seen: Seen, viewers: int, audio_s: float) -> FanOut:
+def summary(seen: Seen, viewers: int, audio_s: float) -> FanOut:
+    """What it was like for the viewers; the speaker counts only for when a caption was there."""
     finals: list[float] = []
     partials: list[float] = []
     last: list[float] = []

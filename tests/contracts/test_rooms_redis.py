@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -248,3 +249,46 @@ async def test_the_warning_comes_first_where_it_holds_already(valkey: Valkey) ->
             assert viewer.told[0] == own.told[0] == LOCAL
             assert viewer.warned == own.warned == 1
         await speaker.finish()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ["valkey", "forgetful"])
+async def test_whatever_happens_nothing_is_lost(
+    kind: str, seed: int, request: pytest.FixtureRequest
+) -> None:
+    """Speech, deaths, freezes and comings in any order: every viewer has every final once."""
+    server: Valkey = request.getfixturevalue(kind)
+    chance = random.Random(seed)
+    said_so_far: list[str] = []
+    async with (
+        replicas(store(server, 30), store(server, 30), limits=QUICK) as (here, there),
+        reading(here, "hall") as near,
+        reading(there, "hall") as far,
+    ):
+        speaker = await here.speak("hall")
+        for _ in range(25):
+            for _ in range(chance.randrange(3)):
+                number = len(said_so_far)
+                speaker.publish(partial(number))
+                speaker.publish(final(number))
+                said_so_far.append(f"text {number}")
+            await asyncio.sleep(chance.random() * 0.2)
+            match chance.randrange(4):
+                case 0:
+                    server.freeze()
+                    await asyncio.sleep(chance.random())
+                    server.thaw()
+                case 1:
+                    server.kill()
+                    await asyncio.sleep(chance.random() * 0.3)
+                    server.start()
+                case 2:
+                    async with reading(chance.choice((here, there)), "hall") as passing:
+                        assert passing.texts == said_so_far[: len(passing.texts)]
+        await far.has(*said_so_far)
+        await near.has(*said_so_far)
+        await until(lambda: not here._rooms["hall"]._outbox and not here.away)
+        assert await said(there) == said_so_far
+        await speaker.finish()
+    async with replicas(store(server)) as (third,):
+        assert await said(third) == said_so_far

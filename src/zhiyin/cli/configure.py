@@ -77,5 +77,5 @@ def _value(value: Any) -> str:
         return f"{{ {inner} }}" if inner else "{}"
     plain = str(value) if isinstance(value, Path | SecretStr) else value  # a secret shows as stars
     if isinstance(plain, str):
-        plain = re.sub(r"(?<=://)[^/@]*@", "***@", plain)  # so does what is secret in an address
+        plain = re.sub(r"(?<=://).*@", "***@", plain)  # so does what is secret in an address
     return json.dumps(plain, ensure_ascii=False)

@@ -86,8 +86,9 @@ class RedisCaptions:
                 # Retrying is for whoever knows what waiting costs.
                 retry=Retry(NoBackoff(), 0),
             )
-        except ValueError as error:
-            raise ConfigError(f"captions.url: {error}") from error
+        except ValueError:
+            # What is wrong with it would quote it, and there may be a password in it.
+            raise ConfigError("captions.url: this is not the address of a Redis server.") from None
         # Channels are shared by all databases of a server.
         self._database = self._redis.connection_pool.connection_kwargs.get("db") or 0
         self._claim = self._redis.register_script(_CLAIM)
