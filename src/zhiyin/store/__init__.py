@@ -1,0 +1,1 @@
+"""Adapters that keep things: folders, SQL databases, Kafka."""
