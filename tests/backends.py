@@ -68,7 +68,9 @@ class MariaDb(Daemon):
         self._data = folder / "data"
         port = free_port()
         program = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
-        assert program, "MariaDB is missing; run: tools/install-system-packages mariadb-server"
+        assert program, (
+            "MariaDB is missing; run: make test"
+        )
         super().__init__(
             [program, "--no-defaults", "--user=root", f"--datadir={self._data}",
              f"--socket={self._socket}", f"--port={port}", "--bind-address=127.0.0.1",

@@ -274,7 +274,7 @@ def test_a_server_without_secret_and_urls_says_so(tmp_path: Path) -> None:
         assert 1 <= int(full.headers["retry-after"]) <= 3600
         repeated = submit(client, recording(1), key="first")
         assert repeated.json()["id"] == first.json()["id"], "it needs no room"
-        assert first.json()["estimate_s"] > 0
+        assert first.json()["estimate_s"] is not None
         assert client.get("/health/jobs").json()["waiting"] == 2
 
 

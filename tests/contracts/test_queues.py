@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
+from tests import backends
 from zhiyin.domain.job import Priority, new_job_id
 from zhiyin.ports.queue import JobQueue, Ticket
+from zhiyin.store.queue_kafka import KafkaAddress, KafkaQueue
 from zhiyin.store.queue_local import LocalQueue
 from zhiyin.store.sql import Database
+from zhiyin.store.tables import METADATA
 
 WAIT_S = 20.0
 VISIBILITY_S = 2.0
@@ -20,18 +24,37 @@ _NUMBERS = itertools.count()
 Make = Callable[[], JobQueue]
 
 
-@pytest.fixture
-async def make(database: Database) -> AsyncIterator[Make]:
+@pytest.fixture(params=["local on sqlite", "local on mariadb", "kafka"])
+async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Make]:
     """Makes members of one queue, as different processes would be."""
     made: list[JobQueue] = []
+    database: Database | None = None
+    if request.param == "kafka":
+        broker: backends.Broker = request.getfixturevalue("kafka_broker")
+        address = KafkaAddress((broker.address,), f"contract{next(_NUMBERS)}", partitions=3)
+    else:
+        database = Database(_url(request, tmp_path), METADATA)
 
     def member() -> JobQueue:
-        made.append(LocalQueue(database, visibility_s=VISIBILITY_S))
+        made.append(
+            KafkaQueue(address)
+            if database is None
+            else LocalQueue(database, visibility_s=VISIBILITY_S)
+        )
         return made[-1]
 
     yield member
     for queue in made:
         await queue.close()
+    if database is not None:
+        await database.close()
+
+
+def _url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "local on sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'queue.sqlite3'}"
+    server: backends.MariaDb = request.getfixturevalue("mariadb_server")
+    return server.database(f"queue{next(_NUMBERS)}")
 
 
 def ids(count: int) -> list[str]:
