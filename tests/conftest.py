@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import media
+from tests import backends, media
 
 START_S = 60.0
 
@@ -123,6 +123,20 @@ def small_server(data_dir: Path) -> Iterator[Server]:
         "ZHIYIN_LOG__FORMAT": "json",
     }
     with running(data_dir, **limits) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[backends.MariaDb]:
+    """MariaDB on loopback; `make test` installs it."""
+    with backends.mariadb(tmp_path_factory.mktemp("mariadb")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def kafka_broker() -> Iterator[backends.Broker]:
+    """A broker that speaks Kafka, on loopback."""
+    with backends.broker() as started:
         yield started
 
 

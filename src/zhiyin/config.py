@@ -185,6 +185,59 @@ class CaptionSettings(Group):
     )
 
 
+class JobSettings(Group):
+    """Recognition that is asked for now and done later."""
+
+    workers: int = Field(
+        1, ge=0, le=64, description="Jobs at once in `zhiyin serve`; 0 leaves them to workers."
+    )
+    database: SecretStr = Field(
+        SecretStr(""),
+        description="mysql+asyncmy://USER:PASSWORD@HOST/NAME; empty: SQLite.",
+    )
+    queue: str = Field(
+        "local://", description="local:// (in the database) or kafka://HOST:PORT[,...][/PREFIX]."
+    )
+    queue_user: str = Field("", description="Kafka user (SCRAM-SHA-512); empty: none.")
+    queue_password: SecretStr = Field(SecretStr(""), description="Its password.")
+    queue_tls: bool = Field(False, description="Whether Kafka is reached by TLS.")
+    queue_partitions: int = Field(
+        6, ge=1, le=1000, description="Kafka partitions of each priority, when they are made."
+    )
+    queue_replicas: int = Field(1, ge=1, le=10, description="Copies Kafka keeps of each.")
+    redeliver_s: float = Field(
+        300, ge=2, le=86_400, description="A job that waits so long in an idle queue is put again."
+    )
+    blobs: str = Field(
+        "", description="Folder of recordings and transcripts, shared by all; empty: in data_dir."
+    )
+    max_waiting: int = Field(1000, ge=1, le=1_000_000, description="Jobs in line; more get 429.")
+    max_attempts: int = Field(5, ge=1, le=100, description="A job fails for good after so many.")
+    lease_s: float = Field(
+        60, ge=2, le=3600, description="A worker that is silent for so long has lost its job."
+    )
+    timeout_s: float = Field(21_600, gt=0, le=604_800, description="Longest time for one attempt.")
+    audio_ttl_s: float = Field(
+        86_400, gt=0, le=31_536_000, description="A job's recording is deleted after that time."
+    )
+    keep_s: float = Field(
+        604_800, gt=0, le=31_536_000, description="How long ended jobs and transcripts are kept."
+    )
+    allow_urls: bool = Field(False, description="Whether jobs may name a URL to fetch from.")
+    fetch_s: float = Field(600, gt=0, le=86_400, description="Longest time to fetch a recording.")
+    networks: list[str] = Field(
+        [], description="Private networks (CIDR) that URLs and webhooks may reach."
+    )
+    webhook_secret: SecretStr = Field(
+        SecretStr(""), description="Signs webhooks: whsec_ and base64; empty: no webhooks."
+    )
+    webhook_attempts: int = Field(8, ge=1, le=30, description="Tries to deliver a webhook.")
+    webhook_s: float = Field(10, gt=0, le=60, description="Longest time for one try.")
+    max_watchers: int = Field(
+        200, ge=1, le=100_000, description="Clients that follow a job's events at once."
+    )
+
+
 class LogSettings(Group):
     """Logs go to standard error and never hold text, audio, file names or keys."""
 
@@ -214,6 +267,7 @@ class Settings(BaseSettings):
     scheduler: SchedulerSettings = SchedulerSettings()
     live: LiveSettings = LiveSettings()
     captions: CaptionSettings = CaptionSettings()
+    jobs: JobSettings = JobSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("data_dir")

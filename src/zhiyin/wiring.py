@@ -17,6 +17,7 @@ from zhiyin.audio.vad import SileroVad
 from zhiyin.config import Settings
 from zhiyin.core.cutting import CutPolicy
 from zhiyin.core.live import LiveLimits, LiveService
+from zhiyin.core.office import JobOffice
 from zhiyin.core.prepare import Preparer
 from zhiyin.core.registry import Registry, RegistryPolicy
 from zhiyin.core.room import RoomLimits
@@ -34,6 +35,7 @@ from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
 from zhiyin.ports.sound import LiveDecoder
 from zhiyin.store.captions_memory import MemoryCaptions
+from zhiyin.wiring_jobs import job_office
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class Services:
     rooms: Rooms
     sound: LiveDecoder
     decoder: Decoder
+    office: JobOffice | None
     _pool: ThreadPoolExecutor
     _loading: asyncio.Task[None] | None = None
 
@@ -58,6 +61,14 @@ class Services:
         """Begin to load the default model in the background, and to look for other servers."""
         self.rooms.start()
         self._loading = asyncio.create_task(self._load_default())
+        if self.office is not None:
+            self.office.start()
+
+    @property
+    def jobs(self) -> JobOffice:
+        """Jobs, in a process that was built with them."""
+        assert self.office is not None, "built without jobs"
+        return self.office
 
     @property
     def ready(self) -> bool:
@@ -69,7 +80,9 @@ class Services:
         return self.registry.state(model.id) == "ready"
 
     async def close(self) -> None:
-        """Stop everything, running batches excepted."""
+        """Stop everything, running batches excepted; jobs under way are given back."""
+        if self.office is not None:
+            await self.office.close()
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
@@ -96,8 +109,11 @@ class Services:
             log.error("the default model could not be loaded: %s", error.message)
 
 
-def build(settings: Settings) -> Services:
-    """Everything for these settings; no model is loaded yet. Raises ConfigError."""
+def build(settings: Settings, workers: int | None = None) -> Services:
+    """Everything for these settings; no model is loaded yet. Raises ConfigError.
+
+    `workers` is the number of jobs at once in this process; None is a process without jobs.
+    """
     pool = ThreadPoolExecutor(settings.audio.workers, thread_name_prefix="zhiyin-audio")
     decoder = AvDecoder()
     queue = settings.scheduler
@@ -114,7 +130,10 @@ def build(settings: Settings) -> Services:
     live = LiveService(registry, preparer.vad, pool, _live_limits(settings), SessionPolicy())
     transcriber = Transcriber(registry, preparer)
     rooms = Rooms(_caption_store(settings), _room_limits(settings))
-    return Services(settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, pool)
+    office = None if workers is None else job_office(settings, transcriber, workers)
+    return Services(
+        settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, office, pool
+    )
 
 
 def _live_limits(settings: Settings) -> LiveLimits:

@@ -9,7 +9,7 @@ import pytest
 from tools.make_docs import PAGES
 
 from zhiyin.access.http.errors import STATUS
-from zhiyin.access.http.forms import RecognizeForm, TranscriptionForm
+from zhiyin.access.http.forms import JobForm, RecognizeForm, TranscriptionForm
 from zhiyin.domain import errors
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +26,12 @@ def test_every_field_of_recognize_is_documented(field: str) -> None:
     assert f"| `{field}` |" in API
 
 
+@pytest.mark.parametrize("field", sorted(JobForm.model_fields))
+def test_every_field_of_jobs_is_documented(field: str) -> None:
+    part = API.partition("## Jobs")[2].partition("\n## ")[0]
+    assert f"`{field}`" in part
+
+
 @pytest.mark.parametrize("field", sorted(TranscriptionForm.model_fields))
 def test_every_openai_field_is_named(field: str) -> None:
     if field != "known_speaker_references":
@@ -39,10 +45,10 @@ def test_every_error_is_documented() -> None:
 
 
 def test_every_route_is_documented() -> None:
-    from zhiyin.access.http.routes import captions, health, models, recognition
+    from zhiyin.access.http.routes import captions, health, jobs, models, recognition
     from zhiyin.access.ws.realtime import routes as realtime
 
-    for part in (captions, health, models, recognition, realtime):
+    for part in (captions, health, jobs, models, recognition, realtime):
         for route in part.router.routes:
             exact = getattr(route, "path", "")
             path = re.sub(r"\{(\w+?)(_id)?(:path)?\}", "{id}", exact)

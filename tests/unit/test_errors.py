@@ -8,6 +8,7 @@ import pytest
 
 from zhiyin.access.http.errors import STATUS, error_body, error_response, status_of
 from zhiyin.cli.exits import EXIT, code_of
+from zhiyin.core.fates import FATE, fate_of
 from zhiyin.domain import errors as e
 
 
@@ -31,6 +32,13 @@ def test_every_error_has_an_http_status(kind: type[e.AsrError]) -> None:
 def test_every_error_has_an_exit_code(kind: type[e.AsrError]) -> None:
     assert 1 <= code_of(kind("x")) <= 5
     assert any(k in EXIT for k in kind.__mro__)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_has_a_jobs_fate(kind: type[e.AsrError]) -> None:
+    row = next(k for k in kind.__mro__ if k in FATE)
+    assert row is not e.AsrError or kind is e.AsrError, "give it a row of its own"
+    assert fate_of(kind("x")) is FATE[row]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -61,6 +61,19 @@ def serve(
 
 
 @app.command()
+def worker(
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Jobs at once; jobs.workers when left out.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Work on jobs without serving; any number of these, on any number of machines."""
+    from zhiyin.cli.worker import run
+
+    run(workers, data_dir)
+
+
+@app.command()
 def transcribe(
     files: Annotated[list[str], typer.Argument(help="Audio or video files; - is standard input.")],
     output: Annotated[

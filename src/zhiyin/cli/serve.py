@@ -27,7 +27,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     settings = load(server=chosen or None, data_dir=data_dir)
     configure(settings.log.level, settings.log.format)
     listener = _listen(settings)
-    services = build(settings)
+    services = build(settings, settings.jobs.workers)
     rooms = settings.captions
     limits = HttpLimits(
         int(settings.server.max_upload_mb * (1 << 20)),

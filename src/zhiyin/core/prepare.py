@@ -101,3 +101,15 @@ class Preparer:
         policy = replace(self.policy, gated=gated, max_piece=min(max_piece, self.policy.max_piece))
         decoded = await offload(self.pool, lambda: self.decoder.open(source, self.limits))
         return Preparation(decoded, self.vad, policy, self.pool)
+
+    async def probe(self, source: AudioSource) -> float | None:
+        """The seconds that a recording declares. Raises UndecodableAudio, EmptyAudio or TooLong."""
+
+        def look() -> float | None:
+            decoded = self.decoder.open(source, self.limits)
+            try:
+                return decoded.duration
+            finally:
+                decoded.close()
+
+        return await offload(self.pool, look)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from zhiyin.core.cost import CostModel
 from zhiyin.core.offload import offload
 from zhiyin.core.scheduler import Scheduler
 from zhiyin.domain.engine import EngineCapabilities, ModelInfo
@@ -89,6 +90,11 @@ class Registry:
         """The life state of a model's engine: "absent" when it is not loaded."""
         scheduler = self._loaded.get(model_id)
         return "absent" if scheduler is None else scheduler.state
+
+    def cost(self, name: str) -> CostModel | None:
+        """What the model's engine has learned about its speed; None while it is not loaded."""
+        scheduler = self._loaded.get(self.resolve(name).id)
+        return None if scheduler is None else scheduler.cost
 
     async def scheduler(self, model: ModelInfo) -> Scheduler:
         """The running scheduler of a model, loaded now when need be."""

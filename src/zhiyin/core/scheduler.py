@@ -94,18 +94,18 @@ class Scheduler:
     def admit(self, lane: Lane, audio_s: float, timeout_s: float | None = None) -> Ticket:
         """A place for a request of about that many seconds of audio; Overloaded when full.
 
-        Live sessions are always admitted; `core.live` bounds their number. Clips that still wait
-        after `timeout_s` seconds fail with DeadlineExceeded.
+        Live sessions and jobs are always admitted; `core.live` and the number of workers bound
+        them. Clips that still wait after `timeout_s` seconds fail with DeadlineExceeded.
         """
         predicted = self.cost.request(audio_s)
         with self._wake:
             if self._stop.is_set():
                 raise Unavailable(_STOPPING)
-            waiting = [t for t in self._tickets if not t.live]
+            waiting = [t for t in self._tickets if t.lane is Lane.ONE_SHOT]
             backlog = sum(t.backlog_s for t in waiting)
             full = len(waiting) >= self._limits.max_requests
             excess = bool(waiting) and backlog + predicted > self._limits.max_backlog_s
-            if lane > Lane.PARTIAL and (full or excess):
+            if lane is Lane.ONE_SHOT and (full or excess):
                 threads = max(1, self._crew.size - 1)
                 raise Overloaded(
                     "The server is busy; its queue is full. Try again later.",

@@ -49,6 +49,12 @@ class UnsupportedOption(InvalidRequest):
     code = "unsupported_option"
 
 
+class ForbiddenAddress(InvalidRequest):
+    """A URL that this service must not reach, or that is none."""
+
+    code = "forbidden_address"
+
+
 class Unauthenticated(AsrError):
     """The key or token is unknown or has expired."""
 
@@ -71,6 +77,18 @@ class ModelNotInstalled(AsrError):
     """The model is known, but its weights are not on this machine."""
 
     code = "model_not_installed"
+
+
+class UnknownJob(AsrError):
+    """There is no such job, or not for this caller."""
+
+    code = "job_not_found"
+
+
+class Conflict(AsrError):
+    """What is asked for does not go with the state of things."""
+
+    code = "conflict"
 
 
 class BadWeights(AsrError):
@@ -127,6 +145,19 @@ class Unavailable(AsrError):
 
     code = "unavailable"
     retryable = True
+
+
+class Unreachable(AsrError):
+    """An address that a client gave does not answer, or not well."""
+
+    code = "unreachable"
+    retryable = True
+
+
+class MissingBlob(AsrError):
+    """A stored recording or transcript is gone: expired or deleted."""
+
+    code = "gone"
 
 
 class MissingExtra(Unavailable):

@@ -10,6 +10,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 
 from zhiyin.core.live import LiveService
+from zhiyin.core.office import JobOffice
 from zhiyin.core.registry import Registry
 from zhiyin.core.rooms import Rooms
 from zhiyin.core.transcribe import Transcriber
@@ -43,6 +44,11 @@ class Service(Protocol):
     @property
     def sound(self) -> LiveDecoder:
         """Bytes to samples, piece by piece."""
+        ...
+
+    @property
+    def jobs(self) -> JobOffice:
+        """Recognition that is done later."""
         ...
 
     @property
@@ -87,5 +93,11 @@ def request_id(request: Request) -> str:
     return str(request.state.request_id)
 
 
+def owner(request: Request) -> str:
+    """Whose data this request is about; there is one owner as long as there are no API keys."""
+    return "local"
+
+
 TheDoor = Annotated[Door, Depends(door)]
 RequestId = Annotated[str, Depends(request_id)]
+Owner = Annotated[str, Depends(owner)]

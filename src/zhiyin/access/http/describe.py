@@ -24,7 +24,8 @@ _ERROR = {
 }
 _MEANINGS = {
     400: "The request or the recording is wrong; `param` names the field.",
-    404: "There is no such model.",
+    404: "There is no such model or job.",
+    409: "It does not go with the state of the job or with an earlier request.",
     413: "Too many bytes, or too many seconds of audio.",
     429: "The queue is full; `Retry-After` says when to come back.",
     500: "The engine failed on this recording.",
@@ -33,28 +34,32 @@ _MEANINGS = {
 }
 
 
-def request_body(form: type[BaseModel]) -> dict[str, Any]:
+def request_body(form: type[BaseModel], *, needs_file: bool = True) -> dict[str, Any]:
     """The multipart body: the file and the form's fields."""
     schema = form.model_json_schema()
     fields = {name: _plain(field) for name, field in schema["properties"].items()}
     file = {"type": "string", "format": "binary", "description": "Any audio or video file."}
     body = {
         "type": "object",
-        "required": ["file", *schema.get("required", [])],
+        "required": [*(["file"] if needs_file else []), *schema.get("required", [])],
         "properties": {"file": file, **fields},
         "additionalProperties": False,
     }
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": body}}}}
 
 
-def responses(example: Any, *, formats: dict[str, Any] | None = None) -> dict[int | str, Any]:
+def responses(
+    example: Any, *, formats: dict[str, Any] | None = None, status: int = 200
+) -> dict[int | str, Any]:
     """The good answer with an example, and the errors."""
     content: dict[str, Any] = {"application/json": {"example": example}}
     for kind, text in (formats or {}).items():
         content[kind] = {"schema": {"type": "string"}, "example": text}
-    answers: dict[int | str, Any] = {200: {"description": "The text.", "content": content}}
-    for status, meaning in _MEANINGS.items():
-        answers[status] = {
+    answers: dict[int | str, Any] = {
+        status: {"description": "The text." if status == 200 else "Accepted.", "content": content}
+    }
+    for wrong, meaning in _MEANINGS.items():
+        answers[wrong] = {
             "description": meaning,
             "content": {"application/json": {"schema": _ERROR}},
         }

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from zhiyin.domain.errors import InvalidRequest
+from zhiyin.domain.job import MAX_URL_CHARS, JobRequest, Priority
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.options import (
     MAX_BEAM,
@@ -29,8 +30,8 @@ def _language(value: str) -> str:
 Language = Annotated[str, AfterValidator(_language)]
 
 
-class BaseForm(BaseModel):
-    """What every recognition endpoint understands."""
+class OptionsForm(BaseModel):
+    """What can be asked of any recognition."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,7 +41,6 @@ class BaseForm(BaseModel):
         max_length=MAX_PROMPT_CHARS,
         description="Text that could have come before: names, spelling and style follow it.",
     )
-    response_format: ResponseFormat = Field("json", description="Form of the answer.")
     temperature: float = Field(
         0.0, ge=0, le=1, description="0: best hypothesis, with fallback; above: sampling."
     )
@@ -73,6 +73,32 @@ class BaseForm(BaseModel):
             vad=self.vad,
             previous_text=self.condition_on_previous_text,
         )
+
+
+class BaseForm(OptionsForm):
+    """What every endpoint that answers at once understands."""
+
+    response_format: ResponseFormat = Field("json", description="Form of the answer.")
+
+
+class JobForm(OptionsForm):
+    """POST /v1/jobs."""
+
+    language: Language = Field("", description="ISO 639-1 code; empty or 'auto' detects it.")
+    task: Task = Field("transcribe", description="'translate' gives English text.")
+    words: bool = Field(False, description="Times and confidence for every word.")
+    priority: Literal["low", "normal", "high"] = Field("normal", description="Who goes first.")
+    url: str = Field(
+        "", max_length=MAX_URL_CHARS, description="Instead of a file, where this server allows it."
+    )
+    webhook_url: str = Field(
+        "", max_length=MAX_URL_CHARS, description="Told of the end, where webhooks are set up."
+    )
+
+    def request(self) -> JobRequest:
+        """For the core."""
+        options = self._options(parse_language(self.language), self.task, self.words)
+        return JobRequest(options, Priority[self.priority.upper()], self.url, self.webhook_url)
 
 
 class RecognizeForm(BaseForm):

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from zhiyin.core.subtitles import to_srt, to_vtt
 from zhiyin.domain.engine import ModelInfo
 from zhiyin.domain.events import Event, Finished, Progress, SegmentReady
+from zhiyin.domain.job import Job, JobState
 from zhiyin.domain.languages import LANGUAGES, separator
 from zhiyin.domain.transcript import Segment, Transcript, Word
 
@@ -177,6 +178,47 @@ class OpenAiEvents:
                 return {"type": "transcript.text.done", "text": transcript.text, "usage": usage}
             case _:
                 return None
+
+
+def job(held: Job, estimate_s: float | None = None) -> Json:
+    """A job as its owner sees it; times are unix seconds."""
+    failure, audio = held.failure, held.recording
+    hook = {
+        "state": held.webhook.delivery.value,
+        "attempts": held.webhook.attempts,
+        "event_id": held.event_id,
+    }
+    return {
+        "id": held.id,
+        "object": "job",
+        "state": held.state.value,
+        "priority": held.request.priority.name.lower(),
+        "created_at": _time(held.created_at),
+        "started_at": _time(held.started_at),
+        "ended_at": _time(held.ended_at),
+        "expires_at": _time(held.until),
+        "audio_expires_at": _time(audio.until) if audio.blob else None,
+        "progress": {
+            "processed": round(held.processed_s, 3),
+            "duration": None if audio.duration_s is None else round(audio.duration_s, 3),
+        },
+        "estimate_s": None if estimate_s is None else round(estimate_s, 1),
+        "attempts": held.attempts,
+        "run": held.run,
+        "error": None if failure is None else {"code": failure.code, "message": failure.message},
+        "webhook": hook if held.request.webhook_url else None,
+        "result_url": f"/v1/jobs/{held.id}/result" if held.state is JobState.DONE else None,
+    }
+
+
+def job_event(held: Job) -> Json:
+    """A change of a job, as `/v1/jobs/{id}/events` tells it."""
+    kind = "progress" if held.state is JobState.RUNNING else held.state.value
+    return {"type": kind, "job": job(held)}
+
+
+def _time(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def sse(body: Json) -> bytes:

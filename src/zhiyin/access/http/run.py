@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,9 +15,9 @@ from starlette.types import Receive, Scope, Send
 from zhiyin.access.http.errors import error_body
 from zhiyin.access.http.render import Json, sse
 from zhiyin.domain.errors import AsrError, EngineFailed
-from zhiyin.domain.events import Event
 
 T = TypeVar("T")
+E = TypeVar("E")
 log = logging.getLogger(__name__)
 
 _SILENCE_S = 15.0
@@ -58,7 +58,7 @@ def gone() -> Response:
     return Response(status_code=_GONE)
 
 
-async def begun(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+async def begun(events: AsyncGenerator[E, None]) -> AsyncGenerator[E, None]:
     """The same events once the first is there, so that an early error still has a status."""
     try:
         first = await anext(events)
@@ -68,14 +68,14 @@ async def begun(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, No
     return _from(first, events)
 
 
-async def _from(first: Event, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+async def _from(first: E, events: AsyncGenerator[E, None]) -> AsyncGenerator[E, None]:
     async with aclosing(events):
         yield first
         async for event in events:
             yield event
 
 
-async def _patient(events: AsyncGenerator[Event, None]) -> AsyncIterator[Event | None]:
+async def _patient(events: AsyncGenerator[E, None]) -> AsyncIterator[E | None]:
     """The events, and None whenever there was none for a while: proxies cut silent answers."""
     while True:
         coming = asyncio.ensure_future(anext(events, None))
@@ -90,15 +90,15 @@ async def _patient(events: AsyncGenerator[Event, None]) -> AsyncIterator[Event |
         yield event
 
 
-class EventStream(Response):
+class EventStream(Response, Generic[E]):
     """Server-sent events; ends the run at once when the client leaves."""
 
     media_type = "text/event-stream"
 
     def __init__(
         self,
-        events: AsyncGenerator[Event, None],
-        to_wire: Callable[[Event], Json | None],
+        events: AsyncGenerator[E, None],
+        to_wire: Callable[[E], Json | None],
         close: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})

@@ -34,11 +34,19 @@ class Upload:
 
 async def read_upload(request: Request, model: type[Form]) -> tuple[Upload, Form]:
     """The file and the validated fields. Raises InvalidRequest, EmptyAudio or TooLarge."""
+    upload, form = await read_form(request, model)
+    if upload is None:
+        raise missing("file", "Send the recording as the multipart field 'file'.")
+    return upload, form
+
+
+async def read_form(request: Request, model: type[Form]) -> tuple[Upload | None, Form]:
+    """The file, if there is one, and the validated fields; raises as `read_upload`."""
     data = await _read(request)
     try:
         fields, file = _split(data, _list_fields(model))
-        if "file" not in data:
-            raise missing("file", "Send the recording as the multipart field 'file'.")
+        if file is None and "file" not in data:
+            return None, validated(model, fields)
         if file is None:
             raise InvalidRequest(
                 "The field 'file' holds text. Send it as a file, for example "

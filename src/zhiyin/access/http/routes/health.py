@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
@@ -26,3 +28,11 @@ async def ready(door: TheDoor) -> JSONResponse:
         body = {"status": "ready"}
         return JSONResponse(body | {"captions": "local"} if door.service.rooms.away else body)
     return JSONResponse({"status": "starting"}, 503, {"Retry-After": "2"})
+
+
+@router.get("/jobs", summary="How jobs are")
+async def jobs(door: TheDoor) -> JSONResponse:
+    """200 while the records and the queue of jobs answer, else 503; recognition needs neither."""
+    health = await door.service.jobs.health()
+    body = {"status": "ready" if health.well else "away"} | asdict(health)
+    return JSONResponse(body, 200 if health.well else 503)

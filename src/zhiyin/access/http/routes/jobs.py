@@ -1,0 +1,153 @@
+"""/v1/jobs: recordings that are recognized later."""
+
+from __future__ import annotations
+
+import re
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from zhiyin.access.http import describe, render, run
+from zhiyin.access.http.deps import Door, Owner, TheDoor
+from zhiyin.access.http.forms import JobForm, ResponseFormat
+from zhiyin.access.http.render import Json
+from zhiyin.access.http.upload import missing, read_form
+from zhiyin.core.jobs import JobService
+from zhiyin.domain.errors import InvalidRequest
+from zhiyin.domain.job import MAX_KEY_CHARS, Job, JobQuery, JobState, is_job_id
+from zhiyin.domain.transcript import Transcript
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+_KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY_CHARS}}}")
+_EXAMPLE = {
+    "id": "job_019ab3f0d1c2a1b2c3d4e5f60718293a", "object": "job", "state": "running",
+    "priority": "normal", "created_at": 1795000000.0, "started_at": 1795000001.5,
+    "ended_at": None, "expires_at": None, "audio_expires_at": 1795086400.0,
+    "progress": {"processed": 840.0, "duration": 3600.0}, "estimate_s": 212.4, "attempts": 1,
+    "run": 1, "error": None, "webhook": None, "result_url": None,
+}  # fmt: skip
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Recognize a recording later",
+    description="Upload a `file`, or name a `url` where this server allows it. The answer comes "
+    "at once. With an `Idempotency-Key` a repeated request gives the first one's job.",
+    openapi_extra=describe.request_body(JobForm, needs_file=False),
+    responses=describe.responses(_EXAMPLE, status=202),
+)
+async def submit(
+    request: Request,
+    door: TheDoor,
+    owner: Owner,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Accept a job."""
+    key = _checked_key(idempotency_key)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(door.place())
+        upload, form = await read_form(request, JobForm)
+        if upload is not None:
+            stack.push_async_callback(upload.close)
+        if (upload is None) == (not form.url):
+            raise missing("file", "Send the recording as the field 'file', or name its 'url'.")
+        source = None if upload is None else upload.source
+        made = await _service(door).submit(owner, form.request(), source, key)
+    headers = {"Location": f"/v1/jobs/{made.job.id}"}
+    if made.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return JSONResponse(await _shown(door, made.job), 202, headers)
+
+
+@router.get("", summary="List jobs")
+async def list_jobs(
+    door: TheDoor,
+    owner: Owner,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: Annotated[str, Query(max_length=64, description="Id of the last job seen.")] = "",
+    state: JobState | None = None,
+) -> Json:
+    """The caller's jobs, the newest first."""
+    if after and not is_job_id(after):
+        raise InvalidRequest("'after' is the id of a job.", code="invalid_value", param="after")
+    found = await _service(door).list(JobQuery(owner, limit + 1, after, state))
+    data = [render.job(job) for job in found[:limit]]
+    return {"object": "list", "data": data, "has_more": len(found) > limit}
+
+
+@router.get("/{job_id}", summary="State, progress and estimate", responses={200: {}})
+async def status(job_id: str, door: TheDoor, owner: Owner) -> Json:
+    """One job."""
+    return await _shown(door, await _service(door).get(owner, job_id))
+
+
+@router.get("/{job_id}/result", summary="What was heard")
+async def result(
+    job_id: str,
+    door: TheDoor,
+    owner: Owner,
+    form: Annotated[ResponseFormat, Query(alias="format")] = "json",
+) -> Response:
+    """The transcript of a job that is done; `json` is the answer of /recognize."""
+    job, transcript = await _service(door).result(owner, job_id)
+    return _rendered(job, transcript, form)
+
+
+@router.post("/{job_id}/cancel", summary="Cancel")
+async def cancel(job_id: str, door: TheDoor, owner: Owner) -> Json:
+    """End a job, also while it runs; one that has ended stays as it is."""
+    job = await _service(door).cancel(owner, job_id)
+    door.service.jobs.keeper.nudge()
+    return render.job(job)
+
+
+@router.post("/{job_id}/retry", status_code=202, summary="Do it once more")
+async def retry(job_id: str, door: TheDoor, owner: Owner) -> Json:
+    """After a failure or a cancellation, as long as the recording is kept."""
+    return render.job(await _service(door).retry(owner, job_id))
+
+
+@router.delete("/{job_id}", summary="Forget a job with its recording and transcript")
+async def delete(job_id: str, door: TheDoor, owner: Owner) -> Json:
+    """In whatever state it is."""
+    await _service(door).delete(owner, job_id)
+    return {"id": job_id, "object": "job", "deleted": True}
+
+
+@router.get("/{job_id}/events", summary="Follow a job (server-sent events)")
+async def events(job_id: str, door: TheDoor, owner: Owner) -> Response:
+    """An event for every change; the last tells how it ended."""
+    changes = await run.begun(_service(door).watch(owner, job_id))
+    return run.EventStream(changes, render.job_event, _nothing)
+
+
+def _service(door: Door) -> JobService:
+    return door.service.jobs.service
+
+
+async def _shown(door: Door, job: Job) -> Json:
+    return render.job(job, await _service(door).estimate(job))
+
+
+def _rendered(job: Job, transcript: Transcript, form: str) -> Response:
+    if form == "json":
+        return JSONResponse(render.recognition(transcript, job.id))
+    words = frozenset({"word"}) if job.request.options.decode.words else frozenset[str]()
+    return render.response(transcript, form, frozenset({"segment"}) | words)
+
+
+def _checked_key(key: str | None) -> str:
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidRequest(
+            f"An Idempotency-Key has 1 to {MAX_KEY_CHARS} visible ASCII characters.",
+            code="invalid_value", param="Idempotency-Key",
+        )  # fmt: skip
+    return key or ""
+
+
+async def _nothing() -> None:
+    """An event stream of a job holds nothing."""

@@ -1,0 +1,29 @@
+"""`zhiyin worker`: jobs without an HTTP door."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+from zhiyin.config import Settings, load
+from zhiyin.ops.logging import configure
+from zhiyin.wiring import build
+
+
+def run(workers: int | None, data_dir: Path | None) -> None:
+    """Work until SIGTERM or SIGINT; the jobs under way are given back. Raises ConfigError."""
+    settings = load(data_dir=data_dir)
+    configure(settings.log.level, settings.log.format)
+    asyncio.run(_work(settings, workers or max(1, settings.jobs.workers)))
+
+
+async def _work(settings: Settings, workers: int) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with build(settings, workers) as services:
+        services.start()
+        print(f"zhiyin works on {workers} job{'s' * (workers > 1)} at once", flush=True)
+        await stop.wait()

@@ -1,0 +1,192 @@
+"""A recognition that is asked for now and done later. All times are unix seconds.
+
+The record of a job is the truth about it; queues carry its id only. Records are compared and
+swapped by `version`: what a transition was computed from must still be what is stored.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from zhiyin.domain.options import TranscribeOptions
+
+MAX_URL_CHARS = 2048
+MAX_KEY_CHARS = 255
+
+_ID = re.compile(r"job_[0-9a-f]{32}")
+
+
+class JobState(StrEnum):
+    """Where a job is in its life."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self not in (JobState.QUEUED, JobState.RUNNING)
+
+
+class Priority(IntEnum):
+    """Who goes first; equals go in the order in which they came."""
+
+    LOW = 0
+    NORMAL = 1
+    HIGH = 2
+
+
+class Delivery(StrEnum):
+    """What became of the message about a job's end."""
+
+    NONE = "none"
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A worker's right to a job, good until `until`; `token` is unique to it."""
+
+    token: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """What a client asked for: with `url` the recording is fetched from there.
+
+    `webhook_url` is told of the end; empty means nobody is.
+    """
+
+    options: TranscribeOptions
+    priority: Priority = Priority.NORMAL
+    url: str = ""
+    webhook_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The job's audio: `blob` names it, empty while there is none; deleted at `until`.
+
+    `duration_s` is what the container declares, None while nobody knows.
+    """
+
+    blob: str
+    size_bytes: int
+    until: float
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job failed; for the caller."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """The message about the end: tried `attempts` times, next at `due_at`."""
+
+    delivery: Delivery = Delivery.NONE
+    attempts: int = 0
+    due_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The record of a job.
+
+    `key` and `fingerprint` are digests: of the client's idempotency key, and of all it sent with
+    it. `run` counts how often its owner had it done (1, and 1 more for each retry), `attempts` the
+    leases of this run. `due_at` is the earliest time to work on it, `put_at` when it was given to
+    the queue (None: not yet), `processed_s` seconds of audio done, `result` the name of the
+    transcript's blob, `until` when the record of an ended job goes, `attend_at` when somebody must
+    look at it.
+    """
+
+    id: str
+    owner: str
+    request: JobRequest
+    recording: Recording
+    created_at: float
+    due_at: float
+    key: str = ""
+    fingerprint: str = ""
+    state: JobState = JobState.QUEUED
+    version: int = 0
+    run: int = 1
+    attempts: int = 0
+    put_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    until: float | None = None
+    lease: Lease | None = None
+    processed_s: float = 0.0
+    result: str = ""
+    failure: Failure | None = None
+    webhook: Webhook = Webhook()
+    attend_at: float | None = None
+
+    @property
+    def event_id(self) -> str:
+        """The id of the message about this run's end: the same however often it is sent."""
+        return f"msg_{self.id.removeprefix('job_')}_{self.run}"
+
+
+@dataclass(frozen=True, slots=True)
+class JobPolicy:
+    """How jobs are kept alive and how long what is kept. Seconds unless named otherwise."""
+
+    lease_s: float = 60.0
+    max_attempts: int = 5
+    retry_s: float = 5.0
+    redeliver_s: float = 300.0
+    audio_ttl_s: float = 86_400.0
+    keep_s: float = 604_800.0
+    webhook_attempts: int = 8
+    webhook_timeout_s: float = 10.0
+    webhook_retry_s: float = 5.0
+    max_waiting: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """An owner's jobs, the newest first: those before `before` (an id), of the state, of the key.
+
+    Empty fields ask for all; at most `limit`.
+    """
+
+    owner: str
+    limit: int = 20
+    before: str = ""
+    state: JobState | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is to be done: jobs waiting and running, `audio_s` known seconds of audio."""
+
+    waiting: int
+    running: int
+    audio_s: float
+
+
+def new_job_id(now: float) -> str:
+    """An id that sorts by time: milliseconds, then 80 random bits."""
+    return f"job_{int(now * 1000) & (1 << 48) - 1:012x}{secrets.token_hex(10)}"
+
+
+def is_job_id(text: str) -> bool:
+    """Whether `text` could be the id of a job."""
+    return _ID.fullmatch(text) is not None

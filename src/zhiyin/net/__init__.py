@@ -1,0 +1,1 @@
+"""Adapters to the network that clients name addresses in."""

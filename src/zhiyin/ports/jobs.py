@@ -1,0 +1,43 @@
+"""What zhiyin asks of the place where the records of jobs are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from zhiyin.domain.job import Backlog, Job, JobQuery
+
+
+class JobStore(Protocol):
+    """Durable records. Every verb is one atomic step; all raise Unavailable when it can't be done.
+
+    Used by many tasks and processes at once.
+    """
+
+    async def add(self, job: Job) -> Job:
+        """Store a new job; when its owner has one with the same key, give that one instead."""
+        ...
+
+    async def get(self, job_id: str) -> Job | None:
+        """The record, None when there is none."""
+        ...
+
+    async def replace(self, job: Job) -> bool:
+        """Store `job` with the next version, if the stored one still has `job.version`."""
+        ...
+
+    async def remove(self, job: Job) -> bool:
+        """Forget the record, if the stored one still has `job.version`."""
+        ...
+
+    async def list(self, query: JobQuery) -> Sequence[Job]:
+        """An owner's jobs, the newest first."""
+        ...
+
+    async def due(self, now: float, limit: int) -> Sequence[Job]:
+        """Jobs whose `attend_at` has come, the most overdue first."""
+        ...
+
+    async def backlog(self, ahead_of: Job | None = None) -> Backlog:
+        """What is to be done; with `ahead_of`, only what goes before that waiting job."""
+        ...

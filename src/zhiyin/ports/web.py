@@ -1,0 +1,29 @@
+"""What zhiyin asks of the network that clients name addresses in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Protocol
+
+
+class Web(Protocol):
+    """Reaches addresses that clients gave, and none that the operator did not mean to open.
+
+    Raises ForbiddenAddress for what is not allowed, Unreachable for what does not answer well.
+    """
+
+    async def check(self, url: str) -> None:
+        """Refuse what could not be reached for good: a wrong URL, a private address."""
+        ...
+
+    def fetch(self, url: str, max_bytes: int) -> AsyncGenerator[bytes, None]:
+        """The body, in chunks. Raises TooLarge over `max_bytes`; close it after use."""
+        ...
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Send a message; the status of the answer, redirects not followed."""
+        ...
+
+    async def close(self) -> None:
+        """Release the connections."""
+        ...

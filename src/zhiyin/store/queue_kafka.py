@@ -1,0 +1,329 @@
+"""A queue in Kafka, or what speaks its protocol: a topic for each priority, and one for the dead.
+
+A message is a job's id and priority. It is committed as soon as the job is leased in its record
+(see `ports.queue`), so a partition never waits for a long recording, and a group that is rebalanced
+repeats tickets at most, which find their jobs leased.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    for_code,
+)
+
+from zhiyin.domain.errors import Unavailable
+from zhiyin.domain.job import Priority, is_job_id
+from zhiyin.ports.queue import Ticket
+
+log = logging.getLogger(__name__)
+
+_AWAY = "The queue's broker does not answer. Try again later."
+_REQUEST_S = 10.0
+_POLL_S = 1.0
+_LOOK_S = 15.0
+_EXISTS = 36  # Kafka's code for a topic that is there already
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaAddress:
+    """Where the brokers are, and how topics and the group begin."""
+
+    servers: tuple[str, ...]
+    prefix: str = "zhiyin"
+    partitions: int = 6
+    replicas: int = 1
+    tls: bool = False
+    user: str = ""
+    password: str = ""
+
+    def client(self) -> dict[str, Any]:
+        """What every client of aiokafka is told."""
+        from ssl import create_default_context
+
+        protocol = ("SASL_SSL" if self.tls else "SASL_PLAINTEXT") if self.user else "PLAINTEXT"
+        if self.tls and not self.user:
+            protocol = "SSL"
+        told: dict[str, Any] = {
+            "bootstrap_servers": list(self.servers),
+            "client_id": self.prefix,
+            "security_protocol": protocol,
+            "request_timeout_ms": int(_REQUEST_S * 1000),
+        }
+        if self.tls:
+            told["ssl_context"] = create_default_context()
+        if self.user:
+            told |= {
+                "sasl_mechanism": "SCRAM-SHA-512",
+                "sasl_plain_username": self.user,
+                "sasl_plain_password": self.password,
+            }
+        return told
+
+    def topic(self, priority: Priority) -> str:
+        """Where tickets of a priority are."""
+        return f"{self.prefix}.jobs.{priority.name.lower()}"
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics of tickets, the most urgent first."""
+        return tuple(self.topic(p) for p in sorted(Priority, reverse=True))
+
+    @property
+    def dead(self) -> str:
+        """The topic of dead letters."""
+        return f"{self.prefix}.jobs.dead"
+
+    @property
+    def group(self) -> str:
+        """The consumer group of all workers."""
+        return f"{self.prefix}-workers"
+
+
+class KafkaQueue:
+    """Implements `ports.queue.JobQueue`; used by several workers of one event loop."""
+
+    def __init__(self, address: KafkaAddress) -> None:
+        self._address = address
+        self._producer: AIOKafkaProducer | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+        self._watcher: AIOKafkaConsumer | None = None
+        self._connecting = asyncio.Lock()
+        self._polling = asyncio.Lock()
+        self._progress = _Progress()
+        self._returned: deque[Ticket] = deque()
+        self._looked = 0.0
+
+    async def put(self, job_id: str, priority: Priority) -> None:
+        """A message, confirmed by the broker."""
+        body = {"job": job_id, "priority": int(priority)}
+        await self._send(self._address.topic(priority), job_id, body)
+
+    async def bury(self, job_id: str, reason: str) -> None:
+        """A message to the topic of the dead."""
+        await self._send(self._address.dead, job_id, {"job": job_id, "reason": reason})
+
+    async def take(self, wait_s: float) -> Ticket | None:
+        """The next message of the most urgent topic that has one here."""
+        end = time.monotonic() + wait_s
+        async with self._polling:
+            while True:
+                if self._returned:
+                    return self._returned.popleft()
+                async with _translated():
+                    consumer = await self._subscribed()
+                    ticket = await self._poll(consumer, min(_POLL_S, max(0.0, end - _now())))
+                if ticket is not None or _now() >= end:
+                    return ticket
+
+    async def ack(self, ticket: Ticket) -> None:
+        """Commit up to the first message that is still held."""
+        partition, offset = _place(ticket)
+        upto = self._progress.done(partition, offset)
+        if self._consumer is None or upto is None:
+            return
+        async with _translated():
+            try:
+                await self._consumer.commit({partition: upto})
+            except (CommitFailedError, IllegalStateError):
+                # The group is rebalanced: the ticket comes again, and finds its job leased.
+                log.debug("a commit came in a rebalance")
+
+    async def give_back(self, ticket: Ticket) -> None:
+        """To the next who asks here; if that is nobody, the broker brings it again."""
+        self._returned.append(ticket)
+
+    async def lag(self) -> int:
+        """Messages that the group has not committed."""
+        async with _translated():
+            watcher = await self._watching()
+            partitions = [
+                TopicPartition(topic, number)
+                for topic in self._address.topics
+                for number in sorted(watcher.partitions_for_topic(topic) or ())
+            ]
+            ends = await watcher.end_offsets(partitions)
+            begins = await watcher.beginning_offsets(partitions)
+            lag = 0
+            for partition in partitions:
+                committed = await watcher.committed(partition)
+                lag += max(0, ends[partition] - (committed or begins[partition]))
+            return lag
+
+    async def close(self) -> None:
+        """Leave the group at once, so that others get its partitions."""
+        clients = (self._consumer, self._watcher, self._producer)
+        self._consumer = self._watcher = self._producer = None
+        for client in clients:
+            await _stop(client)
+
+    async def _send(self, topic: str, key: str, body: dict[str, Any]) -> None:
+        async with _translated():
+            async with self._connecting:
+                if self._producer is None:
+                    producer = AIOKafkaProducer(**self._address.client(), acks="all")
+                    self._producer = await _started(producer)
+                    await self._make_topics()
+            value = json.dumps(body).encode()
+            await self._producer.send_and_wait(topic, value, key=key.encode())
+
+    async def _subscribed(self) -> AIOKafkaConsumer:
+        async with self._connecting:
+            if self._consumer is None:
+                await self._make_topics()
+                consumer = AIOKafkaConsumer(
+                    **self._address.client(),
+                    group_id=self._address.group,
+                    enable_auto_commit=False,
+                    auto_offset_reset="earliest",
+                    max_poll_records=1,
+                )
+                consumer.subscribe(list(self._address.topics), listener=self._progress)
+                self._consumer = await _started(consumer)
+                self._looked = _now()
+        if _now() > self._looked + _LOOK_S:
+            await self._look_after(self._consumer)
+        return self._consumer
+
+    async def _look_after(self, consumer: AIOKafkaConsumer) -> None:
+        """Polls say nothing of a broker that is away or has lost its topics; so ask."""
+        self._looked = _now()
+        try:
+            known = await asyncio.wait_for(consumer.topics(), _REQUEST_S)
+        except (KafkaError, OSError, TimeoutError):
+            self._consumer = None
+            await _stop(consumer)
+            raise
+        if not set(self._address.topics) <= known:
+            self._consumer = None
+            await _stop(consumer)
+            raise KafkaError("the broker has lost its topics")
+
+    async def _watching(self) -> AIOKafkaConsumer:
+        async with self._connecting:
+            if self._watcher is None:
+                await self._make_topics()
+                watcher = AIOKafkaConsumer(
+                    **self._address.client(), group_id=self._address.group,
+                    enable_auto_commit=False,
+                )  # fmt: skip
+                self._watcher = await _started(watcher)
+        await self._watcher.topics()
+        return self._watcher
+
+    async def _poll(self, consumer: AIOKafkaConsumer, wait_s: float) -> Ticket | None:
+        assigned = consumer.assignment()
+        for topic in self._address.topics:
+            ours = [p for p in assigned if p.topic == topic]
+            found = await consumer.getmany(*ours, timeout_ms=0, max_records=1) if ours else {}
+            if found:
+                return self._ticket(found)
+        return self._ticket(await consumer.getmany(timeout_ms=int(wait_s * 1000), max_records=1))
+
+    def _ticket(self, found: dict[TopicPartition, Sequence[Any]]) -> Ticket | None:
+        for partition, records in found.items():
+            for record in records:
+                self._progress.begun(partition, record.offset)
+                receipt = f"{partition.topic}/{partition.partition}/{record.offset}"
+                return Ticket(*_read(record.value), receipt)
+        return None
+
+    async def _make_topics(self) -> None:
+        admin = AIOKafkaAdminClient(**self._address.client())
+        try:
+            await admin.start()
+            count, replicas = self._address.partitions, self._address.replicas
+            topics = [NewTopic(t, count, replicas) for t in self._address.topics]
+            made = await admin.create_topics([*topics, NewTopic(self._address.dead, 1, replicas)])
+            for entry in made.topic_errors:
+                if entry[1] not in (0, _EXISTS):
+                    raise for_code(entry[1])(f"can't make the topic {entry[0]}")
+        finally:
+            await admin.close()
+
+
+class _Progress(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Which messages of each partition are held; a commit must not pass the first of them."""
+
+    def __init__(self) -> None:
+        self._held: dict[TopicPartition, set[int]] = defaultdict(set)
+        self._next: dict[TopicPartition, int] = {}
+
+    def begun(self, partition: TopicPartition, offset: int) -> None:
+        """A message was taken."""
+        self._held[partition].add(offset)
+        self._next[partition] = offset + 1
+
+    def done(self, partition: TopicPartition, offset: int) -> int | None:
+        """What to commit now that it is dealt with; None when the partition is another's."""
+        if offset not in self._held[partition]:
+            return None
+        self._held[partition].discard(offset)
+        return min(self._held[partition], default=self._next[partition])
+
+    def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """They go to others, with all that is held."""
+        for partition in revoked:
+            self._held.pop(partition, None)
+
+    def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Begins at the committed offset."""
+
+
+def _read(value: bytes) -> tuple[str, Priority]:
+    """A message's job; one that is no message of ours names no job and is dropped by its taker."""
+    try:
+        body = json.loads(value)
+        job, priority = str(body["job"]), Priority(body["priority"])
+    except (ValueError, KeyError, TypeError):
+        return "", Priority.NORMAL
+    return (job if is_job_id(job) else ""), priority
+
+
+def _place(ticket: Ticket) -> tuple[TopicPartition, int]:
+    topic, partition, offset = ticket.receipt.rsplit("/", 2)
+    return TopicPartition(topic, int(partition)), int(offset)
+
+
+def _now() -> float:
+    return time.monotonic()
+
+
+async def _started(client: Any) -> Any:
+    try:
+        await asyncio.wait_for(client.start(), _REQUEST_S)
+    except BaseException:
+        await _stop(client)
+        raise
+    return client
+
+
+async def _stop(client: Any) -> None:
+    try:
+        if client is not None:
+            await asyncio.wait_for(client.stop(), _REQUEST_S)
+    except (KafkaError, OSError, TimeoutError) as error:
+        log.debug("a client did not stop well: %s", type(error).__name__)
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    try:
+        yield
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Unavailable(_AWAY) from error

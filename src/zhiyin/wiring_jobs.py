@@ -1,0 +1,97 @@
+"""Puts jobs together; a part of `wiring`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from zhiyin.config import JobSettings, Settings
+from zhiyin.core.jobs import JobRules, JobService
+from zhiyin.core.keeper import Keeper
+from zhiyin.core.ledger import Ledger
+from zhiyin.core.office import JobOffice
+from zhiyin.core.transcribe import Transcriber
+from zhiyin.core.webhooks import parse_secrets
+from zhiyin.core.worker import Worker, WorkLimits
+from zhiyin.domain.errors import ConfigError, MissingExtra
+from zhiyin.domain.job import JobPolicy
+from zhiyin.net.addresses import parse_networks
+from zhiyin.net.web import GuardedWeb, WebLimits
+from zhiyin.ports.queue import JobQueue
+from zhiyin.store.blobs_folder import FolderBlobs
+from zhiyin.store.jobs_sql import SqlJobs
+from zhiyin.store.queue_local import LocalQueue
+from zhiyin.store.sealing import Plain
+from zhiyin.store.sql import Database
+from zhiyin.store.tables import METADATA
+
+_PREFIX = re.compile(r"[A-Za-z0-9._-]{1,100}")
+
+
+def job_office(settings: Settings, transcriber: Transcriber, workers: int) -> JobOffice:
+    """Everything for jobs; connects to nothing yet. Raises ConfigError or MissingExtra."""
+    jobs = settings.jobs
+    max_bytes = int(settings.server.max_upload_mb * (1 << 20))
+    secrets = parse_secrets(jobs.webhook_secret.get_secret_value())
+    database = Database(_database_url(settings), METADATA)
+    ledger = Ledger(SqlJobs(database, Plain()), _policy(jobs))
+    queue = _queue(jobs, database)
+    blobs = FolderBlobs(Path(jobs.blobs) if jobs.blobs else settings.data_dir / "blobs")
+    networks = parse_networks(jobs.networks, "jobs.networks")
+    web = GuardedWeb(WebLimits(jobs.fetch_s, jobs.webhook_s, networks))
+    rules = JobRules(jobs.allow_urls, bool(secrets), max_bytes, jobs.max_watchers)
+    service = JobService(
+        transcriber.registry, transcriber.preparer, ledger, queue, blobs, web, rules
+    )
+    keeper = Keeper(ledger, queue, blobs, web, secrets)
+    limits = WorkLimits(max_bytes, jobs.timeout_s)
+    worker = Worker(transcriber, ledger, queue, blobs, web, limits, keeper.nudge)
+
+    async def release() -> None:
+        await queue.close()
+        await web.close()
+        await database.close()
+
+    return JobOffice(service, keeper, worker, workers, release)
+
+
+def _database_url(settings: Settings) -> str:
+    given = settings.jobs.database.get_secret_value()
+    return given or f"sqlite+aiosqlite:///{settings.data_dir / 'jobs.sqlite3'}"
+
+
+def _policy(jobs: JobSettings) -> JobPolicy:
+    return JobPolicy(
+        lease_s=jobs.lease_s,
+        max_attempts=jobs.max_attempts,
+        redeliver_s=jobs.redeliver_s,
+        audio_ttl_s=jobs.audio_ttl_s,
+        keep_s=jobs.keep_s,
+        webhook_attempts=jobs.webhook_attempts,
+        webhook_timeout_s=jobs.webhook_s,
+        max_waiting=jobs.max_waiting,
+    )
+
+
+def _queue(jobs: JobSettings, database: Database) -> JobQueue:
+    if jobs.queue == "local://":
+        return LocalQueue(database)
+    address = urlsplit(jobs.queue)
+    prefix = address.path.strip("/") or "zhiyin"
+    if address.scheme != "kafka" or not address.netloc or not _PREFIX.fullmatch(prefix):
+        raise ConfigError("jobs.queue: use local:// or kafka://HOST:PORT[,HOST:PORT][/PREFIX].")
+    try:
+        from zhiyin.store.queue_kafka import KafkaAddress, KafkaQueue
+    except ImportError as error:
+        raise MissingExtra(
+            "Kafka needs a driver. Install it with: pip install 'zhiyin[kafka]'"
+        ) from error
+    servers = tuple(address.netloc.split(","))
+    password = jobs.queue_password.get_secret_value()
+    return KafkaQueue(
+        KafkaAddress(
+            servers, prefix, jobs.queue_partitions, jobs.queue_replicas, jobs.queue_tls,
+            jobs.queue_user, password,
+        )
+    )  # fmt: skip

@@ -1,0 +1,171 @@
+"""Every queue keeps the promises of `ports.queue`."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests import backends
+from zhiyin.domain.job import Priority, new_job_id
+from zhiyin.ports.queue import JobQueue, Ticket
+from zhiyin.store.queue_kafka import KafkaAddress, KafkaQueue
+from zhiyin.store.queue_local import LocalQueue
+from zhiyin.store.sql import Database
+from zhiyin.store.tables import METADATA
+
+WAIT_S = 20.0
+VISIBILITY_S = 2.0
+_NUMBERS = itertools.count()
+
+Make = Callable[[], JobQueue]
+
+
+@pytest.fixture(params=["local on sqlite", "local on mariadb", "kafka"])
+async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Make]:
+    """Makes members of one queue, as different processes would be."""
+    made: list[JobQueue] = []
+    database: Database | None = None
+    if request.param == "kafka":
+        broker: backends.Broker = request.getfixturevalue("kafka_broker")
+        address = KafkaAddress((broker.address,), f"contract{next(_NUMBERS)}", partitions=3)
+    else:
+        database = Database(_url(request, tmp_path), METADATA)
+
+    def member() -> JobQueue:
+        made.append(
+            KafkaQueue(address)
+            if database is None
+            else LocalQueue(database, visibility_s=VISIBILITY_S)
+        )
+        return made[-1]
+
+    yield member
+    for queue in made:
+        await queue.close()
+    if database is not None:
+        await database.close()
+
+
+def _url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "local on sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'queue.sqlite3'}"
+    server: backends.MariaDb = request.getfixturevalue("mariadb_server")
+    return server.database(f"queue{next(_NUMBERS)}")
+
+
+def ids(count: int) -> list[str]:
+    """Ids in the order of their times."""
+    return [new_job_id(1_795_000_000 + i) for i in range(count)]
+
+
+async def taken(queue: JobQueue, wait_s: float = WAIT_S) -> Ticket:
+    """The next ticket, which must come."""
+    ticket = await queue.take(wait_s)
+    assert ticket is not None
+    return ticket
+
+
+async def test_an_empty_queue_gives_nothing(make: Make) -> None:
+    queue = make()
+    assert await queue.take(0.1) is None
+    assert await queue.lag() == 0
+
+
+async def test_every_job_is_given_and_acknowledged_once(make: Make) -> None:
+    queue, jobs = make(), ids(20)
+    for job in jobs:
+        await queue.put(job, Priority.NORMAL)
+    assert await queue.lag() == 20
+    seen = []
+    for _ in jobs:
+        ticket = await taken(queue)
+        assert ticket.priority is Priority.NORMAL
+        seen.append(ticket.job_id)
+        await queue.ack(ticket)
+    assert sorted(seen) == jobs
+    assert await queue.take(0.1) is None
+    assert await queue.lag() == 0
+
+
+async def test_the_highest_priority_goes_first(make: Make) -> None:
+    queue = make()
+    for job, priority in zip(ids(3), (Priority.LOW, Priority.HIGH, Priority.NORMAL), strict=True):
+        await queue.put(job, priority)
+    assert await queue.lag() == 3
+    got = []
+    for _ in range(3):
+        ticket = await taken(queue)
+        got.append(ticket.priority)
+        await queue.ack(ticket)
+    assert got == [Priority.HIGH, Priority.NORMAL, Priority.LOW]
+
+
+async def test_what_is_given_back_comes_again(make: Make) -> None:
+    queue, (job,) = make(), ids(1)
+    await queue.put(job, Priority.NORMAL)
+    await queue.give_back(await taken(queue))
+    again = await taken(queue)
+    assert again.job_id == job
+    await queue.ack(again)
+    assert await queue.take(0.1) is None
+
+
+async def test_what_was_not_acknowledged_comes_to_another(make: Make) -> None:
+    first, (job,) = make(), ids(1)
+    await first.put(job, Priority.NORMAL)
+    assert (await taken(first)).job_id == job
+    await first.close()
+    second = make()
+    ticket = await taken(second, 60.0)
+    assert ticket.job_id == job
+    await second.ack(ticket)
+
+
+async def test_members_share_the_work(make: Make) -> None:
+    queues, jobs = [make() for _ in range(3)], ids(30)
+    for job in jobs:
+        await queues[0].put(job, Priority.NORMAL)
+    seen: list[str] = []
+
+    async def member(queue: JobQueue) -> None:
+        while len(set(seen)) < len(jobs):
+            ticket = await queue.take(0.3)
+            if ticket is not None:
+                await queue.ack(ticket)
+                seen.append(ticket.job_id)
+
+    async with asyncio.timeout(120):
+        await asyncio.gather(*(member(queue) for queue in queues))
+    assert sorted(set(seen)) == jobs
+
+
+async def test_one_who_waits_is_woken(make: Make) -> None:
+    queue, (job,) = make(), ids(1)
+    waiting = asyncio.create_task(queue.take(WAIT_S))
+    await asyncio.sleep(0.2)
+    await queue.put(job, Priority.LOW)
+    ticket = await waiting
+    assert ticket is not None
+    assert ticket.job_id == job
+
+
+async def test_dead_letters_are_not_taken(make: Make) -> None:
+    queue, (job,) = make(), ids(1)
+    await queue.put(job, Priority.NORMAL)
+    await queue.ack(await taken(queue))
+    await queue.bury(job, "engine_failed")
+    assert await queue.take(0.3) is None
+    assert await queue.lag() == 0
+
+
+async def test_a_job_may_be_put_twice(make: Make) -> None:
+    queue, (job,) = make(), ids(1)
+    await queue.put(job, Priority.NORMAL)
+    await queue.put(job, Priority.NORMAL)
+    ticket = await taken(queue)
+    assert ticket.job_id == job
+    await queue.ack(ticket)
