@@ -63,6 +63,8 @@ bench: $(VENV)/.bench  ## All benches, then docs/performance.md: MANIFEST=../sha
 	$(BIN)/python -m bench.mixed $(BENCH_ARGS)
 	$(BIN)/python -m bench.mixed --language zh --json bench/results/mixed-zh.json $(BENCH_ARGS)
 	$(BIN)/python -m bench.memory $(BENCH_ARGS)
+	$(BIN)/python -m bench.stream $(BENCH_ARGS)
+	$(BIN)/python -m bench.endurance $(BENCH_ARGS)
 	$(BIN)/python -m bench.viewers $(BENCH_ARGS)
 	$(BIN)/python -m bench.accuracy $(BENCH_ARGS)
 	$(BIN)/python -m bench.performance

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import tables
+from bench import tables, tables_live
 from bench.provenance import RESULTS
 from bench.tables import Result
 
@@ -93,6 +93,30 @@ Milliseconds from the moment a caption has reached anybody, the speaker included
 a viewer; all read in one process with one clock, whose own work is in the figures. Processor time
 is the server's, recognition included.""",
         tables.viewers,
+    ),
+    Section(
+        "stream",
+        "Live: one to several speakers",
+        """Clients speak recordings to `/v1/stream` in real time. `silence`: the client falls silent
+and the server ends the segment (milliseconds above the configured 500 ms of silence); `commit`: the
+client says that it has finished (from there to the final); `cut`: the same in the middle of a word,
+after 2.3 s. Stable word: from the end of a word to its being settled. Erasure: characters taken
+back over characters of finals. Offline: the same recordings as files to the same server.""",
+        tables_live.stream,
+    ),
+    Section(
+        "live",
+        "Live servers side by side",
+        """The same recordings in real time to each server, one server at a time, all clients of a
+line at once. Final: from the end of the sound to the last change of the text. The peers
+(`bench/live_servers.py`) have the same weights and number of threads, otherwise their defaults.""",
+        tables_live.live,
+    ),
+    Section(
+        "endurance",
+        "Live: an hour, and a thousand sessions",
+        "One server process; the sound is short recordings joined, repeated when they are too few.",
+        tables_live.endurance,
     ),
     Section(
         "accuracy",

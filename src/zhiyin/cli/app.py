@@ -153,6 +153,17 @@ def listen(
     run(Request(source, options, parse_encoding(encoding), rate, pace, as_json), data_dir)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Such as stream, the one for live recognition.")],
+) -> None:
+    """Run a bench of a source checkout with its own options: zhiyin bench stream --clients 1,3."""
+    from zhiyin.cli import bench as command
+
+    raise typer.Exit(command.run(name, context.args))
+
+
 @app.command()
 def calibrate(
     model: Annotated[str, typer.Argument(help="Model id or alias.")],

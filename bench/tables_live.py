@@ -1,0 +1,82 @@
+"""Results of the live benches as Markdown tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.tables import Result, markdown, number
+
+
+def stream(result: Result) -> str:
+    """A line for each number of clients, language and way of ending."""
+    columns = ["clients", "language", "frames ms", "ends by", "talks", "final p50 ms", "p95 ms"]
+    columns += ["p99 ms", "first partial p95 s", "stable word mean s", "erasure"]
+    columns += ["lost tails", "changed finals", "error %", "offline error %", "CPU s per s"]
+    return markdown(columns, map(_stream_cells, result["levels"]))
+
+
+def _stream_cells(level: Mapping[str, Any]) -> list[str]:
+    seen = level["seen"]
+    final = seen["final_after_commit"] or seen["final_after_silence"]
+    return [
+        str(level["clients"]),
+        level["lang"],
+        number(level["frame_ms"], 0),
+        level["manner"],
+        str(seen["talks"]),
+        *(_figure(final, key, 1000, 0) for key in ("p50_s", "p95_s", "p99_s")),
+        _figure(seen["first_partial"], "p95_s"),
+        _figure(seen["stable_word"], "mean_s"),
+        number(seen["erasure"], 2),
+        str(seen["lost_tails"]),
+        str(seen["changed_finals"]),
+        "-" if level["manner"] == "cut" else number(seen["error_percent"], 2),
+        "-" if level["manner"] == "cut" else number(level["offline_error_percent"], 2),
+        number(level["cpu_s_per_audio_s"], 2),
+    ]
+
+
+def live(result: Result) -> str:
+    """A line for each server and number of clients."""
+    columns = ["server", "clients", "talks", "first text p50 s", "final p50 s", "p95 s"]
+    columns += ["without text", "failed", "error %"]
+    return markdown(columns, map(_live_cells, result["levels"]))
+
+
+def _live_cells(level: Mapping[str, Any]) -> list[str]:
+    return [
+        level["server"],
+        str(level["clients"]),
+        str(level["talks"]),
+        _figure(level["first"], "p50_s"),
+        _figure(level["final"], "p50_s"),
+        _figure(level["final"], "p95_s"),
+        str(level["silent"]),
+        str(level["failed"]),
+        number(level["error_percent"], 2),
+    ]
+
+
+def endurance(result: Result) -> str:
+    """The long session, then the many short ones."""
+    hour, many = result["hour"], result["many"]
+    return (
+        f"A session of {number(hour['audio_s'] / 60, 0)} minutes of sound ({hour['lang']}), at "
+        f"{number(hour['pace'], 1)} times the pace of speech: final after the silence p50 "
+        f"{_figure(hour['final'], 'p50_s', 1000, 0)} ms, p95 "
+        f"{_figure(hour['final'], 'p95_s', 1000, 0)} ms, slope "
+        f"{number(hour['slope_ms_per_minute'], 2)} ms per minute; memory "
+        f"{number(hour['rss_first_mb'], 0)} MB in its first fifth, "
+        f"{number(hour['rss_last_mb'], 0)} MB in its last; error "
+        f"{number(hour['error_percent'], 2)} %; {hour['warnings']} warnings.\n\n"
+        f"{many['sessions']} sessions opened and closed, every tenth with speech: memory "
+        f"{number(many['rss_before_mb'], 0)} MB before, {number(many['rss_after_mb'], 0)} MB after "
+        f"({number(many['growth_percent'], 1)} %); {many['failed']} failed."
+    )
+
+
+def _figure(
+    latency: Mapping[str, float] | None, key: str, scale: float = 1, digits: int = 2
+) -> str:
+    return "-" if latency is None else number(scale * latency[key], digits)
