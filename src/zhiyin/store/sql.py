@@ -25,6 +25,8 @@ _AWAY = "The database does not answer. Try again later."
 _BUSY_MS = 10_000
 _RACES = 5
 _CONNECT_S = 5
+_PATIENCE_S = 30.0
+_MADE_BY_OTHERS = ("already exists", "Duplicate key name")
 
 
 class Database:
@@ -42,7 +44,7 @@ class Database:
         """A transaction. Raises Unavailable for all that the driver raises but IntegrityError."""
         try:
             await self._create()
-            async with self._engine.begin() as connection:
+            async with asyncio.timeout(_PATIENCE_S), self._engine.begin() as connection:
                 yield connection
         except IntegrityError:
             raise
@@ -62,8 +64,8 @@ class Database:
                     async with self._engine.begin() as connection:
                         await connection.run_sync(self._metadata.create_all)
                     break
-                except DBAPIError:  # another process makes the same table now
-                    if not left:
+                except DBAPIError as error:  # another process may make the same table now
+                    if not left or not any(said in str(error.orig) for said in _MADE_BY_OTHERS):
                         raise
                     await asyncio.sleep(0.1)
             self._created = True

@@ -1,0 +1,135 @@
+"""What only a broker can do to a queue: be away, come back, forget everything."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from tests import backends
+from tests.contracts.test_queues import ids, taken
+from zhiyin.domain.errors import Unavailable
+from zhiyin.domain.job import Priority
+from zhiyin.ports.queue import Ticket
+from zhiyin.store.queue_kafka import KafkaAddress, KafkaQueue
+
+PATIENCE_S = 90.0
+
+
+@pytest.fixture
+def broker() -> Iterator[backends.Broker]:
+    made = backends.Broker()
+    yield made
+    made.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+async def queue(broker: backends.Broker) -> AsyncIterator[KafkaQueue]:
+    made = KafkaQueue(KafkaAddress((broker.address,), "alone", partitions=2))
+    yield made
+    await made.close()
+
+
+async def insisted(queue: KafkaQueue, job: str) -> None:
+    """Put it, as soon as that is possible again."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return await queue.put(job, Priority.NORMAL)
+        except Unavailable:
+            assert time.monotonic() < end
+
+
+async def expected(queue: KafkaQueue, job: str) -> Ticket:
+    """That job's ticket, whatever comes before and however often the broker is away."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        try:
+            ticket = await queue.take(1.0)
+            if ticket is not None:
+                await queue.ack(ticket)
+                if ticket.job_id == job:
+                    return ticket
+        except Unavailable:
+            continue
+    raise AssertionError("the job did not come")
+
+
+async def test_a_broker_that_is_away_is_unavailable(queue: KafkaQueue) -> None:
+    for verb in (
+        queue.put(ids(1)[0], Priority.HIGH), queue.take(0.1), queue.lag(), queue.bury("x", "y"),
+    ):  # fmt: skip
+        with pytest.raises(Unavailable):
+            await verb
+
+
+async def test_it_goes_on_without_a_restart_of_ours(
+    broker: backends.Broker, queue: KafkaQueue
+) -> None:
+    first, second, third = ids(3)
+    with pytest.raises(Unavailable):
+        await queue.put(first, Priority.NORMAL)
+    broker.start()
+    await insisted(queue, first)
+    await expected(queue, first)
+    assert await queue.lag() == 0
+    broker.stop(signal.SIGKILL)
+    with pytest.raises(Unavailable):
+        await queue.put(second, Priority.NORMAL)
+    with pytest.raises(Unavailable):
+        await queue.lag()
+    broker.start()  # with an empty memory: topics, group and offsets are gone
+    await insisted(queue, third)
+    await expected(queue, third)
+
+
+async def test_messages_say_nothing_but_ids(broker: backends.Broker, queue: KafkaQueue) -> None:
+    broker.start()
+    (job,) = ids(1)
+    await queue.put(job, Priority.HIGH)
+    await queue.bury(job, "engine_failed")
+    found = {}
+    reader = AIOKafkaConsumer(
+        "alone.jobs.high", "alone.jobs.dead", bootstrap_servers=broker.address,
+        auto_offset_reset="earliest",
+    )  # fmt: skip
+    await reader.start()
+    for _ in range(2):
+        record = await reader.getone()
+        found[record.topic] = (record.key.decode(), json.loads(record.value))
+    await reader.stop()
+    assert found == {
+        "alone.jobs.high": (job, {"job": job, "priority": 2}),
+        "alone.jobs.dead": (job, {"job": job, "reason": "engine_failed"}),
+    }
+
+
+async def test_what_others_wrote_into_the_topic_is_passed_over(
+    broker: backends.Broker, queue: KafkaQueue
+) -> None:
+    broker.start()
+    (job,) = ids(1)
+    producer = await queue._producing()
+    for rubbish in (b"", b"\xff", b"{}", b'{"job": "../x", "priority": 1}', b"[1]"):
+        await producer.send_and_wait("alone.jobs.normal", rubbish)
+    await queue.put(job, Priority.NORMAL)
+    await expected(queue, job)
+    assert await queue.lag() == 0
+
+
+async def test_a_commit_never_passes_a_ticket_that_is_held(
+    broker: backends.Broker, queue: KafkaQueue
+) -> None:
+    broker.start()
+    for job in ids(6):
+        await queue.put(job, Priority.NORMAL)
+    tickets = [await taken(queue) for _ in range(6)]
+    for ticket in tickets[1:]:
+        await queue.ack(ticket)
+    assert await queue.lag() >= 1
+    await queue.ack(tickets[0])
+    assert await queue.lag() == 0

@@ -1,0 +1,265 @@
+"""The keeper and the worker with real stores in a folder, a real receiver, and a clock of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.receiver import Receiver, receiver
+from zhiyin.core import lifecycle, webhooks
+from zhiyin.core.keeper import Keeper
+from zhiyin.core.ledger import Ledger
+from zhiyin.domain.errors import Unavailable
+from zhiyin.domain.job import (
+    Delivery,
+    Job,
+    JobPolicy,
+    JobRequest,
+    JobState,
+    Recording,
+    new_job_id,
+)
+from zhiyin.domain.options import TranscribeOptions
+from zhiyin.net.addresses import parse_networks
+from zhiyin.net.web import GuardedWeb, WebLimits
+from zhiyin.store.blobs_folder import FolderBlobs
+from zhiyin.store.jobs_sql import SqlJobs
+from zhiyin.store.queue_local import LocalQueue
+from zhiyin.store.sealing import Plain
+from zhiyin.store.sql import Database
+from zhiyin.store.tables import METADATA
+
+POLICY = JobPolicy(
+    lease_s=10, max_attempts=2, audio_ttl_s=1000, keep_s=5000, webhook_attempts=2, redeliver_s=60
+)
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLASwMfKQ9r8GKYqr"
+START = 1_795_000_000.0
+
+
+@dataclass
+class Clock:
+    now: float = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Place:
+    """A keeper and what it works on."""
+
+    keeper: Keeper
+    ledger: Ledger
+    queue: LocalQueue
+    blobs: FolderBlobs
+    clock: Clock
+    folder: Path
+
+    async def add(self, webhook_url: str = "", blob: bool = True) -> Job:
+        """A new job, with its recording."""
+        now = self.clock.now
+        job_id = new_job_id(now)
+        name = f"{job_id}.audio" if blob else ""
+        if blob:
+            await self.blobs.write(name, once(b"sound"), 100)
+        request = JobRequest(TranscribeOptions(), webhook_url=webhook_url)
+        recording = Recording(name, 5, now + POLICY.audio_ttl_s)
+        return await self.ledger.add(Job(job_id, "ann", request, recording, now, now))
+
+    async def now(self, job: Job) -> Job | None:
+        """The record as it is."""
+        return await self.ledger.store.get(job.id)
+
+    async def attend(self, passed_s: float = 0.0) -> None:
+        """Some time later, everything that is due, messages included."""
+        self.clock.now += passed_s
+        await self.keeper.attend()
+        while self.keeper._messages:
+            await asyncio.wait(self.keeper._messages)
+
+    async def leased(self, job: Job, token: str = "t") -> Job:
+        """A worker has it."""
+        step = partial(lifecycle.leased, token=token, now=self.clock.now, policy=POLICY)
+        held = await self.ledger.change(job.id, step)
+        assert held is not None
+        return held
+
+
+async def once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+@pytest.fixture
+def hook() -> Iterator[Receiver]:
+    with receiver() as started:
+        yield started
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    clock = Clock()
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'x.sqlite3'}", METADATA)
+    ledger = Ledger(SqlJobs(database, Plain()), POLICY, clock)
+    queue = LocalQueue(database, clock=clock)
+    blobs = FolderBlobs(tmp_path / "blobs")
+    web = GuardedWeb(WebLimits(5, 5, parse_networks(["127.0.0.0/8"], "x")))
+    keeper = Keeper(ledger, queue, blobs, web, webhooks.parse_secrets(SECRET))
+    yield Place(keeper, ledger, queue, blobs, clock, tmp_path)
+    await web.close()
+    await database.close()
+
+
+async def test_a_job_that_never_came_into_the_queue_is_put(place: Place) -> None:
+    job = await place.add()
+    await place.attend()
+    ticket = await place.queue.take(0)
+    assert ticket is not None
+    assert ticket.job_id == job.id
+
+
+async def test_what_the_queue_has_lost_is_put_again_once_it_is_idle(place: Place) -> None:
+    job, other = await place.add(), await place.add()
+    await place.attend()
+    for _ in range(2):
+        ticket = await place.queue.take(0)
+        assert ticket is not None
+        await place.queue.ack(ticket)  # and then both are lost
+    await place.queue.put(other.id, other.request.priority)
+    await place.attend(POLICY.redeliver_s + 1)
+    assert await place.queue.lag() == 1, "a queue that has work explains the wait"
+    ticket = await place.queue.take(0)
+    assert ticket is not None
+    await place.queue.ack(ticket)
+    await place.attend(POLICY.redeliver_s + 1)
+    assert await place.queue.lag() == 2
+    assert (await place.now(job)) is not None
+
+
+async def test_a_lost_lease_is_given_to_others_then_the_job_fails(
+    place: Place, hook: Receiver
+) -> None:
+    job = await place.add(f"{hook.url}/h")
+    await place.leased(job)
+    await place.attend(9)
+    held = await place.now(job)
+    assert held is not None
+    assert held.state is JobState.RUNNING
+    await place.attend(2)
+    assert place.keeper.chores.leases_lost == 1
+    assert await place.queue.lag() == 1
+    await place.leased(job)
+    await place.attend(11)
+    await place.attend()
+    failed = await place.now(job)
+    assert failed is not None
+    assert (failed.state, failed.failure) == (JobState.FAILED, lifecycle.LOST)
+    (message,) = hook.messages
+    assert message.content["type"] == "job.failed"
+
+
+async def test_messages_that_nobody_takes_are_given_up(place: Place, hook: Receiver) -> None:
+    hook.failures = 100
+    job = await place.add(f"{hook.url}/h")
+    await place.ledger.change(
+        job.id, partial(lifecycle.cancelled, now=place.clock.now, policy=POLICY)
+    )
+    for _ in range(6):
+        await place.attend(60)
+    ended = await place.now(job)
+    assert ended is not None
+    assert (ended.webhook.delivery, ended.webhook.attempts) == (Delivery.GIVEN_UP, 2)
+    assert hook.failures == 98
+    assert place.keeper.chores.webhooks_given_up == 1
+
+
+async def test_two_keepers_tell_it_once(place: Place, hook: Receiver) -> None:
+    job = await place.add(f"{hook.url}/h")
+    await place.ledger.change(
+        job.id, partial(lifecycle.cancelled, now=place.clock.now, policy=POLICY)
+    )
+    second = replace(place.keeper, _messages=set())
+    await asyncio.gather(place.keeper.attend(), second.attend())
+    for keeper in (place.keeper, second):
+        while keeper._messages:
+            await asyncio.wait(keeper._messages)
+    assert len(hook.messages) == 1
+
+
+async def test_recordings_and_records_go_at_their_time(place: Place) -> None:
+    job = await place.add()
+    held = await place.leased(job)
+    await place.blobs.write(f"{job.id}.1-1.result", once(b"{}"), 100)
+    step = partial(
+        lifecycle.done, token="t", result=f"{job.id}.1-1.result", duration_s=1.0,
+        now=place.clock.now, policy=POLICY,
+    )  # fmt: skip
+    assert await place.ledger.change(held.id, step)
+    await place.attend(POLICY.audio_ttl_s - 1)
+    assert len(await stored(place)) == 2
+    await place.attend(2)
+    assert await stored(place) == [f"{job.id}.1-1.result"]
+    await place.attend(POLICY.keep_s)
+    assert await stored(place) == []
+    assert await place.now(job) is None
+    chores = place.keeper.counts()
+    assert (chores["audio_deleted"], chores["jobs_forgotten"]) == (1, 1)
+
+
+async def test_a_job_that_nobody_came_to_expires(place: Place) -> None:
+    job = await place.add()
+    await place.attend(POLICY.audio_ttl_s + 1)
+    await place.attend()
+    ended = await place.now(job)
+    assert ended is not None
+    assert ended.failure == lifecycle.EXPIRED
+    assert await stored(place) == []
+    assert place.keeper.chores.jobs_expired == 1
+
+
+async def test_blobs_without_a_job_are_swept(place: Place) -> None:
+    job = await place.add()
+    stray = f"{new_job_id(START)}.audio"
+    old_result = f"{job.id}.1-1.result"
+    for name in (stray, old_result):
+        await place.blobs.write(name, once(b"x"), 10)
+    for path in place.folder.glob("blobs/??/*"):
+        os.utime(path, (START, START))
+    place.clock.now = START + 1800
+    await place.keeper._sweep_orphans()
+    assert len(await stored(place)) == 3, "they may belong to what is just being written"
+    place.clock.now = START + 2 * 3600
+    await place.keeper._sweep_orphans()
+    assert await stored(place) == [f"{job.id}.audio"]
+    assert place.keeper.chores.orphans_deleted == 2
+
+
+async def test_a_queue_that_is_away_is_tried_again(place: Place) -> None:
+    class Away(LocalQueue):
+        away = True
+
+        async def put(self, job_id: str, priority: object) -> None:
+            if self.away:
+                raise Unavailable("away")
+            await super().put(job_id, priority)  # type: ignore[arg-type]
+
+    queue = Away(place.queue._database, clock=place.clock)
+    keeper = replace(place.keeper, queue=queue)
+    job = await place.add()
+    await keeper.attend()
+    held = await place.now(job)
+    assert held is not None
+    assert held.put_at is None
+    queue.away = False
+    place.clock.now += POLICY.retry_s
+    await keeper.attend()
+    assert await queue.lag() == 1
+
+
+async def stored(place: Place) -> list[str]:
+    return sorted(path.name for path in place.folder.glob("blobs/??/*"))
