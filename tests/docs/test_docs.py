@@ -39,10 +39,10 @@ def test_every_error_is_documented() -> None:
 
 
 def test_every_route_is_documented() -> None:
-    from zhiyin.access.http.routes import health, models, recognition
+    from zhiyin.access.http.routes import health, history, models, recognition
     from zhiyin.access.ws.realtime import routes as realtime
 
-    for part in (health, models, recognition, realtime):
+    for part in (health, history, models, recognition, realtime):
         for route in part.router.routes:
             path = re.sub(r"\{(\w+?)(_id)?(:path)?\}", "{id}", getattr(route, "path", ""))
             assert path in API, path

@@ -14,7 +14,7 @@ from zhiyin import __version__
 from zhiyin.access.http import errors
 from zhiyin.access.http.deps import Door, Service
 from zhiyin.access.http.middleware import BodyLimit, RequestId
-from zhiyin.access.http.routes import health, models, page, recognition
+from zhiyin.access.http.routes import health, history, models, page, recognition
 from zhiyin.access.ws import subtitle
 from zhiyin.access.ws.realtime import routes as realtime
 from zhiyin.access.ws.stream import routes as stream
@@ -26,6 +26,7 @@ Self-hosted speech recognition: any audio in, good text out.
 * `POST /recognize` is the plain way: a file in, text with segments out.
 * `POST /v1/audio/transcriptions` and `/v1/audio/translations` speak the OpenAI audio API, so that
   its clients work with `base_url` set to this server's `/v1`.
+* `GET /v1/history` finds what was recognized before.
 * `WS /v1/stream` is the plain way for speech that is still being spoken.
 * `WS /v1/realtime` speaks OpenAI's Realtime transcription, text while it is spoken.
 
@@ -84,7 +85,7 @@ def create_app(service: RunningService, limits: HttpLimits) -> FastAPI:
     errors.install(app)
     app.add_middleware(BodyLimit, max_bytes=limits.max_upload_bytes)
     app.add_middleware(RequestId)
-    for part in (recognition, models, health):
+    for part in (recognition, history, models, health):
         app.include_router(part.router)
     realtime.install(app)
     stream.install(

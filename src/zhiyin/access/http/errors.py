@@ -18,6 +18,7 @@ STATUS: dict[type[e.AsrError], int] = {
     e.Unauthenticated: 401,
     e.UnknownModel: 404,
     e.ModelNotInstalled: 404,
+    e.NotFound: 404,
     e.UndecodableAudio: 400,
     e.TooLarge: 413,
     e.Overloaded: 429,
@@ -25,6 +26,7 @@ STATUS: dict[type[e.AsrError], int] = {
     e.EngineFailed: 500,
     e.BadWeights: 500,
     e.Unavailable: 503,
+    e.CannotDecrypt: 500,
     e.ConfigError: 500,
     e.AsrError: 500,
 }

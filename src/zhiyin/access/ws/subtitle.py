@@ -7,6 +7,7 @@ import hmac
 import json
 import logging
 import re
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -15,11 +16,12 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from zhiyin.access.http.deps import Service
+from zhiyin.access.http.deps import Service, owner
 from zhiyin.access.ws.stream import render
 from zhiyin.core.live import LiveSession
 from zhiyin.core.rooms import Caption, Room, RoomLimits, Rooms
 from zhiyin.domain.errors import AsrError, DeadlineExceeded, InvalidRequest, Unauthenticated
+from zhiyin.domain.history import Caller
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import LiveOptions, Warned, parse_encoding
 from zhiyin.domain.options import DecodeOptions
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 router = APIRouter()
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_KNOWN = {"room", "role", "language", "model", "sample_rate", "encoding", "token"}
+_KNOWN = {"room", "role", "language", "model", "sample_rate", "encoding", "token", "store"}
 _GONE = (RuntimeError, WebSocketDisconnect)
 
 
@@ -138,6 +140,8 @@ async def _speak(
     try:
         options = LiveOptions(query.get("model", ""), DecodeOptions(language=language))
         live = await door.service.live.open(options)
+        if query.get("store", "true") != "false":
+            live.caller = Caller(owner(websocket), f"cap_{secrets.token_hex(12)}", "captions")
         try:
             await _publish(websocket, door, room, live, sound)
         finally:

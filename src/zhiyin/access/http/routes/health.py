@@ -18,7 +18,11 @@ async def live() -> dict[str, str]:
 
 @router.get("/ready", summary="Can the service recognize speech")
 async def ready(door: TheDoor) -> JSONResponse:
-    """200 once the default model is loaded and has recognized a test recording; else 503."""
+    """200 once the default model is loaded and has recognized a test recording; else 503.
+
+    `troubles` names what else is not there; recognition goes on without it.
+    """
+    troubles = door.service.troubles
     if door.service.ready:
-        return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "ready"} | ({"troubles": troubles} if troubles else {}))
     return JSONResponse({"status": "starting"}, 503, {"Retry-After": "2"})

@@ -1,0 +1,1 @@
+"""Where things are kept: adapters of the data ports."""
