@@ -50,6 +50,7 @@ $(VENV)/.bench: $(VENV)/.run
 	@echo "installing what the benches need (torch, whisper.cpp)"
 	@$(PIP) install torch==2.13.0
 	@$(PIP) install -c constraints.txt -e '.[model-base,bench,bench-peers]'
+	@tools/install-system-packages mariadbd=mariadb-server
 	@touch $@
 
 # What all benches understand: ARGS='--threads 4'.
@@ -66,6 +67,7 @@ bench: $(VENV)/.bench  ## All benches, then docs/performance.md: MANIFEST=../sha
 	$(BIN)/python -m bench.stream $(BENCH_ARGS)
 	$(BIN)/python -m bench.endurance $(BENCH_ARGS)
 	$(BIN)/python -m bench.viewers $(BENCH_ARGS)
+	$(BIN)/python -m bench.history
 	$(BIN)/python -m bench.accuracy $(BENCH_ARGS)
 	$(BIN)/python -m bench.performance
 

@@ -108,7 +108,7 @@ class Zhiyin:
             return self._call(self._services.transcriber.transcribe(source, options)).text
 
     async def _open(self) -> Services:
-        return build(self._settings)
+        return build(self._settings, remember=False)
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

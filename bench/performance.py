@@ -119,6 +119,14 @@ line at once. Final: from the end of the sound to the last change of the text. T
         tables_live.endurance,
     ),
     Section(
+        "history",
+        "Kept transcripts",
+        """Made-up transcripts of 4 to 30 words. One client asks over HTTP, each question again and
+again. Then the same short recording is sent in turn with and without `store=false`: the difference
+of the medians is what keeping adds to an answer. Plans are what MariaDB's EXPLAIN says.""",
+        tables.history,
+    ),
+    Section(
         "accuracy",
         "Error rates by kind of recording",
         "All scored recordings, one after another, as a library. `time`: over zhiyin's.",

@@ -30,6 +30,8 @@ _PACKAGES = (
     "rapidfuzz",
     "opencc",
     "whisper-normalizer",
+    "sqlalchemy",
+    "asyncmy",
 )
 
 

@@ -19,6 +19,7 @@ from bench.setup import Setup
 
 START_S = 120.0
 _STOP_S = 30.0
+_HISTORY = "ZHIYIN_HISTORY__URL"  # on, as by default, but not in the user's own data folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,10 @@ def server(name: str, setup: Setup) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="zhiyin-bench-") as folder:
         log = Path(folder) / "log"
         with log.open("wb") as output:
-            process = _start(kind.command(port), kind.environment(setup), output.fileno())
+            memory = {
+                _HISTORY: os.environ.get(_HISTORY, f"sqlite+aiosqlite:///{folder}/history.db")
+            }
+            process = _start(kind.command(port), kind.environment(setup) | memory, output.fileno())
         try:
             _wait(process, base + kind.ready, log)
             yield Server(name, base + kind.path, process.pid)
@@ -56,7 +60,7 @@ class _Zhiyin:
         return ("zhiyin", "serve", "--port", str(port))
 
     @staticmethod
-    def environment(setup: Setup) -> Mapping[str, str]:
+    def environment(setup: Setup) -> dict[str, str]:
         return {
             "ZHIYIN_MODELS__DEFAULT": setup.model,
             "ZHIYIN_ENGINE__DEVICE": setup.device,
@@ -74,7 +78,7 @@ class _Plain:
         return ("uvicorn", "bench.plain_server:app", "--host", "127.0.0.1", "--port", str(port))
 
     @staticmethod
-    def environment(setup: Setup) -> Mapping[str, str]:
+    def environment(setup: Setup) -> dict[str, str]:
         return {
             "PLAIN_MODEL": str(setup.folder),
             "PLAIN_DEVICE": setup.device,

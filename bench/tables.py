@@ -213,6 +213,35 @@ def _viewers_cells(level: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def history(result: Result) -> str:
+    """A line for each question, then what keeping adds to an answer, then query plans."""
+    columns = ["database", "encrypted", "transcripts", "question", "p50 ms", "p95 ms"]
+    reads = markdown(columns, map(_read_cells, result["reads"]))
+    columns = ["database", "encrypted", "answers", "p50 ms kept", "p50 ms not kept"]
+    columns += ["p50 ms added"]
+    writes = markdown(columns, map(_write_cells, result["writes"]))
+    columns = ["query", "table", "access", "key", "rows", ""]
+    plans = markdown(columns, ([str(value) for value in p.values()] for p in result["plans"]))
+    return f"{reads}\n\n{writes}" + (f"\n\n{plans}" if result["plans"] else "")
+
+
+def _read_cells(one: Mapping[str, Any]) -> list[str]:
+    times = (_milliseconds(one["latency"], key) for key in ("p50_s", "p95_s"))
+    return [one["database"], _yes(one["encrypted"]), str(one["rows"]), one["question"], *times]
+
+
+def _write_cells(one: Mapping[str, Any]) -> list[str]:
+    kept, not_kept = one["kept"], one["not_kept"]
+    added = (kept["p50_s"] - not_kept["p50_s"]) * 1000 if kept and not_kept else None
+    count = str(kept["count"] if kept else 0)
+    times = (_milliseconds(latency, "p50_s") for latency in (kept, not_kept))
+    return [one["database"], _yes(one["encrypted"]), count, *times, number(added)]
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
 def _recognizers(sets: Sequence[Mapping[str, Any]]) -> list[str]:
     names = {name for entry in sets for name in entry["sums"]}
     return sorted(names, key=lambda name: (name != OURS, name))

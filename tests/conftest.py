@@ -11,14 +11,17 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tools.mariadb import MariaDb
 
 from tests import backends, media
 from tests.backends import environment
+from tests.histories import Place
 
 START_S = 60.0
 
@@ -147,3 +150,25 @@ def chromium_path() -> str:
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     assert found is not None, "Chromium is missing; run: tools/install-system-packages chromium"
     return found
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
+    """One MariaDB for the whole run; `make test` installs it."""
+    with MariaDb(tmp_path_factory.mktemp("mariadb")) as started:
+        yield started
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """An empty, migrated database of each kind."""
+    if request.param == "sqlite":
+        file = tmp_path / "history.db"
+        return Place(f"sqlite+aiosqlite:///{file}", file=file)
+    server: MariaDb = request.getfixturevalue("mariadb")
+    name = f"t{uuid.uuid4().hex[:12]}"
+    server.sql(f"CREATE DATABASE {name}")
+    made = Place(server.url(name), server=server)
+    async with made.open() as history:
+        await history.migrate()
+    return made

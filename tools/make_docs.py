@@ -38,7 +38,7 @@ the key: `ZHIYIN_SERVER__PORT=9000`; tables are written as JSON. Unknown keys st
 
 _EXIT_CODES = """\
 Exit codes: 0 all went well, 1 failed, 2 wrong use or configuration, 3 a model is missing or
-damaged, 4 a recording could not be read.
+damaged, 4 a recording could not be read, 5 what is kept could not be decrypted.
 """
 
 

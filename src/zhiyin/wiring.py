@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from zhiyin.audio.decode import AvDecoder
 from zhiyin.audio.sound import AvLiveDecoder
@@ -19,10 +20,13 @@ from zhiyin.core.cutting import CutPolicy
 from zhiyin.core.live import LiveLimits, LiveService
 from zhiyin.core.office import JobOffice
 from zhiyin.core.prepare import Preparer
+from zhiyin.core.recorder import Recorder
 from zhiyin.core.registry import Registry, RegistryPolicy
+from zhiyin.core.retention import RetentionPolicy, Sweeper
 from zhiyin.core.room import RoomLimits
 from zhiyin.core.rooms import Rooms
 from zhiyin.core.scheduler import Scheduler
+from zhiyin.core.scribe import Scribe, ScribePolicy
 from zhiyin.core.session import SessionPolicy
 from zhiyin.core.tickets import SchedulerLimits
 from zhiyin.core.transcribe import Transcriber
@@ -31,11 +35,18 @@ from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.engine import EngineContext
 from zhiyin.domain.errors import AsrError, ConfigError, MissingExtra
 from zhiyin.ports.captions import CaptionStore
+from zhiyin.ports.cipher import KeyRing
 from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
+from zhiyin.ports.history import Archive, History
 from zhiyin.ports.sound import LiveDecoder
 from zhiyin.store.captions_memory import MemoryCaptions
+from zhiyin.store.cipher_plain import PlainRing
+from zhiyin.store.history_off import NoHistory
 from zhiyin.wiring_jobs import job_office
+
+if TYPE_CHECKING:
+    from zhiyin.store.history_sql.store import SqlHistory
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +65,19 @@ class Services:
     sound: LiveDecoder
     decoder: Decoder
     office: JobOffice | None
+    recorder: Recorder
+    history: History
+    scribe: Scribe
+    sweeper: Sweeper
+    _archive: Archive | None
     _pool: ThreadPoolExecutor
     _loading: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to load the default model in the background, and to look for other servers."""
+        """Begin to load the default model, to write the history, and to look for other servers."""
         self.rooms.start()
+        self.scribe.start()
+        self.sweeper.start()
         self._loading = asyncio.create_task(self._load_default())
         if self.office is not None:
             self.office.start()
@@ -69,6 +87,11 @@ class Services:
         """Jobs, in a process that was built with them."""
         assert self.office is not None, "built without jobs"
         return self.office
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """What is not there at the moment, though recognition goes on."""
+        return {"history": self.scribe.trouble} if self.scribe.trouble else {}
 
     @property
     def ready(self) -> bool:
@@ -89,6 +112,10 @@ class Services:
         await self.live.close()
         await self.rooms.close()
         await self.registry.close()
+        await self.sweeper.close()
+        await self.scribe.close()
+        if self._archive is not None:
+            await self._archive.close()
         self._pool.shutdown(wait=False)
 
     async def __aenter__(self) -> Services:
@@ -109,10 +136,11 @@ class Services:
             log.error("the default model could not be loaded: %s", error.message)
 
 
-def build(settings: Settings, workers: int | None = None) -> Services:
-    """Everything for these settings; no model is loaded yet. Raises ConfigError.
+def build(settings: Settings, workers: int | None = None, *, remember: bool = True) -> Services:
+    """Everything for these settings; no model is loaded yet. Raises ConfigError, MissingExtra.
 
     `workers` is the number of jobs at once in this process; None is a process without jobs.
+    Without `remember` nothing is kept, whatever the settings say.
     """
     pool = ThreadPoolExecutor(settings.audio.workers, thread_name_prefix="zhiyin-audio")
     decoder = AvDecoder()
@@ -127,13 +155,57 @@ def build(settings: Settings, workers: int | None = None) -> Services:
 
     registry = Registry(providers(settings), _registry_policy(settings), make_scheduler)
     preparer = make_preparer(settings, pool)
-    live = LiveService(registry, preparer.vad, pool, _live_limits(settings), SessionPolicy())
     transcriber = Transcriber(registry, preparer)
+    kept = make_history(settings) if remember and settings.history.enabled else None
+    history = kept or NoHistory()
+    scribe = Scribe(history, ScribePolicy(waiting=settings.history.max_waiting))
+    live = LiveService(
+        registry, preparer.vad, pool, _live_limits(settings), SessionPolicy(), scribe
+    )
     rooms = Rooms(_caption_store(settings), _room_limits(settings))
     office = None if workers is None else job_office(settings, transcriber, workers)
     return Services(
-        settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, office, pool
-    )
+        settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, office,
+        Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history), kept, pool,
+    )  # fmt: skip
+
+
+def make_history(settings: Settings, ring: KeyRing | None = None) -> SqlHistory:
+    """The history, unopened, with the keys of the settings or others.
+
+    Raises ConfigError, MissingExtra.
+    """
+    from zhiyin.store.history_sql.database import Database, DatabaseOptions
+    from zhiyin.store.history_sql.store import SqlHistory
+
+    chosen = settings.history
+    file = settings.data_dir / "history.db"
+    url = chosen.url.get_secret_value() or f"sqlite+aiosqlite:///{file}"
+    database = Database(url, DatabaseOptions(chosen.connections, chosen.timeout_s))
+    return SqlHistory(database, ring or key_ring(settings))
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """The keys for what is kept; without any, nothing is encrypted. Raises ConfigError."""
+    chosen = settings.encryption
+    text = chosen.keys.get_secret_value()
+    if chosen.keys_file:
+        if text:
+            raise ConfigError("Give encryption.keys or encryption.keys_file, not both.")
+        try:
+            text = Path(chosen.keys_file).expanduser().read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError("encryption.keys_file can't be read.") from error
+    elif not text:
+        return PlainRing()
+    from zhiyin.store.cipher_aesgcm import AesRing, parse_keys
+
+    return AesRing(parse_keys(text))
+
+
+def _sweeper(settings: Settings, history: History) -> Sweeper:
+    kept_s = settings.history.retention_days * 86_400
+    return Sweeper(history, RetentionPolicy(kept_s, settings.history.sweep_s))
 
 
 def _live_limits(settings: Settings) -> LiveLimits:

@@ -59,3 +59,18 @@ def _keys(value: Any) -> set[str]:
     if isinstance(value, dict):
         return set(value).union(*map(_keys, value.values()))
     return set().union(*map(_keys, value)) if isinstance(value, list) else set()
+
+
+def test_what_keeping_adds_is_the_difference_of_medians(tmp_path: Path) -> None:
+    times = {"count": 50, "mean_s": 0.5, "p95_s": 0.6, "p99_s": 0.7, "max_s": 0.7}
+    place = {"database": "sqlite", "encrypted": True}
+    result = head({}) | {
+        "reads": [place | {"rows": 10, "question": "list", "latency": times | {"p50_s": 0.002}}],
+        "writes": [place | {"kept": times | {"p50_s": 0.503}, "not_kept": times | {"p50_s": 0.5}}],
+        "plans": [{"query": "list", "table": "t", "access": "ref", "key": "k", "rows": 5, "x": ""}],
+    }
+    (tmp_path / "history.json").write_text(json.dumps(result))
+    made = page(tmp_path)
+    assert "| sqlite | yes | 10 | list | 2.0 | 600.0 |" in made
+    assert "| sqlite | yes | 50 | 503.0 | 500.0 | 3.0 |" in made
+    assert "| list | t | ref | k | 5 |  |" in made

@@ -23,7 +23,11 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="List, fetch and locate models.", no_args_is_help=True)
 config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
+keys_app = typer.Typer(help="Keys of what is kept encrypted.", no_args_is_help=True)
+history_app = typer.Typer(help="Move kept transcripts.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+app.add_typer(keys_app, name="keys")
+app.add_typer(history_app, name="history")
 app.add_typer(config_app, name="config")
 err = Console(stderr=True)
 
@@ -224,6 +228,74 @@ def models_path(model: str, data_dir: DataDir = None) -> None:
     from zhiyin.cli.models import path
 
     print(path(model, data_dir))
+
+
+@app.command()
+def migrate(data_dir: DataDir = None) -> None:
+    """Bring the history's tables up to date; a file of its own, the service migrates by itself."""
+    from zhiyin.cli.history import migrate
+
+    migrate(data_dir)
+
+
+@keys_app.command("generate")
+def keys_generate(
+    name: Annotated[str, typer.Option(help="What to call it; a random name when left out.")] = "",
+    file: Annotated[
+        Path | None, typer.Option(help="Put it first in this file, for encryption.keys_file.")
+    ] = None,
+) -> None:
+    """Make an encryption key."""
+    from zhiyin.cli.keys import make
+
+    make(name, file)
+
+
+@keys_app.command("list")
+def keys_list(data_dir: DataDir = None) -> None:
+    """Which keys there are and what is encrypted with them; never the keys themselves."""
+    from zhiyin.cli.keys import show
+
+    show(data_dir)
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Decrypt everything instead, to go on without keys.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Encrypt everything that is kept anew, with the first key; the service may run meanwhile."""
+    from zhiyin.cli.keys import rotate
+
+    rotate(data_dir, plain=plain)
+
+
+@history_app.command("export")
+def history_export(
+    file: Annotated[
+        Path | None, typer.Argument(help="Where to write; standard output when left out.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write all kept transcripts, decrypted, as JSON lines."""
+    from zhiyin.cli.history import export
+
+    export(file, data_dir)
+
+
+@history_app.command("import")
+def history_import(
+    file: Annotated[
+        Path | None, typer.Argument(help="What to read; standard input when left out.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Add exported transcripts; those that are there already are passed over."""
+    from zhiyin.cli.history import import_
+
+    import_(file, data_dir)
 
 
 @config_app.command("check")

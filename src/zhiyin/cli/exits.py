@@ -8,6 +8,7 @@ EXIT: dict[type[e.AsrError], int] = {
     e.InvalidRequest: 2,
     e.ConfigError: 2,
     e.UnknownModel: 2,
+    e.CannotDecrypt: 5,
     e.ModelNotInstalled: 3,
     e.BadWeights: 3,
     e.UndecodableAudio: 4,
@@ -17,5 +18,5 @@ EXIT: dict[type[e.AsrError], int] = {
 
 
 def code_of(error: e.AsrError) -> int:
-    """2 wrong use or configuration, 3 model missing or bad, 4 bad recording, 1 all else."""
+    """2 wrong use or configuration, 3 model missing or bad, 4 bad recording, 5 bad key, 1 else."""
     return e.row_for(EXIT, error)

@@ -47,7 +47,7 @@ def run(request: Request, data_dir: Path | None) -> None:
     """Show captions until the sound ends or Ctrl-C; what was said by then is shown. AsrError."""
     if request.source not in ("", "-") and not Path(request.source).is_file():
         raise UndecodableAudio(f"{request.source}: there is no such file.")
-    services = build(load(data_dir=data_dir))
+    services = build(load(data_dir=data_dir), remember=False)
     with suppress(KeyboardInterrupt):
         asyncio.run(_listen(request, services))
 

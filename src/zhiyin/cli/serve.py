@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import math
 import signal
 import socket
@@ -18,6 +19,8 @@ from zhiyin.config import Settings, load
 from zhiyin.domain.errors import ConfigError
 from zhiyin.ops.logging import configure
 from zhiyin.wiring import build
+
+log = logging.getLogger(__name__)
 
 
 def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
@@ -53,6 +56,8 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     # uvicorn raises the signal again when all is shut down; being told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _announce(listener)
+    if settings.history.enabled and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
+        log.warning("whoever reaches this address can read what is kept: see docs/data.md")
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -50,7 +50,7 @@ def run(request: Request, data_dir: Path | None) -> int:
     if request.output_dir is not None:
         request.output_dir.mkdir(parents=True, exist_ok=True)
     settings = load(data_dir=data_dir)
-    return asyncio.run(_Session(request).all_files(build(settings)))
+    return asyncio.run(_Session(request).all_files(build(settings, remember=False)))
 
 
 class _Session:

@@ -16,14 +16,17 @@ from zhiyin.core.batching import Lane
 from zhiyin.core.endpointing import EndpointPolicy
 from zhiyin.core.offload import offload
 from zhiyin.core.registry import Registry
+from zhiyin.core.scribe import Scribe
 from zhiyin.core.session import Heard, Session, SessionPolicy, Work
+from zhiyin.core.spoken import Spoken
 from zhiyin.core.tickets import Ticket
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
-from zhiyin.domain.engine import Clip, ClipResult
+from zhiyin.domain.engine import Clip, ClipResult, ModelInfo
 from zhiyin.domain.errors import AsrError, Overloaded, TooLong
-from zhiyin.domain.live import LiveEvent, LiveOptions, Partial
+from zhiyin.domain.history import Caller
+from zhiyin.domain.live import Final, LiveEvent, LiveOptions, Partial
 from zhiyin.domain.options import DecodeOptions, TranscribeOptions
-from zhiyin.domain.transcript import Word
+from zhiyin.domain.transcript import Transcript, Word
 from zhiyin.ports.vad import FRAME, Vad
 
 _BLOCK = SAMPLE_RATE  # samples that the voice detector takes at once
@@ -56,12 +59,14 @@ class LiveService:
         pool: ThreadPoolExecutor,
         limits: LiveLimits,
         policy: SessionPolicy,
+        scribe: Scribe | None = None,
     ) -> None:
         self._registry = registry
         self._vad = vad
         self._pool = pool
         self._limits = limits
         self._policy = policy
+        self._scribe = scribe
         self._sessions: set[LiveSession] = set()
 
     @property
@@ -90,16 +95,22 @@ class LiveService:
         ticket = scheduler.admit(Lane.PARTIAL, 0.0)
         session = LiveSession(
             Session(_policy(self._policy, options)), ticket, self._vad, self._pool, self._limits,
-            decode, model.id,
+            decode, model,
         )  # fmt: skip
         self._sessions.add(session)
-        session.on_close = lambda: self._sessions.discard(session)
+        session.on_close = lambda: self._closed(session)
         return session
 
     async def close(self) -> None:
         """End every session; what was heard until now is told."""
         for session in tuple(self._sessions):
             await session.close()
+
+    def _closed(self, session: LiveSession) -> None:
+        self._sessions.discard(session)
+        transcript = session.transcript()
+        if self._scribe is not None and transcript.segments:
+            self._scribe.remember(session.caller, transcript, session.latency_s)
 
 
 def _policy(policy: SessionPolicy, options: LiveOptions) -> SessionPolicy:
@@ -119,7 +130,10 @@ def _silence(policy: EndpointPolicy, silence_s: float | None) -> EndpointPolicy:
 
 
 class LiveSession:
-    """One stream of sound. `feed`, `commit`, `finish` by one task; `events` by another."""
+    """One stream of sound. `feed`, `commit`, `finish` by one task; `events` by another.
+
+    At its end, what was said is remembered for the `caller`, if there is one by then.
+    """
 
     def __init__(
         self,
@@ -129,9 +143,10 @@ class LiveSession:
         pool: ThreadPoolExecutor,
         limits: LiveLimits,
         decode: DecodeOptions,
-        model: str,
+        model: ModelInfo,
     ) -> None:
-        self.model = model
+        self.model = model.id
+        self.caller: Caller | None = None
         self.on_close: Callable[[], None] = _nothing
         self._session = session
         self._ticket = ticket
@@ -139,6 +154,7 @@ class LiveSession:
         self._pool = pool
         self._limits = limits
         self._decode = decode
+        self._spoken = Spoken(model, decode)
         self._held: Samples = np.zeros(0, np.float32)
         self._outbox: deque[LiveEvent] = deque()
         self._changed = asyncio.Event()
@@ -150,6 +166,15 @@ class LiveSession:
     def received_s(self) -> float:
         """Seconds of audio taken."""
         return self._session.received_s
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds from the last sound that came to the last text of it."""
+        return self._spoken.latency_s
+
+    def transcript(self) -> Transcript:
+        """What was settled until now, without the times of words."""
+        return self._spoken.transcript(self.received_s)
 
     @property
     def segments(self) -> int:
@@ -165,6 +190,7 @@ class LiveSession:
             raise TooLong(
                 f"A session may last {self._limits.max_seconds:g} s of audio. Open another one."
             )
+        self._spoken.fed()
         self._held = np.concatenate([self._held, samples])
         while len(self._held) >= FRAME:
             size = min(_BLOCK, len(self._held)) // FRAME * FRAME
@@ -241,6 +267,8 @@ class LiveSession:
             and last.segment_id == event.segment_id
         ):
             self._outbox.pop()
+        if isinstance(event, Final):
+            self._spoken.add(event)
         self._outbox.append(event)
         self._changed.set()
 

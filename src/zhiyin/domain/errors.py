@@ -167,6 +167,18 @@ class MissingExtra(Unavailable):
     retryable = False
 
 
+class NotFound(AsrError):
+    """There is no such record, or it is somebody else's."""
+
+    code = "not_found"
+
+
+class CannotDecrypt(AsrError):
+    """What is stored can't be read: the key is wrong or lost, or the data is not what it was."""
+
+    code = "cannot_decrypt"
+
+
 class ConfigError(AsrError):
     """A setting is wrong; the start is refused."""
 

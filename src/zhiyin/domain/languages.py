@@ -135,10 +135,10 @@ def separator(before: str, after: str) -> str:
     """What stands between two stretches of text: a space, or nothing in scripts without."""
     if not before or not after:
         return ""
-    return "" if _unspaced(before[-1]) or _unspaced(after[0]) else " "
+    return "" if unspaced(before[-1]) or unspaced(after[0]) else " "
 
 
-def _unspaced(char: str) -> bool:
+def unspaced(char: str) -> bool:
     """Thai, Lao, Tibetan, Burmese, Khmer; CJK with its punctuation, kana and full-width forms."""
     return any(low <= char <= high for low, high in _RANGES)
 

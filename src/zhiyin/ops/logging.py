@@ -30,7 +30,7 @@ def configure(level: str, form: str) -> None:
     plain = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonLines() if form == "json" else plain)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("httpx", "faster_whisper", "multipart", "python_multipart"):
+    for noisy in ("httpx", "faster_whisper", "multipart", "python_multipart", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_no_addresses)
 

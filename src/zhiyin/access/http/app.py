@@ -14,7 +14,15 @@ from zhiyin import __version__
 from zhiyin.access.http import errors
 from zhiyin.access.http.deps import Door, Service
 from zhiyin.access.http.middleware import BodyLimit, RequestId
-from zhiyin.access.http.routes import captions, health, jobs, models, page, recognition
+from zhiyin.access.http.routes import (
+    captions,
+    health,
+    history,
+    jobs,
+    models,
+    page,
+    recognition,
+)
 from zhiyin.access.ws import subtitle
 from zhiyin.access.ws.realtime import routes as realtime
 from zhiyin.access.ws.stream import routes as stream
@@ -26,6 +34,7 @@ Self-hosted speech recognition: any audio in, good text out.
 * `POST /v1/audio/transcriptions` and `/v1/audio/translations` speak the OpenAI audio API, so that
   its clients work with `base_url` set to this server's `/v1`.
 * `POST /v1/jobs` takes long recordings and answers at once; the text is fetched later.
+* `GET /v1/history` finds what was recognized before.
 * `WS /v1/stream` is the plain way for speech that is still being spoken.
 * `WS /ws/subtitle` shows what one speaker says to many viewers.
 * `WS /v1/realtime` speaks OpenAI's Realtime transcription, text while it is spoken.
@@ -86,7 +95,7 @@ def create_app(service: RunningService, limits: HttpLimits) -> FastAPI:
     errors.install(app)
     app.add_middleware(BodyLimit, max_bytes=limits.max_upload_bytes)
     app.add_middleware(RequestId)
-    for part in (recognition, jobs, models, captions, health):
+    for part in (recognition, jobs, history, models, captions, health):
         app.include_router(part.router)
     realtime.install(app)
     stream.install(

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
 
 from zhiyin.core.live import LiveService
 from zhiyin.core.office import JobOffice
+from zhiyin.core.recorder import Recorder
 from zhiyin.core.registry import Registry
 from zhiyin.core.rooms import Rooms
-from zhiyin.core.transcribe import Transcriber
 from zhiyin.domain.errors import Overloaded
+from zhiyin.domain.history import ANONYMOUS
+from zhiyin.ports.history import History
 from zhiyin.ports.sound import LiveDecoder
 
 
@@ -27,8 +30,13 @@ class Service(Protocol):
         ...
 
     @property
-    def transcriber(self) -> Transcriber:
-        """Recognition."""
+    def recorder(self) -> Recorder:
+        """Recognition, with a memory."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """What is remembered."""
         ...
 
     @property
@@ -54,6 +62,11 @@ class Service(Protocol):
     @property
     def ready(self) -> bool:
         """Whether the default model answers."""
+        ...
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """What is not there at the moment, though recognition goes on."""
         ...
 
 
@@ -93,11 +106,19 @@ def request_id(request: Request) -> str:
     return str(request.state.request_id)
 
 
-def owner(request: Request) -> str:
-    """Whose data this request is about; there is one owner as long as there are no API keys."""
-    return "local"
+def owner(_: HTTPConnection) -> str:
+    """Whose data this caller may see and make. The one place that says so."""
+    return ANONYMOUS
 
 
+Owner = Annotated[str, Depends(owner)]
 TheDoor = Annotated[Door, Depends(door)]
 RequestId = Annotated[str, Depends(request_id)]
-Owner = Annotated[str, Depends(owner)]
+
+
+def asker(owner: Owner, request_id: RequestId) -> tuple[str, str]:
+    """Owner and request id."""
+    return owner, request_id
+
+
+Asker = Annotated[tuple[str, str], Depends(asker)]

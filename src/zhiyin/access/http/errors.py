@@ -23,6 +23,7 @@ STATUS: dict[type[e.AsrError], int] = {
     e.MissingBlob: 410,
     e.Unreachable: 400,
     e.ModelNotInstalled: 404,
+    e.NotFound: 404,
     e.UndecodableAudio: 400,
     e.TooLarge: 413,
     e.Overloaded: 429,
@@ -30,6 +31,7 @@ STATUS: dict[type[e.AsrError], int] = {
     e.EngineFailed: 500,
     e.BadWeights: 500,
     e.Unavailable: 503,
+    e.CannotDecrypt: 500,
     e.ConfigError: 500,
     e.AsrError: 500,
 }

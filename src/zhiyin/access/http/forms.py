@@ -57,6 +57,8 @@ class OptionsForm(BaseModel):
         False, description="zhiyin: the text so far is context for the next piece; slower."
     )
 
+    store: bool = Field(True, description="zhiyin: false keeps the transcript out of the history.")
+
     def _options(self, language: str | None, task: Task, words: bool) -> TranscribeOptions:
         decode = DecodeOptions(
             language=language,

@@ -20,16 +20,22 @@ function authorization() {
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
-/** The models ({id, languages}) without their aliases, the default first; throws a Failure. */
-export async function listModels() {
+/** The answer to a request without a body; throws a Failure for all but good ones. */
+export async function ask(path, options = {}) {
   let answer;
   try {
-    answer = await fetch(address('v1/models'), { headers: authorization() });
+    answer = await fetch(address(path), { ...options, headers: authorization() });
   } catch {
     throw new Failure('offline');
   }
-  if (!answer.ok) throw new Failure('http', { status: answer.status });
-  const { data } = await answer.json();
+  if (answer.ok) return answer;
+  const wait = retryAfter(answer.headers.get('Retry-After'));
+  throw httpFailure(answer.status, await answer.text(), wait);
+}
+
+/** The models ({id, languages}) without their aliases, the default first; throws a Failure. */
+export async function listModels() {
+  const { data } = await (await ask('v1/models')).json();
   return data.filter((model) => !model.alias_of);
 }
 
@@ -41,19 +47,14 @@ function retryAfter(header) {
   return Math.max(0, Math.ceil(wait)) || 0;
 }
 
-function httpFailure(xhr) {
+function httpFailure(status, text, wait) {
   let error = {};
   try {
-    error = JSON.parse(xhr.responseText).error ?? {};
+    error = JSON.parse(text).error ?? {};
   } catch {
     // Not from our server (a proxy's page, say): the status alone must do.
   }
-  return new Failure('http', {
-    status: xhr.status,
-    message: error.message,
-    code: error.code,
-    wait: retryAfter(xhr.getResponseHeader('Retry-After')),
-  });
+  return new Failure('http', { status, wait, message: error.message, code: error.code });
 }
 
 function formOf(file, options) {
@@ -104,7 +105,9 @@ export function recognize(file, options, on) {
   xhr.onprogress = read;
   xhr.onload = () => {
     read();
-    fail(xhr.status === 200 ? new Failure('broken') : httpFailure(xhr));
+    const wait = retryAfter(xhr.getResponseHeader('Retry-After'));
+    const { status, responseText } = xhr;
+    fail(status === 200 ? new Failure('broken') : httpFailure(status, responseText, wait));
   };
   xhr.onerror = () => fail(new Failure(reader.started ? 'broken' : 'offline'));
   xhr.open('POST', address('recognize'));

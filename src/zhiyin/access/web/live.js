@@ -11,11 +11,12 @@ import { clearNotice, notify } from './notice.js';
 import { currentOptions, currentRoom } from './options.js';
 import { announce } from './progress.js';
 import {
-  addSettled, copyWith, finishResult, keepPartial, openLive, revealResult, unsettled,
+  addSettled, finishResult, keepPartial, openLive, revealResult, unsettled,
 } from './result.js';
 import { captionsAddress, isRoom } from './rooms.js';
 import { Speaker } from './speaker.js';
 import { Stream } from './stream.js';
+import { copyWith } from './takeout.js';
 
 let session = null; // { microphone, meter, wire, ticking, segments, warnings, model, lost }
 let starting = false;

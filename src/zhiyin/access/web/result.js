@@ -1,15 +1,14 @@
 // The transcript with its facts, warnings, downloads and player.
 
 import { byId, make, show } from './dom.js';
-import { clock, toBlob, toText } from './formats.js';
+import { clock, toText } from './formats.js';
 import { messageFor, say, sayPlain } from './i18n.js';
 import { languageName } from './languages.js';
-import { notify } from './notice.js';
 import { Player } from './player.js';
+import { copyWith, saveAs } from './takeout.js';
 import { Transcript } from './transcript.js';
 import { Unsettled } from './unsettled.js';
 
-const COPIED_FOR = 2000; // milliseconds
 const panel = byId('result');
 let stem = 'transcript';
 let result = null;
@@ -148,44 +147,11 @@ export function keepPartial() {
   return true;
 }
 
-function download(format) {
-  const link = make('a', {
-    href: URL.createObjectURL(toBlob(format, current())),
-    download: `${stem}.${format}`,
-  });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-}
-
-/** The clipboard, or the old way on an insecure origin. */
-async function toClipboard(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const area = make('textarea', { value: text, className: 'unseen' });
-  document.body.append(area);
-  area.select();
-  const done = document.execCommand('copy');
-  area.remove();
-  if (!done) throw new Error('copy refused');
-  return undefined;
-}
-
-export async function copyWith(button, text) {
-  const name = button.dataset.label ??= button.dataset.i18n;
-  try {
-    await toClipboard(text);
-  } catch {
-    notify({ title: 'result.copyFailed' });
-    return;
-  }
-  say(button, 'result.copied');
-  setTimeout(() => say(button, name), COPIED_FOR);
-}
-
 export function bindResult() {
   byId('copy').addEventListener('click', ({ currentTarget }) => {
     copyWith(currentTarget, toText(current().segments).trim());
   });
   for (const button of document.querySelectorAll('[data-format]')) {
-    button.addEventListener('click', () => download(button.dataset.format));
+    button.addEventListener('click', () => saveAs(stem, button.dataset.format, current()));
   }
 }

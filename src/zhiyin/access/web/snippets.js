@@ -2,7 +2,7 @@
 
 import { address } from './api.js';
 import { byId } from './dom.js';
-import { copyWith } from './result.js';
+import { copyWith } from './takeout.js';
 
 const curl = () => `curl ${address('recognize')} -F file=@speech.mp3`;
 

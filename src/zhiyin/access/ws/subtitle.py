@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -15,13 +16,14 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from zhiyin.access.http import tokens
-from zhiyin.access.http.deps import Service
+from zhiyin.access.http.deps import Service, owner
 from zhiyin.access.ws.stream import render
 from zhiyin.core.live import LiveSession
 from zhiyin.core.speaker import Speaker
 from zhiyin.core.viewers import Viewer
 from zhiyin.domain.captions import Ended, Told, parse_room
 from zhiyin.domain.errors import AsrError, DeadlineExceeded, InvalidRequest, Overloaded
+from zhiyin.domain.history import Caller
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import LiveOptions, Warned, parse_encoding
 from zhiyin.domain.options import DecodeOptions
@@ -30,7 +32,7 @@ from zhiyin.ports.sound import LiveSound
 log = logging.getLogger(__name__)
 router = APIRouter()
 
-_KNOWN = {"room", "role", "language", "model", "sample_rate", "encoding", "token"}
+_KNOWN = {"room", "role", "language", "model", "sample_rate", "encoding", "token", "store"}
 _GONE = (RuntimeError, WebSocketDisconnect)
 _FAREWELL_S = 30.0  # how long a client that reads nothing may take to hear why it is closed
 
@@ -142,6 +144,8 @@ async def _speak(
         speaker = await rooms.speak(room) if room else rooms.private()
         try:
             live = await door.service.live.open(options)
+            if query.get("store", "true") != "false":
+                live.caller = Caller(owner(websocket), f"cap_{secrets.token_hex(12)}", "captions")
             try:
                 await _publish(websocket, door, speaker, live, sound)
             finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
@@ -22,11 +23,15 @@ async def live() -> dict[str, str]:
 async def ready(door: TheDoor) -> JSONResponse:
     """200 once the default model is loaded and has recognized a test recording; else 503.
 
-    `"captions": "local"` when rooms can't be shared with other servers at the moment.
+    `"captions": "local"` when rooms can't be shared with other servers at the moment; `troubles`
+    names what else is not there. Recognition goes on without it.
     """
-    if door.service.ready:
-        body = {"status": "ready"}
-        return JSONResponse(body | {"captions": "local"} if door.service.rooms.away else body)
+    service = door.service
+    if service.ready:
+        body: dict[str, Any] = {"status": "ready"}
+        body |= {"captions": "local"} if service.rooms.away else {}
+        body |= {"troubles": service.troubles} if service.troubles else {}
+        return JSONResponse(body)
     return JSONResponse({"status": "starting"}, 503, {"Retry-After": "2"})
 
 

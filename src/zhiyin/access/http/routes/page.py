@@ -1,4 +1,4 @@
-"""The web page, the caption view, and their files."""
+"""The web pages, the caption view, and their files."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ router = APIRouter(include_in_schema=False)
 async def index() -> FileResponse:
     """The page."""
     return FileResponse(WEB / "index.html", headers=HEADERS)
+
+
+@router.api_route("/history", methods=["GET", "HEAD"])
+async def history() -> FileResponse:
+    """The page of kept transcripts."""
+    return FileResponse(WEB / "history.html", headers=HEADERS)
 
 
 @router.api_route("/captions/{room}", methods=["GET", "HEAD"])

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from zhiyin.access.http import describe, render, run
-from zhiyin.access.http.deps import Door, RequestId, TheDoor
-from zhiyin.access.http.forms import RecognizeForm, TranscriptionForm, TranslationForm
+from zhiyin.access.http.deps import Asker, Door, RequestId, TheDoor
+from zhiyin.access.http.forms import BaseForm, RecognizeForm, TranscriptionForm, TranslationForm
 from zhiyin.access.http.render import Json
 from zhiyin.access.http.upload import Form, Upload, read_upload
 from zhiyin.domain.events import Event
+from zhiyin.domain.history import Caller
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.domain.transcript import Transcript
 
@@ -47,23 +48,26 @@ _FORMATS = {
     openapi_extra=describe.request_body(RecognizeForm),
     responses=describe.responses(_EXAMPLE, formats=_FORMATS),
 )
-async def recognize(request: Request, door: TheDoor, request_id: RequestId) -> Response:
+async def recognize(
+    request: Request, door: TheDoor, asker: Asker, request_id: RequestId
+) -> Response:
     """Zhiyin's own form."""
     async with AsyncExitStack() as stack:
         upload, form = await _received(stack, request, door, RecognizeForm)
+        caller = _caller(form, asker, "recognize")
         if form.stream:
 
             def to_wire(event: Event) -> Json | None:
                 return render.recognition_event(event, request_id)
 
-            return await _stream(stack, door, upload, form.options(), to_wire)
+            return await _stream(stack, door, upload, form.options(), caller, to_wire)
 
         def finish(transcript: Transcript) -> Response:
             if form.response_format == "json":
                 return JSONResponse(render.recognition(transcript, request_id))
             return render.response(transcript, form.response_format)
 
-        return await _whole(request, door, upload, form.options(), finish)
+        return await _whole(request, door, upload, form.options(), caller, finish)
 
 
 @router.post(
@@ -74,18 +78,19 @@ async def recognize(request: Request, door: TheDoor, request_id: RequestId) -> R
     openapi_extra=describe.request_body(TranscriptionForm),
     responses=describe.responses(_OPENAI_EXAMPLE, formats=_FORMATS),
 )
-async def transcriptions(request: Request, door: TheDoor) -> Response:
+async def transcriptions(request: Request, door: TheDoor, asker: Asker) -> Response:
     """OpenAI's transcription."""
     async with AsyncExitStack() as stack:
         upload, form = await _received(stack, request, door, TranscriptionForm)
         options = form.options()
+        caller = _caller(form, asker, "openai")
         if form.stream:
-            return await _stream(stack, door, upload, options, render.OpenAiEvents().of)
+            return await _stream(stack, door, upload, options, caller, render.OpenAiEvents().of)
 
         def finish(transcript: Transcript) -> Response:
             return render.response(transcript, form.response_format, form.granularities)
 
-        return await _whole(request, door, upload, options, finish)
+        return await _whole(request, door, upload, options, caller, finish)
 
 
 @router.post(
@@ -94,7 +99,7 @@ async def transcriptions(request: Request, door: TheDoor) -> Response:
     openapi_extra=describe.request_body(TranslationForm),
     responses=describe.responses(_OPENAI_EXAMPLE, formats=_FORMATS),
 )
-async def translations(request: Request, door: TheDoor) -> Response:
+async def translations(request: Request, door: TheDoor, asker: Asker) -> Response:
     """OpenAI's translation."""
     async with AsyncExitStack() as stack:
         upload, form = await _received(stack, request, door, TranslationForm)
@@ -102,7 +107,13 @@ async def translations(request: Request, door: TheDoor) -> Response:
         def finish(transcript: Transcript) -> Response:
             return render.response(transcript, form.response_format)
 
-        return await _whole(request, door, upload, form.options(), finish)
+        caller = _caller(form, asker, "openai")
+        return await _whole(request, door, upload, form.options(), caller, finish)
+
+
+def _caller(form: BaseForm, asker: tuple[str, str], door: str) -> Caller | None:
+    """Who is remembered; nobody when the form says so."""
+    return Caller(*asker, door) if form.store else None
 
 
 async def _received(
@@ -120,9 +131,11 @@ async def _whole(
     door: Door,
     upload: Upload,
     options: TranscribeOptions,
+    caller: Caller | None,
     finish: Callable[[Transcript], Response],
 ) -> Response:
-    work = door.service.transcriber.transcribe(upload.source, options, timeout_s=door.timeout_s)
+    recorder = door.service.recorder
+    work = recorder.transcribe(upload.source, options, caller, timeout_s=door.timeout_s)
     try:
         return finish(await run.while_connected(request, work))
     except run.ClientGone:
@@ -134,8 +147,10 @@ async def _stream(
     door: Door,
     upload: Upload,
     options: TranscribeOptions,
+    caller: Caller | None,
     to_wire: Callable[[Event], Json | None],
 ) -> Response:
-    events = door.service.transcriber.stream(upload.source, options, timeout_s=door.timeout_s)
+    recorder = door.service.recorder
+    events = recorder.stream(upload.source, options, caller, timeout_s=door.timeout_s)
     started = await run.begun(events)
     return run.EventStream(started, to_wire, stack.pop_all().aclose)

@@ -11,13 +11,14 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from zhiyin.access.http.deps import Door
+from zhiyin.access.http.deps import Door, owner
 from zhiyin.access.ws.realtime import client, render
 from zhiyin.access.ws.realtime.client import ClientEvent
 from zhiyin.access.ws.realtime.schemas import FlatSession, Json
 from zhiyin.access.ws.realtime.settings import SessionSettings
 from zhiyin.access.ws.realtime.talk import Talk
 from zhiyin.domain.errors import AsrError, DeadlineExceeded, InvalidRequest, TooLong
+from zhiyin.domain.history import Caller
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,9 @@ class Connection:
         self._idle_s = door.idle_s
         self._id = render.new_id("sess")
         self._expires_at = int(time.time() + door.service.live.limits.max_seconds)
-        self._talk = Talk(door.service, settings, websocket.send_json, _spawner(tasks))
+        stored = websocket.query_params.get("store", "true") != "false"
+        caller = Caller(owner(websocket), self._id, "realtime") if stored else None
+        self._talk = Talk(door.service, settings, websocket.send_json, _spawner(tasks), caller)
         self._talk.conversation.flat = flat
         self._handlers: dict[str, Callable[[ClientEvent], Awaitable[None]]] = {
             "session.update": self._update,

@@ -15,6 +15,7 @@ from zhiyin.access.ws.realtime.schemas import Json
 from zhiyin.access.ws.realtime.settings import SessionSettings
 from zhiyin.core.live import LiveSession
 from zhiyin.domain.errors import TooLong
+from zhiyin.domain.history import Caller
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.ports.sound import LiveSound
 
@@ -26,7 +27,8 @@ _SLICE_BYTES = 64 << 10  # of a client's audio that are decoded at once
 class Talk:
     """Opens a live session when sound comes, and another when settings change after that.
 
-    `spawn` runs what tells the events, `send` is never called twice at once.
+    `spawn` runs what tells the events, `send` is never called twice at once. What was said is
+    remembered for the `caller`.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Talk:
         settings: SessionSettings,
         send: Send,
         spawn: Callable[[Awaitable[None]], asyncio.Task[None]],
+        caller: Caller | None,
     ) -> None:
         self.settings = settings
         self.conversation = Conversation(new_id)
@@ -42,6 +45,7 @@ class Talk:
         self._service = service
         self._send = send
         self._spawn = spawn
+        self._caller = caller
         self._lock = asyncio.Lock()
         self._received_s = 0.0
         self._live: LiveSession | None = None
@@ -115,6 +119,7 @@ class Talk:
         if self._live is None or self._sound is None:
             sound = self._service.sound.open(self.settings.sound.encoding, self.settings.sound.rate)
             live = await self._service.live.open(self.settings.options())
+            live.caller = self._caller
             self._live, self._sound = live, sound
             self._teller = self._spawn(self._tell(live))
         return self._live, self._sound

@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from zhiyin.access.http.deps import owner
 from zhiyin.access.ws.stream import render
 from zhiyin.access.ws.stream.held import Held, HeldSession
 from zhiyin.access.ws.stream.schemas import Commit, Eof, Ping, Resume, Start, read
@@ -58,7 +59,8 @@ class Connection:
             )
         first = read(message["text"])
         if isinstance(first, Start):
-            held, after, rate = await self._shared.open(first), 0, first.sample_rate
+            held = await self._shared.open(first, owner(self._websocket))
+            after, rate = 0, first.sample_rate
         elif isinstance(first, Resume):
             held, after, rate = self._shared.resume(first), first.last_event, None
         else:

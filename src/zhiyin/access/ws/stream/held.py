@@ -15,6 +15,7 @@ from zhiyin.access.ws.stream.render import Json
 from zhiyin.access.ws.stream.schemas import Resume, Start
 from zhiyin.core.live import LiveSession
 from zhiyin.domain.errors import InvalidRequest, TooLong, UndecodableAudio
+from zhiyin.domain.history import Caller
 from zhiyin.domain.live import Partial
 from zhiyin.ports.sound import LiveSound
 
@@ -110,8 +111,8 @@ class Held:
     _sessions: dict[str, HeldSession] = field(default_factory=dict)
     _leaving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
-    async def open(self, start: Start) -> HeldSession:
-        """A new session. Raises InvalidRequest, UnknownModel, Overloaded."""
+    async def open(self, start: Start, owner: str) -> HeldSession:
+        """A new session of somebody. Raises InvalidRequest, UnknownModel, Overloaded."""
         options = start.options()
         sound = self.service.sound.open(start.encoding, start.sample_rate)
         try:
@@ -120,6 +121,7 @@ class Held:
             sound.close()
             raise
         held = HeldSession(live, sound, words=start.words)
+        live.caller = Caller(owner, held.id, "stream") if start.store else None
         self._sessions[held.id] = held
         return held
 

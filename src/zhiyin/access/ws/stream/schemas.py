@@ -40,6 +40,7 @@ class Start(Fields):
     partials: bool = True
     silence_ms: int | None = Field(500, ge=MIN_SILENCE_S * 1000, le=MAX_SILENCE_S * 1000)
     threshold: float = Field(0.5, ge=0.1, le=0.95)
+    store: bool = True
 
     def options(self) -> LiveOptions:
         """For the service. Raises InvalidRequest for an unknown language."""

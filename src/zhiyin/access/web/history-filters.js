@@ -1,0 +1,52 @@
+// What is looked for: words, a language, days.
+
+import { byId, make } from './dom.js';
+import { onLanguage, t } from './i18n.js';
+import { languageName, otherLanguages } from './languages.js';
+
+const words = byId('query');
+const language = byId('language');
+const from = byId('from');
+const to = byId('to');
+
+const option = (value, label) => make('option', { value, textContent: label });
+
+function fillLanguages() {
+  const wanted = language.value;
+  const others = make('optgroup', { label: t('option.others') });
+  others.append(...otherLanguages().map((code) => option(code, languageName(code))));
+  const first = [option('', t('history.any')), option('zh', '中文'), option('en', 'English')];
+  language.replaceChildren(...first, others);
+  language.value = wanted;
+}
+
+/** Midnight of a day here, `after` days later, as the server wants it; nothing for no day. */
+function midnight(day, after) {
+  if (!day) return '';
+  const [year, month, date] = day.split('-').map(Number);
+  const time = new Date(year, month - 1, date + after);
+  return Number.isNaN(time.getTime()) ? '' : time.toISOString();
+}
+
+/** The parameters for the server, and whether there are any. */
+export function currentFilters() {
+  const chosen = {
+    q: words.value.trim(),
+    language: language.value,
+    from: midnight(from.value, 0),
+    to: midnight(to.value, 1),
+  };
+  const given = Object.entries(chosen).filter(([, value]) => value);
+  return { query: new URLSearchParams(given), any: given.length > 0 };
+}
+
+/** Calls back whenever something else is looked for. */
+export function bindFilters(changed) {
+  byId('filters').addEventListener('submit', (event) => {
+    event.preventDefault();
+    changed();
+  });
+  for (const control of [language, from, to]) control.addEventListener('change', changed);
+  words.addEventListener('search', changed);
+  onLanguage(fillLanguages);
+}

@@ -1,0 +1,83 @@
+"""Forgets transcripts when their time is over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from zhiyin.domain.errors import AsrError
+from zhiyin.ports.history import History
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPolicy:
+    """Transcripts are kept for `keep_s` seconds, 0 for ever; looked through every `every_s`."""
+
+    keep_s: float
+    every_s: float = 600.0
+
+
+@dataclass(slots=True)
+class SweepCounts:
+    """What the sweeper has done, for metrics; `last` is when it last went through."""
+
+    removed: int = 0
+    failures: int = 0
+    last: datetime | None = None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Sweeper:
+    """Removes what is too old, a bounded number at a time."""
+
+    def __init__(
+        self, history: History, policy: RetentionPolicy, clock: Callable[[], datetime] = _now
+    ) -> None:
+        self.counts = SweepCounts()
+        self._history = history
+        self._policy = policy
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Sweep now and from time to time."""
+        if self._policy.keep_s > 0:
+            self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def sweep(self) -> int:
+        """Remove all that is too old; how many. Raises Unavailable."""
+        before = self._clock() - timedelta(seconds=self._policy.keep_s)
+        removed = 0
+        while some := await self._history.expire(before, _AT_ONCE):
+            removed += some
+            self.counts.removed += some
+            await asyncio.sleep(0)  # writers take turns with the sweeper
+        self.counts.last = self._clock()
+        return removed
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                removed = await self.sweep()
+                if removed:
+                    log.info("%d transcripts were removed: they were too old", removed)
+            except AsrError as error:
+                self.counts.failures += 1
+                log.warning("old transcripts could not be removed: %s", error.message)
+            await asyncio.sleep(self._policy.every_s)

@@ -1,0 +1,71 @@
+"""How text is searched: alike for scripts with and without spaces, and for encrypted text. Pure.
+
+A term is found anywhere, also inside words; case, width and punctuation don't count. The index
+knows only which one- and two-character grams a text has, so a hit of the index is checked
+against the text itself.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import pairwise
+
+from zhiyin.domain.languages import separator, unspaced
+
+MAX_QUERY_CHARS = 200
+_APART = frozenset("PSZC")  # Unicode's punctuation, symbols, spaces, controls
+_NOTHING = frozenset("'’")  # "don't" is one word, found as "dont" too
+_GAP = re.compile(r"\s+")
+
+
+class _Plain(dict[int, str]):
+    """For `str.translate`: what separates becomes a space. Looks at each character once."""
+
+    def __missing__(self, point: int) -> str:
+        char = chr(point)
+        other = " " if unicodedata.category(char)[0] in _APART else char
+        self[point] = "" if char in _NOTHING else other
+        return self[point]
+
+
+_PLAIN = _Plain()
+
+
+def normalized(text: str) -> str:
+    """Lower case, no punctuation, one space between words and none beside unspaced scripts."""
+    words = unicodedata.normalize("NFKC", text).casefold().translate(_PLAIN).split()
+    parts: list[str] = []
+    for word in words:
+        parts += [separator(parts[-1] if parts else "", word), word]
+    return "".join(parts)
+
+
+def terms(query: str) -> tuple[str, ...]:
+    """What a query asks for; each of its words must be found."""
+    found = (normalized(word) for word in _GAP.split(query))
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
+def grams(text: str) -> set[str]:
+    """Of normalized text: pairs of neighbours, and single characters of unspaced scripts."""
+    found = {a + b for a, b in pairwise(text) if " " not in (a, b)}
+    return found | {char for char in set(text) if unspaced(char)}
+
+
+def found_in(wanted: tuple[str, ...], text: str) -> bool:
+    """Whether all terms stand in a text, which need not be normalized."""
+    plain = normalized(text)
+    return all(term in plain for term in wanted)
+
+
+def excerpt(text: str, wanted: tuple[str, ...], chars: int) -> str:
+    """At most so many characters of a text: about where a term stands, else its beginning."""
+    folded = text.casefold()
+    places = [place for term in wanted if (place := folded.find(term)) >= 0]
+    begin = max(0, min(places, default=0) - chars // 4)
+    if len(text) <= chars or begin == 0:
+        return text if len(text) <= chars else f"{text[:chars]}…"
+    begin = min(begin, len(text) - chars)
+    end = "…" if begin + chars < len(text) else ""
+    return f"…{text[begin : begin + chars]}{end}"

@@ -1,0 +1,45 @@
+"""No history: nothing is kept, and who asks for it is told so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NoReturn
+
+from zhiyin.domain.errors import NotFound
+from zhiyin.domain.history import Entry, Erased, HistoryPage, HistoryQuery
+
+
+class NoHistory:
+    """The adapter of `ports.history` for `history.enabled = false`."""
+
+    async def prepare(self) -> None:
+        """Nothing to do."""
+
+    async def add(self, entries: Sequence[Entry]) -> int:
+        """Keeps none."""
+        return 0
+
+    async def page(self, query: HistoryQuery) -> HistoryPage:
+        """Raises NotFound."""
+        _off()
+
+    async def get(self, owner: str, entry: int | str) -> Entry:
+        """Raises NotFound."""
+        _off()
+
+    async def delete(self, owner: str, entry: int | str) -> None:
+        """Raises NotFound."""
+        _off()
+
+    async def erase(self, owner: str) -> Erased:
+        """There is nothing."""
+        return Erased(0, 0)
+
+    async def expire(self, before: datetime, limit: int) -> int:
+        """There is nothing."""
+        return 0
+
+
+def _off() -> NoReturn:
+    raise NotFound("This server keeps no history (history.enabled).", code="history_off")

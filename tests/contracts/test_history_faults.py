@@ -1,0 +1,220 @@
+"""Databases that are away, full, not migrated, or used by several processes at once."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+from tools.mariadb import MariaDb
+
+from tests.backends import environment
+from tests.histories import Place, entry, texts, until
+from zhiyin.core.scribe import Scribe, ScribePolicy
+from zhiyin.domain.errors import ConfigError, Unavailable
+from zhiyin.domain.history import ANONYMOUS
+from zhiyin.store.history_sql import migrate
+from zhiyin.store.history_sql.database import Database, DatabaseOptions
+from zhiyin.store.history_sql.tables import metadata
+
+QUICK = ScribePolicy(linger_s=0.0, retry_s=0.05, max_retry_s=0.2)
+
+
+@pytest.fixture
+def own_mariadb(tmp_path: Path) -> Iterator[MariaDb]:
+    """A server that a test may stop."""
+    with MariaDb(tmp_path / "server") as server:
+        server.sql("CREATE DATABASE history")
+        yield server
+
+
+def tables(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names()) - {"alembic_version"}
+
+
+async def test_migrations_go_up_and_down(place: Place) -> None:
+    database = Database(place.url, DatabaseOptions())
+    try:
+        async with database.transaction(write=True) as connection:
+            for target in ("base", "head", "base", "0001", "head"):
+                if target == "base":
+                    await connection.run_sync(migrate.downgrade, target)
+                    assert await connection.run_sync(tables) == set()
+                else:
+                    await connection.run_sync(migrate.upgrade, target)
+            assert await connection.run_sync(migrate.is_current)
+            assert await connection.run_sync(tables) == set(metadata.tables)
+    finally:
+        await database.close()
+
+
+async def test_migrations_make_the_tables_of_the_code(place: Place) -> None:
+    def differences(connection: Connection) -> list[object]:
+        migrate.upgrade(connection)
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+    database = Database(place.url, DatabaseOptions())
+    try:
+        async with database.transaction(write=True) as connection:
+            assert await connection.run_sync(differences) == []
+    finally:
+        await database.close()
+
+
+async def test_data_survives_a_migration(place: Place) -> None:
+    kept = [entry(f"{n} 客厅") for n in range(20)]
+    async with place.open() as history:
+        await history.add(kept)
+        async with history._database.transaction(write=True) as connection:
+            await connection.run_sync(migrate.downgrade, "0001")
+        await history.migrate()
+        assert await history.entries(0, 100) == kept
+
+
+async def test_many_migrate_at_once(place: Place) -> None:
+    database = Database(place.url, DatabaseOptions())
+    async with database.transaction(write=True) as connection:
+        await connection.run_sync(migrate.downgrade, "base")
+    await database.close()
+
+    async def one() -> str:
+        async with place.open(timeout_s=60) as history:
+            return await history.migrate()
+
+    assert set(await asyncio.gather(*(one() for _ in range(4)))) == {migrate.head()}
+
+
+async def test_tables_of_a_newer_zhiyin_are_refused(place: Place) -> None:
+    async with place.open() as history:
+        await history.prepare()
+        async with history._database.transaction(write=True) as connection:
+            await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    async with place.open() as history:
+        with pytest.raises(Unavailable, match=r"newer|not up to date"):
+            await history.prepare()
+
+
+async def test_a_server_is_migrated_by_its_operator_only(mariadb: MariaDb) -> None:
+    mariadb.sql("CREATE OR REPLACE DATABASE unmigrated")
+    async with Place(mariadb.url("unmigrated")).open() as history:
+        with pytest.raises(Unavailable, match="zhiyin migrate"):
+            await history.add([entry()])
+        await history.migrate()
+        await history.add([entry()])
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://x/y", "nonsense", "sqlite+aiosqlite://", "mysql+asyncmy://u@h", "mysql://"],
+)
+def test_other_addresses_are_refused(url: str) -> None:
+    with pytest.raises(ConfigError):
+        Database(url, DatabaseOptions())
+
+
+async def test_away_at_the_start_and_in_mid_run(own_mariadb: MariaDb) -> None:
+    place = Place(own_mariadb.url("history"))
+    async with place.open() as history:
+        await history.migrate()
+    own_mariadb.stop()
+    async with place.open(timeout_s=2) as history:
+        scribe = Scribe(history, QUICK)
+        scribe.start()
+        assert scribe.keep(entry("said while it was away"))
+        with pytest.raises(Unavailable):
+            await texts(history)
+        await until(lambda: bool(scribe.trouble))
+        own_mariadb.start()
+        await until(lambda: scribe.counts.kept == 1)
+        assert scribe.trouble == ""
+        assert await texts(history) == ["said while it was away"]
+        own_mariadb.stop()
+        assert scribe.keep(entry("said while it was away again"))
+        await until(lambda: bool(scribe.trouble))
+        own_mariadb.start()
+        await until(lambda: scribe.counts.kept == 2)
+        assert len(await texts(history)) == 2
+        await scribe.close()
+
+
+@contextmanager
+def full_disk(file: Path) -> Iterator[None]:
+    """No file of this process may grow beyond the size that this one has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_a_full_disk_is_survived(tmp_path: Path) -> None:
+    file = tmp_path / "history.db"
+    place = Place(f"sqlite+aiosqlite:///{file}")
+    async with place.open() as history:
+        scribe = Scribe(history, QUICK)
+        scribe.start()
+        scribe.keep(entry("before"))
+        await until(lambda: scribe.counts.kept == 1)
+        with full_disk(file):
+            scribe.keep(entry("while it was full " * 20_000))
+            await until(lambda: bool(scribe.trouble))
+        await until(lambda: scribe.counts.kept == 2)
+        assert len(await texts(history)) == 2
+        await scribe.close()
+
+
+async def test_a_file_that_was_taken_away_comes_back_empty(tmp_path: Path) -> None:
+    place = Place(f"sqlite+aiosqlite:///{tmp_path}/deep/er/history.db")
+    async with place.open() as history:
+        await history.add([entry("one")])
+    mode = (tmp_path / "deep/er/history.db").stat().st_mode
+    assert mode & 0o077 == 0, "for the owner of the process alone"
+    (tmp_path / "deep/er/history.db").unlink()
+    async with place.open() as history:
+        assert await texts(history) == []
+
+
+async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    file = tmp_path / "history.db"
+    file.write_bytes(b"no database at all" * 100)
+    async with Place(f"sqlite+aiosqlite:///{file}").open() as history:
+        with pytest.raises(Unavailable):
+            await history.prepare()
+
+
+WRITER = """
+import asyncio, sys
+from tests.histories import Place, entry
+async def main():
+    async with Place(sys.argv[1]).open() as history:
+        for n in range(40):
+            await history.add([entry(f"{sys.argv[2]} {n}")])
+asyncio.run(main())
+"""
+
+
+async def test_several_processes_write_at_once(place: Place) -> None:
+    root = Path(__file__).parents[2]
+    started = [
+        subprocess.Popen(  # noqa: ASYNC220 (it only starts)
+            [sys.executable, "-c", WRITER, place.url, name],
+            cwd=root, env=environment(PYTHONPATH=f"{root / 'src'}:{root}"),
+        )
+        for name in ("a", "b", "c")
+    ]  # fmt: skip
+    codes = [await asyncio.to_thread(process.wait, 120) for process in started]
+    assert codes == [0, 0, 0]
+    async with place.open() as history:
+        found = await texts(history)
+        assert sorted(map(str, found)) == sorted(f"{w} {n}" for w in "abc" for n in range(40))
+        assert ANONYMOUS
