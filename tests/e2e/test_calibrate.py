@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import media
-from tests.conftest import environment
+from tests.backends import environment
 from tests.e2e.test_cli import zhiyin
 from zhiyin.cli.calibrate import _calibrator
 from zhiyin.domain.engine import Clip, ClipResult, EngineContext, ModelInfo

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests import media
-from tests.conftest import Server, environment
+from tests.backends import environment
+from tests.conftest import Server
 
 ENGLISH, CHINESE = media.path("en_short"), media.path("zh_other")
 
