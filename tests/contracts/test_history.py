@@ -124,6 +124,24 @@ async def test_search_finds_what_is_there_and_nothing_else(history: SqlHistory) 
         assert await texts(history, query) == wanted, query
 
 
+async def test_ten_thousand_are_listed_and_searched_rightly(place: Place) -> None:
+    chance = random.Random(3)
+    words = ["打开", "关上", "客厅", "卧室", "的", "灯", "窗户", "turn", "off", "Light", "，"]
+    kept = [
+        entry("".join(chance.choices(words, k=chance.randint(1, 12))), language=language)
+        for _ in range(5_000)
+        for language in ("zh", "en")
+    ]
+    async with place.open(ring("k1")) as history:
+        for begin in range(0, len(kept), 1_000):
+            await history.add(kept[begin : begin + 1_000])
+        newest = [e.transcript.text for e in reversed(kept)]
+        assert await texts(history) == newest
+        for query in ("客厅的灯", "turn off", "灯", "offlight 窗户", "卧室卧室卧室", "nowhere"):
+            wanted = [text for text in newest if found_in(terms(query), text)]
+            assert await texts(history, query) == wanted, query
+
+
 async def test_a_search_that_reads_much_goes_on_with_a_cursor(history: SqlHistory) -> None:
     await history.add([entry("the needle: q")] + [entry("hay") for _ in range(2_500)])
     page = await history.page(HistoryQuery(ANONYMOUS, terms("q")))
