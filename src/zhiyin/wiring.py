@@ -111,7 +111,9 @@ def build(settings: Settings) -> Services:
 
 def _live_limits(settings: Settings) -> LiveLimits:
     live = settings.live
-    return LiveLimits(live.max_sessions, live.max_seconds)
+    return LiveLimits(
+        live.max_sessions, live.max_seconds, max_events=live.max_events, silence_s=live.silence_s
+    )
 
 
 def make_preparer(settings: Settings, pool: ThreadPoolExecutor) -> Preparer:

@@ -171,6 +171,9 @@ export const ENGLISH = {
   'server.model_not_installed': '{message}',
   'server.truncated_audio': '{message}',
   'server.damaged_audio': '{message}',
+  'server.session_taken': '{message}',
+  'server.session_expired': '{message}',
+  'server.too_slow': '{message}',
   'server.partials_paused': '{message}',
   'server.audio_lost': 'Some of the sound did not get through: the connection was lost for too long.',
 };

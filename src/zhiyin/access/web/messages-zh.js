@@ -170,6 +170,9 @@ export const CHINESE = {
   'server.model_not_installed': '这个模型没有安装在服务器上。（{message}）',
   'server.truncated_audio': '文件提前结束，文字只包含能读取的部分。（{message}）',
   'server.damaged_audio': '文件有损坏，已跳过损坏的部分。（{message}）',
+  'server.session_taken': '这次实时转写已由另一个连接接手。（{message}）',
+  'server.session_expired': '太久没有收到声音，连接已结束。（{message}）',
+  'server.too_slow': '浏览器接收得太慢，连接已结束。（{message}）',
   'server.partials_paused': '服务器暂时跟不上，句子说完后才会出现文字。',
   'server.audio_lost': '连接断开太久，有一部分声音没能送达。',
 };
