@@ -100,6 +100,34 @@ def encode(sound: Samples, form: Form) -> bytes:
     return buffer.getvalue()
 
 
+class _Socket:
+    """A place that can only be written to, at its end."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self.data += bytes(data)
+        return len(data)
+
+
+def recorded(sound: Samples, container: str) -> bytes:
+    """Opus in webm or ogg as a MediaRecorder makes it: never goes back, knows no length."""
+    options = {"webm": {"live": "1"}, "ogg": {"page_duration": "100000"}}[container]
+    socket = _Socket()
+    with av.open(socket, "w", format=container, options=options) as made:
+        stream = made.add_stream("libopus", rate=48_000)
+        assert isinstance(stream, av.AudioStream)
+        stream.layout = "mono"
+        _encode_sound(made, stream, sound)
+    return bytes(socket.data)
+
+
+def raw(sound: Samples, codec: str, rate: int) -> bytes:
+    """Samples without a container."""
+    return encode(sound, Form(codec.removeprefix("pcm_"), codec, rate))
+
+
 def _encode_sound(
     container: av.container.OutputContainer, stream: av.AudioStream, sound: Samples
 ) -> None:

@@ -52,6 +52,9 @@ class ServerSettings(Group):
     request_timeout_s: float = Field(
         1800, gt=0, le=86_400, description="Longest time for one recognition; then 504."
     )
+    stall_s: float = Field(
+        60, ge=1, le=3600, description="A client that takes no data for so long is cut off (Linux)."
+    )
     shutdown_s: float = Field(
         20, ge=0, le=600, description="How long running requests may finish at shutdown."
     )
@@ -146,8 +149,11 @@ class LiveSettings(Group):
     max_message_kb: int = Field(
         1024, ge=16, le=65_536, description="Largest WebSocket message, in KiB."
     )
+    max_events: int = Field(
+        1000, ge=10, le=100_000, description="Events that wait for a client; then it is too slow."
+    )
     silence_s: float = Field(
-        0.5, ge=0.1, le=5, description="A silence of this length ends a segment."
+        0.5, ge=0.1, le=5, description="A silence of this length ends a segment, by default."
     )
 
 

@@ -160,7 +160,7 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     history = kept or NoHistory()
     scribe = Scribe(history, ScribePolicy(waiting=settings.history.max_waiting))
     live = LiveService(
-        registry, preparer.vad, pool, _live_limits(settings), SessionPolicy(), scribe
+        registry, preparer.vad, pool, _live_limits(settings), SessionPolicy(), scribe=scribe
     )
     rooms = Rooms(_caption_store(settings), _room_limits(settings))
     office = None if workers is None else job_office(settings, transcriber, workers)
@@ -210,7 +210,9 @@ def _sweeper(settings: Settings, history: History) -> Sweeper:
 
 def _live_limits(settings: Settings) -> LiveLimits:
     live = settings.live
-    return LiveLimits(live.max_sessions, live.max_seconds)
+    return LiveLimits(
+        live.max_sessions, live.max_seconds, max_events=live.max_events, silence_s=live.silence_s
+    )
 
 
 def _room_limits(settings: Settings) -> RoomLimits:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 
 from tests import media
 from tests.conftest import Server
@@ -152,62 +151,6 @@ async def test_two_speakers_hear_their_own(server: Server) -> None:
     english, chinese = await asyncio.gather(one("en_short", "en"), one("zh_other", "zh"))
     assert media.heard(media.reference("en_short"), english) > 0.8
     assert media.heard(media.reference("zh_other"), chinese) > 0.7
-
-
-@pytest.mark.parametrize(
-    ("first", "code"),
-    [
-        (b"\x00\x00" * 160, "not_started"),
-        ("{", "invalid_json"),
-        ('{"type":"commit"}', "not_started"),
-        ('{"type":"start","encoding":"mp3"}', "invalid_request"),
-        ('{"type":"start","sample_rate":7}', "invalid_request"),
-        ('{"type":"start","colour":"red"}', "invalid_request"),
-        ('{"type":"start","language":"klingon"}', "invalid_language"),
-        ('{"type":"start","model":"nobody"}', "model_not_found"),
-        ('{"type":"resume","session_id":"nobody"}', "session_not_found"),
-    ],
-)
-async def test_a_wrong_beginning_is_named(server: Server, first: str | bytes, code: str) -> None:
-    async with connect(address(server)) as socket:
-        await socket.send(first)
-        event = json.loads(await socket.recv())
-        assert event["type"] == "error"
-        assert event["error"]["code"] == code
-        assert set(event["error"]) == {"message", "type", "param", "code"}
-        with pytest.raises(ConnectionClosed):
-            await socket.recv()
-        assert socket.close_code == 1008
-
-
-async def test_a_wrong_message_ends_nothing(server: Server) -> None:
-    async with opened(server, language="en") as (socket, _):
-        for wrong in ("{", '{"type":"dance"}', '{"type":"start"}', "[]", "null"):
-            await socket.send(wrong)
-            assert (await hear(socket, "error"))[-1]["error"]["message"]
-        await socket.send('{"type":"ping"}')
-        await hear(socket, "pong")
-        await say(socket, media.encode(spoken("en_short"), S16) + b"\x01")
-        await socket.send('{"type":"eof"}')
-        assert media.heard(media.reference("en_short"), texts(await hear(socket))) > 0.8
-
-
-async def test_what_is_no_sound_is_refused(server: Server) -> None:
-    async with opened(server, encoding="webm") as (socket, _):
-        await say(socket, b"this is no webm file. " * 2000)
-        await socket.send('{"type":"eof"}')
-        wire = await hear(socket)
-    assert texts(wire) == ""
-
-
-async def test_a_message_that_is_too_large_ends_the_session(server: Server) -> None:
-    async with opened(server) as (socket, _):
-        await socket.send(b"\x00" * (2 << 20))
-        wire = await hear(socket)
-        assert wire[0]["error"]["code"] == "file_too_large"
-        with pytest.raises(ConnectionClosed):
-            await socket.recv()
-        assert socket.close_code == 1008
 
 
 async def test_silence_gives_no_text(server: Server) -> None:

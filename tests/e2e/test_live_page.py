@@ -212,7 +212,8 @@ def test_an_error_keeps_the_text(sites: OpenSite) -> None:
     }  # fmt: skip
     error = {"message": "Out of luck.", "type": "server_error", "param": None, "code": "x"}
     ready = {"type": "ready", "session_id": "s", "model": "m", "sample_rate": 16000}
-    answered(page, ready, final, {"type": "error", "error": error})
+    done = {"type": "done", "received_s": 1, "decoded_s": 1, "segments": 1}
+    answered(page, ready, {"type": "error", "error": error}, final, done)
     page.goto(site.url)
     page.click("#speak")
     expect(page.locator("#notice")).to_contain_text("Out of luck.")
@@ -234,3 +235,31 @@ def test_a_file_while_one_speaks(sites: OpenSite) -> None:
     expect(page.locator("#result-name")).to_have_text("en_short.flac")
     expect(page.locator("#facts")).to_contain_text("Time taken", timeout=RUN_MS)
     expect(page.locator("#live")).to_be_hidden()
+
+
+def test_second_thoughts_before_the_microphone_opens(sites: OpenSite) -> None:
+    """The browser's question is made up: it is answered when the test says so."""
+    site = sites("en_short")
+    page = site.tab()
+    page.add_init_script("""
+        const { mediaDevices } = navigator;
+        const ask = mediaDevices.getUserMedia.bind(mediaDevices);
+        const asked = new Promise((resolve) => { window.allow = resolve; });
+        mediaDevices.getUserMedia = async (wish) => {
+            await asked;
+            const stream = await ask(wish);
+            const [track] = stream.getTracks();
+            const stop = track.stop.bind(track);
+            track.stop = () => { stop(); document.documentElement.dataset.closed = 'yes'; };
+            return stream;
+        };
+    """)
+    for start, leave in (("#speak", "#live-stop"), ("#record", "#record-discard")):
+        page.goto(site.url)
+        page.click(start)
+        page.click(leave)
+        expect(page.locator(start)).to_be_focused()
+        page.evaluate("allow()")
+        expect(page.locator("html")).to_have_attribute("data-closed", "yes")
+        expect(page.locator(start)).to_be_visible()
+        expect(page.locator("#result")).to_be_hidden()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from zhiyin.access.http.errors import STATUS, error_body, error_response, status_of
+from zhiyin.access.ws import errors as ws
+from zhiyin.access.ws.realtime import render as realtime
+from zhiyin.access.ws.stream import render as stream
 from zhiyin.cli.exits import EXIT, code_of
 from zhiyin.core.fates import FATE, fate_of
 from zhiyin.domain import errors as e
@@ -26,6 +30,25 @@ def test_every_error_has_an_http_status(kind: type[e.AsrError]) -> None:
     row = next(k for k in kind.__mro__ if k in STATUS)
     assert row is not e.AsrError or kind is e.AsrError, "give it a row of its own"
     assert 400 <= status_of(kind("x")) < 600
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_has_a_close_code(kind: type[e.AsrError]) -> None:
+    row = next(k for k in kind.__mro__ if k in ws.ANSWERS)
+    assert row is not e.AsrError or kind is e.AsrError, "give it a row of its own"
+    # What RFC 6455 lets an endpoint send, IANA's additions, and the range of applications.
+    assert ws.close_code(kind("x")) in {1007, 1008, 1009, 1011, 1013, 4409}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_is_an_event_of_both_sockets(kind: type[e.AsrError]) -> None:
+    problem = kind("half a \ud800 pair", param="field")
+    native, openai = stream.error(problem), realtime.error(problem, "mine")
+    assert native["type"] == "error"
+    assert set(native["error"]) == {"message", "type", "param", "code"}
+    assert openai == native["error"] | {"event_id": "mine"}
+    assert openai["type"].endswith("_error")
+    json.dumps([native, openai], ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("kind", KINDS)

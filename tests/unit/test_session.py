@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zhiyin.core.endpointing import FRAME_S
-from zhiyin.core.session import Heard, Session, SessionPolicy, Work
+from zhiyin.core.session import Session, SessionPolicy
+from zhiyin.core.utterance import Heard, Work
 from zhiyin.domain.live import Done, Final, LiveEvent, Partial, SpeechEnded, SpeechStarted, Warned
 from zhiyin.domain.transcript import Word
 from zhiyin.ports.vad import FRAME

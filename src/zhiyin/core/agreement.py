@@ -62,13 +62,17 @@ class View:
 def units_of(words: Iterable[Word]) -> list[Unit]:
     """Words as units; those of scripts without spaces fall into characters."""
     found: list[Unit] = []
+    opening = ""
     for word in words:
         for part in _characters(word):
             unit = _unit(part)
             if unit.key:
-                found.append(unit)
+                found.append(replace(unit, lead=opening + unit.lead))
+                opening = ""
             elif found:  # punctuation by itself belongs to the word before
                 found[-1] = replace(found[-1], tail=found[-1].tail + unit.core)
+            else:
+                opening += unit.core
     return found
 
 
@@ -177,7 +181,8 @@ class Agreement:
         since = self._stable[-1].end if self._stable else speech_start
         if self._fruitless < policy.patience or audio_end - since < policy.stalled:
             return 0
-        return sum(u.end <= audio_end - policy.trailing for u in units)
+        limit = audio_end - policy.trailing
+        return next((i for i, u in enumerate(units) if u.end > limit), len(units))
 
     def _settle(self, units: Sequence[Unit]) -> None:
         for unit in units:
@@ -197,8 +202,8 @@ def _characters(word: Word) -> list[Word]:
     text = word.text.strip()
     parts: list[str] = []
     for char in text:
-        # A boundary wherever no space would stand anyway.
-        if parts and separator(parts[-1], char):
+        # A boundary wherever no space would stand anyway, but never inside of what is read as one.
+        if parts and (separator(parts[-1], char) or unicodedata.category(char)[0] == "M"):
             parts[-1] += char
         else:
             parts.append(char)
@@ -225,5 +230,8 @@ def _unit(word: Word) -> Unit:
 
 
 def _counts(char: str) -> bool:
-    """Letters, marks, numbers and symbols such as % count; punctuation does not."""
-    return unicodedata.category(char)[0] in "LMNS"
+    """Letters, marks, numbers and symbols count, and what is read aloud; punctuation does not."""
+    return unicodedata.category(char)[0] in "LMNS" or char in _READ_ALOUD
+
+
+_READ_ALOUD = frozenset("%&@#‰％＆＠＃")

@@ -1,36 +1,45 @@
-"""Live recognition: drives a `Session` with real sound, a voice detector and the scheduler."""
+"""Live recognition: drives a `Session` with real sound, a voice detector and the engine."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zhiyin.core.batching import Lane
 from zhiyin.core.endpointing import EndpointPolicy
 from zhiyin.core.offload import offload
+from zhiyin.core.recognizer import Recognizer
 from zhiyin.core.registry import Registry
 from zhiyin.core.scribe import Scribe
-from zhiyin.core.session import Heard, Session, SessionPolicy, Work
+from zhiyin.core.session import Session, SessionPolicy
 from zhiyin.core.spoken import Spoken
 from zhiyin.core.tickets import Ticket
+from zhiyin.core.utterance import Heard, Work
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
-from zhiyin.domain.engine import Clip, ClipResult, ModelInfo
-from zhiyin.domain.errors import AsrError, Overloaded, TooLong
+from zhiyin.domain.errors import AsrError, Overloaded, SlowReader, TooLong
 from zhiyin.domain.history import Caller
 from zhiyin.domain.live import Final, LiveEvent, LiveOptions, Partial
-from zhiyin.domain.options import DecodeOptions, TranscribeOptions
-from zhiyin.domain.transcript import Transcript, Word
+from zhiyin.domain.options import TranscribeOptions
+from zhiyin.domain.transcript import Transcript
 from zhiyin.ports.vad import FRAME, Vad
 
+log = logging.getLogger(__name__)
+
 _BLOCK = SAMPLE_RATE  # samples that the voice detector takes at once
-_SURE, _SURE_S = 0.8, 2.0  # when a detected language holds for the rest of the session
+_SLACK_S = 0.1  # frames that round a clip up
+
+Detect = Callable[[Samples], Awaitable[NDArray[np.float32]]]
+"""Speech probabilities of the next frames of a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +47,21 @@ class LiveLimits:
     """`max_sessions` at once, each of at most `max_seconds` of audio.
 
     Reading pauses while more than `max_waiting_s` of closed segments wait for their finals; a
-    result that takes longer than `decode_timeout_s` counts as failed. `max_events` may wait for
-    somebody to read them.
+    result that takes longer than `decode_timeout_s` counts as failed. A session ends when more
+    than `max_events` wait for somebody to read them. `silence_s` is for callers who don't say what
+    silence ends a segment.
     """
 
     max_sessions: int = 64
     max_seconds: float = 14_400.0
     max_waiting_s: float = 60.0
     decode_timeout_s: float = 30.0
-    max_events: int = 2_000
+    max_events: int = 1_000
+    silence_s: float = 0.5
 
 
 class LiveService:
-    """Opens sessions. Used from the event loop only."""
+    """Opens sessions. Used from the event loop only; `clock` gives seconds."""
 
     def __init__(
         self,
@@ -59,6 +70,7 @@ class LiveService:
         pool: ThreadPoolExecutor,
         limits: LiveLimits,
         policy: SessionPolicy,
+        clock: Callable[[], float] = time.monotonic,
         scribe: Scribe | None = None,
     ) -> None:
         self._registry = registry
@@ -67,7 +79,9 @@ class LiveService:
         self._limits = limits
         self._policy = policy
         self._scribe = scribe
+        self._clock = clock
         self._sessions: set[LiveSession] = set()
+        self._opening = 0
 
     @property
     def limits(self) -> LiveLimits:
@@ -81,22 +95,31 @@ class LiveService:
 
     async def open(self, options: LiveOptions) -> LiveSession:
         """A session; close it. Raises what is wrong with the options, or Overloaded."""
-        if len(self._sessions) >= self._limits.max_sessions:
+        if len(self._sessions) + self._opening >= self._limits.max_sessions:
             raise Overloaded(
                 "The server has too many live sessions. Try again later.", retry_after_s=5.0
             )
         decode = replace(options.decode, words=True)
         model = self._registry.check(TranscribeOptions(options.model, decode))
-        scheduler = await self._registry.scheduler(model)
-        if len(self._sessions) >= self._limits.max_sessions:
-            raise Overloaded(
-                "The server has too many live sessions. Try again later.", retry_after_s=5.0
-            )
-        ticket = scheduler.admit(Lane.PARTIAL, 0.0)
+
+        async def admit() -> Ticket:
+            return (await self._registry.scheduler(model)).admit(Lane.PARTIAL, 0.0)
+
+        recognizer = Recognizer(admit, decode, self._limits.decode_timeout_s)
+        self._opening += 1
+        try:
+            await recognizer.open()
+        finally:
+            self._opening -= 1
+        machine = Session(_policy(self._policy, options, model.capabilities.max_seconds))
         session = LiveSession(
-            Session(_policy(self._policy, options)), ticket, self._vad, self._pool, self._limits,
-            decode, model,
-        )  # fmt: skip
+            machine,
+            recognizer,
+            self._detector(),
+            self._limits,
+            Spoken(model, decode, self._clock),
+            self._clock,
+        )
         self._sessions.add(session)
         session.on_close = lambda: self._closed(session)
         return session
@@ -112,14 +135,21 @@ class LiveService:
         if self._scribe is not None and transcript.segments:
             self._scribe.remember(session.caller, transcript, session.latency_s)
 
+    def _detector(self) -> Detect:
+        vad = self._vad.session()
+        return lambda block: offload(self._pool, lambda: vad.probabilities(block))
 
-def _policy(policy: SessionPolicy, options: LiveOptions) -> SessionPolicy:
+
+def _policy(policy: SessionPolicy, options: LiveOptions, most_s: float) -> SessionPolicy:
+    """For a session; no clip has more than `most_s` seconds."""
+    context = max(policy.context, options.lead_in_s)
     endpoint = replace(
-        policy.endpoint, enter=options.threshold, leave=max(0.05, options.threshold - 0.2)
-    )
+        policy.endpoint, enter=options.threshold, leave=max(0.05, options.threshold - 0.2),
+        longest=min(policy.endpoint.longest, most_s - context - _SLACK_S),
+    )  # fmt: skip
     return replace(
         policy, endpoint=_silence(endpoint, options.silence_s), partials=options.partials,
-        lead_in=options.lead_in_s, context=max(policy.context, options.lead_in_s),
+        lead_in=options.lead_in_s, context=context,
     )  # fmt: skip
 
 
@@ -138,28 +168,27 @@ class LiveSession:
     def __init__(
         self,
         session: Session,
-        ticket: Ticket,
-        vad: Vad,
-        pool: ThreadPoolExecutor,
+        recognizer: Recognizer,
+        detect: Detect,
         limits: LiveLimits,
-        decode: DecodeOptions,
-        model: ModelInfo,
+        spoken: Spoken,
+        clock: Callable[[], float],
     ) -> None:
-        self.model = model.id
+        self.model = spoken.model
         self.caller: Caller | None = None
         self.on_close: Callable[[], None] = _nothing
         self._session = session
-        self._ticket = ticket
-        self._vad = vad.session()
-        self._pool = pool
+        self._recognizer = recognizer
+        self._detect = detect
         self._limits = limits
-        self._decode = decode
-        self._spoken = Spoken(model, decode)
+        self._spoken = spoken
+        self._clock = clock
         self._held: Samples = np.zeros(0, np.float32)
         self._outbox: deque[LiveEvent] = deque()
         self._changed = asyncio.Event()
         self._progress = asyncio.Event()
-        self._tasks: dict[Work, asyncio.Task[None]] = {}
+        self._tasks: dict[Work, asyncio.Task[Heard]] = {}
+        self._unread = False
         self._closed = False
 
     @property
@@ -184,15 +213,17 @@ class LiveSession:
     async def feed(self, samples: Samples) -> None:
         """Take float32[n] at 16 kHz; waits while the engine is too far behind.
 
-        Raises TooLong when the session has lasted as long as it may.
+        Raises TooLong when the session has lasted as long as it may, and SlowReader.
         """
+        if self._unread:
+            raise _slow()
         if self.received_s + len(samples) / SAMPLE_RATE > self._limits.max_seconds:
             raise TooLong(
                 f"A session may last {self._limits.max_seconds:g} s of audio. Open another one."
             )
         self._spoken.fed()
         self._held = np.concatenate([self._held, samples])
-        while len(self._held) >= FRAME:
+        while len(self._held) >= FRAME and not self._closed:
             size = min(_BLOCK, len(self._held)) // FRAME * FRAME
             block, self._held = self._held[:size], self._held[size:]
             await self._push(block)
@@ -200,6 +231,18 @@ class LiveSession:
     async def commit(self) -> None:
         """End the open segment here."""
         self._session.commit()
+        self._turn()
+
+    async def abandon(self, since: int) -> None:
+        """End the open segment here, and work no more on those whose id is `since` or higher.
+
+        Their finals still come, with whatever was known.
+        """
+        self._held = self._held[:0]
+        self._session.abandon(since)
+        for work, task in self._tasks.items():
+            if not self._session.wanted(work):
+                task.cancel()
         self._turn()
 
     async def finish(self) -> None:
@@ -212,10 +255,15 @@ class LiveSession:
         self._turn()
 
     async def events(self) -> AsyncIterator[LiveEvent]:
-        """What happens, in order, `Done` last; partials that nobody took give way to newer ones."""
+        """What happens, in order, `Done` last; partials that nobody took give way to newer ones.
+
+        Raises SlowReader when too much was not taken.
+        """
         while True:
             while self._outbox:
                 yield self._outbox.popleft()
+            if self._unread:
+                raise _slow()
             if self._session.finished or self._closed:
                 return
             self._changed.clear()
@@ -230,7 +278,7 @@ class LiveSession:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._ticket.scheduler.release(self._ticket)
+        self._recognizer.close()
         self._changed.set()
         self._progress.set()
         self.on_close()
@@ -239,16 +287,19 @@ class LiveSession:
         while self._session.waiting_s > self._limits.max_waiting_s and not self._closed:
             self._progress.clear()
             await self._progress.wait()
-        probs = await offload(self._pool, lambda: self._vad.probabilities(block))
-        self._session.push(block, probs)
-        self._turn()
+        if not self._closed:
+            self._session.push(block, await self._detect(block))
+            self._turn()
 
     def _turn(self) -> None:
         """Hand out what there is to do, and tell what happened."""
         while not self._closed and (work := self._session.next_work()) is not None:
             if work.kind == "final":
                 self._give_way()
-            self._tasks[work] = asyncio.create_task(self._decoded(work))
+            task = asyncio.create_task(self._recognizer.hear(work))
+            self._tasks[work] = task
+            # A callback, because a task that is cancelled before its first step never runs.
+            task.add_done_callback(partial(self._heard, work, self._clock()))
         for event in self._session.take_events():
             self._tell(event)
         self._progress.set()
@@ -259,59 +310,43 @@ class LiveSession:
             if work.kind == "partial":
                 task.cancel()
 
+    def _heard(self, work: Work, begun: float, task: asyncio.Task[Heard]) -> None:
+        del self._tasks[work]
+        if self._closed:
+            return
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, AsrError | TimeoutError):
+            log.error("a live result was lost: %s", type(error).__name__, exc_info=error)
+        if task.cancelled() or error is not None:
+            # The session tries again; in the end the partial result is the final.
+            self._session.failed(work)
+        else:
+            self._session.done(work, task.result(), self._clock() - begun)
+        self._turn()
+
     def _tell(self, event: LiveEvent) -> None:
-        last = self._outbox[-1] if self._outbox else None
-        if (
-            isinstance(event, Partial)
-            and isinstance(last, Partial)
-            and last.segment_id == event.segment_id
-        ):
-            self._outbox.pop()
+        if self._unread:
+            return
+        if isinstance(event, Partial | Final):
+            self._forget_partials(event.segment_id)
         if isinstance(event, Final):
             self._spoken.add(event)
         self._outbox.append(event)
+        if len(self._outbox) > self._limits.max_events:
+            self._unread = True
+            self._outbox.clear()
         self._changed.set()
 
-    async def _decoded(self, work: Work) -> None:
-        begun = time.monotonic()
-        heard: Heard | None = None
-        try:
-            async with asyncio.timeout(self._limits.decode_timeout_s):
-                heard = _heard(await self._submit(work), work.start_s, self._decode.language)
-        except (AsrError, TimeoutError):
-            pass  # counted by the session: tried again, then the partial result is the final
-        except asyncio.CancelledError:
-            if self._closed or work.kind == "final":
-                raise
-        finally:
-            self._tasks.pop(work, None)
-        if heard is None:
-            self._session.failed(work)
-        else:
-            self._session.done(work, heard, time.monotonic() - begun)
-        self._turn()
+    def _forget_partials(self, segment_id: int) -> None:
+        """Those that nobody took; a newer one or the final says it all."""
+        old = [e for e in self._outbox if isinstance(e, Partial) and e.segment_id == segment_id]
+        for event in old:
+            self._outbox.remove(event)
 
-    async def _submit(self, work: Work) -> ClipResult:
-        final = work.kind == "final"
-        clip = Clip(work.samples, self._decode, work.speech, draft=not final)
-        future = self._ticket.submit(clip, Lane.FINAL if final else Lane.PARTIAL)
-        result = await asyncio.wrap_future(future)
-        sure = (result.language_probability or 0.0) >= _SURE and clip.seconds >= _SURE_S
-        if self._decode.language is None and sure:
-            self._decode = replace(self._decode, language=result.language)
-        return result
+
+def _slow() -> SlowReader:
+    return SlowReader("The events of this session are not read.")
 
 
 def _nothing() -> None:
     """For whoever has nothing to do."""
-
-
-def _heard(result: ClipResult, offset: float, asked: str | None) -> Heard:
-    words: list[Word] = []
-    for segment in result.segments:
-        words += segment.words or (
-            Word(segment.text, segment.start, segment.end, segment.confidence),
-        )
-    confidence = sum(w.confidence for w in words) / len(words) if words else 0.0
-    shifted = tuple(w.shifted(offset) for w in words)
-    return Heard(shifted, asked or result.language, confidence)

@@ -100,8 +100,10 @@ class Registry:
         """The running scheduler of a model, loaded now when need be."""
         async with self._lock:
             scheduler = self._loaded.get(model.id)
-            if scheduler is not None and scheduler.state != "failed":
-                return scheduler
+            if scheduler is not None:
+                if scheduler.state != "failed":
+                    return scheduler
+                await self._unload(model.id)  # it gives its place to the next
             await self._make_room()
             provider = self._providers[model.engine]
             scheduler = self._make_scheduler(lambda: provider.create(model.id))

@@ -19,7 +19,8 @@ from zhiyin.core.agreement import Agreement, AgreementPolicy
 from zhiyin.core.cutting import calmest, spans
 from zhiyin.core.endpointing import FRAME_S, Change, Endpointer, EndpointPolicy
 from zhiyin.core.tape import Tape
-from zhiyin.domain.audio import Samples, Span
+from zhiyin.core.utterance import Heard, Utterance, Work
+from zhiyin.domain.audio import Samples
 from zhiyin.domain.live import (
     Done,
     Final,
@@ -30,7 +31,6 @@ from zhiyin.domain.live import (
     SpeechStarted,
     Warned,
 )
-from zhiyin.domain.transcript import Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,60 +54,6 @@ class SessionPolicy:
     retries: int = 1
     endpoint: EndpointPolicy = field(default_factory=EndpointPolicy)
     agreement: AgreementPolicy = field(default_factory=AgreementPolicy)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Work:
-    """A stretch to decode for a segment; frames `begin` to `end`."""
-
-    kind: Literal["partial", "final"]
-    segment_id: int
-    begin: int
-    end: int
-    samples: Samples
-    speech: tuple[Span, ...]
-
-    @property
-    def start_s(self) -> float:
-        """Where the samples begin."""
-        return self.begin * FRAME_S
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What came of work: words on the clock of the stream, and how sure the decoder was."""
-
-    words: tuple[Word, ...]
-    language: str
-    confidence: float = 1.0
-
-
-@dataclass(slots=True)
-class Utterance:
-    """A segment in the making; frames. `ended` is the end of its speech so far."""
-
-    id: int
-    start: int
-    audio: int
-    began: int
-    ended: int
-    agreement: Agreement
-    seq: int = 0
-    shown: tuple[str, str] = ("", "")
-    closed: Reason | None = None
-    end: int = 0
-    heard: Heard | None = None
-    """The newest result from the very start, up to `until`."""
-    until: int = -1
-    failures: int = 0
-    looked: int = 0
-    language: str = "und"
-
-    @property
-    def covered(self) -> bool:
-        """Whether there is a result over all its speech, and nothing of the next segment."""
-        upto = self.until if self.closed is None else self.end
-        return self.heard is not None and self.ended <= self.until <= upto
 
 
 class Session:
@@ -166,6 +112,26 @@ class Session:
             self._points.close()
             self._close("commit", self._points.frame)
 
+    def abandon(self, since: int) -> None:
+        """End the open segment here, and do no more work for any whose id is `since` or higher.
+
+        Their finals have what partial results gave.
+        """
+        for utterance in self._closed:
+            if utterance.id >= since:
+                utterance.abandoned = True
+        if self._open is not None:
+            self._open.abandoned = self._open.id >= since
+            self._close("commit", self._points.frame)
+        self._points.close()
+        self._last_end = self._points.frame
+        self._settle()
+
+    def wanted(self, work: Work) -> bool:
+        """Whether its result would be of use; to be asked while it is not answered."""
+        utterance = self._of(work)
+        return utterance is not None and not utterance.abandoned
+
     def finish(self) -> None:
         """The stream is over; nothing more is pushed."""
         if self._open is not None:
@@ -200,8 +166,8 @@ class Session:
         """The engine could not do it."""
         self._out.pop(work.kind, None)
         utterance = self._of(work)
-        if utterance is not None and work.kind == "final":
-            utterance.failures += 1
+        if utterance is not None and work.kind == "final" and work.end >= utterance.ended:
+            utterance.fail()
             self._settle()
 
     def take_events(self) -> list[LiveEvent]:
@@ -266,12 +232,12 @@ class Session:
         if "final" in self._out:
             return None
         for utterance in self._closed:
-            if not utterance.covered and utterance.failures <= self._policy.retries:
+            if not utterance.settled(self._policy.retries):
                 return self._work("final", utterance, utterance.audio, utterance.end)
         current = self._open
-        if current is not None and self._points.paused and not current.covered:
-            return self._work("final", current, current.audio, self._points.frame)
-        return None
+        if current is None or not self._points.paused or current.settled(retries=0):
+            return None
+        return self._work("final", current, current.audio, self._points.frame)
 
     def _partial_work(self) -> Work | None:
         utterance = self._open
@@ -337,8 +303,7 @@ class Session:
         """Tell the finals that are ready, in order."""
         while self._closed:
             first = self._closed[0]
-            hopeless = first.failures > self._policy.retries
-            if not first.covered and not hopeless:
+            if not first.settled(self._policy.retries):
                 return
             self._closed.popleft()
             self._events.append(self._final(first, degraded=not first.covered))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from zhiyin.domain.engine import ModelInfo
 from zhiyin.domain.live import Final
@@ -13,12 +14,19 @@ from zhiyin.domain.transcript import Segment, Transcript
 class Spoken:
     """Collects finals. `latency_s` runs from the last sound to the last text."""
 
-    def __init__(self, model: ModelInfo, decode: DecodeOptions) -> None:
+    def __init__(
+        self,
+        model: ModelInfo,
+        decode: DecodeOptions,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.model = model.id
         self._model = model
         self._decode = decode
         self._segments: list[Segment] = []
         self._languages: dict[str, float] = {}
-        self._fed_at = self._told_at = time.monotonic()
+        self._clock = clock
+        self._fed_at = self._told_at = clock()
 
     @property
     def latency_s(self) -> float:
@@ -27,11 +35,11 @@ class Spoken:
 
     def fed(self) -> None:
         """Sound came."""
-        self._fed_at = time.monotonic()
+        self._fed_at = self._clock()
 
     def add(self, final: Final) -> None:
         """Text came."""
-        self._told_at = time.monotonic()
+        self._told_at = self._clock()
         if final.text:
             self._segments.append(Segment(final.text, final.start, final.end, final.confidence))
             seconds = self._languages.get(final.language, 0.0) + final.end - final.start

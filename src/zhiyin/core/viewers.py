@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 from zhiyin.domain.captions import Caption, Told
-from zhiyin.domain.errors import AsrError, Overloaded
+from zhiyin.domain.errors import AsrError, Overloaded, SlowReader
 
 
 class Viewer:
@@ -32,7 +32,7 @@ class Viewer:
         self._waiting.append(told)
         if len(self._waiting) > self._capacity:
             self._waiting.clear()
-            self.fail(Overloaded("The connection is too slow for these captions.", code="too_slow"))
+            self.fail(SlowReader("The connection is too slow for these captions."))
         self._changed.set()
 
     def fail(self, error: AsrError) -> None:

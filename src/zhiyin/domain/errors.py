@@ -128,6 +128,18 @@ class Overloaded(AsrError):
     retryable = True
 
 
+class SlowReader(AsrError):
+    """A live client does not take what it is told."""
+
+    code = "too_slow"
+
+
+class SessionTaken(AsrError):
+    """Another connection goes on with this live session."""
+
+    code = "session_taken"
+
+
 class DeadlineExceeded(AsrError):
     """The result did not come within the request's time limit."""
 

@@ -19,6 +19,7 @@ MIN_RATE = 8_000
 MAX_RATE = 96_000
 MIN_SILENCE_S = 0.1
 MAX_SILENCE_S = 5.0
+MAX_LEAD_IN_S = 5.0
 
 
 def parse_encoding(value: str) -> Encoding:
@@ -47,6 +48,14 @@ class LiveOptions:
     threshold: float = 0.5
     lead_in_s: float = 0.3
     partials: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """How much of a stream has come: bytes as they were sent, seconds of sound in them."""
+
+    bytes: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

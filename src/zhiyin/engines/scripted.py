@@ -30,13 +30,14 @@ class ScriptedEngine:
 
     `delay_s` is slept per batch. A clip whose prompt is "fail" fails alone, one with "crash" makes
     the whole call raise, one with "die" ends the thread, one with "again" wants a second pass;
-    `calls` records what ran.
+    `moods` are such words for the next calls, whatever their prompts. `calls` records what ran.
     """
 
     max_batch: int = 1
     concurrency: int = 1
     delay_s: float = 0.0
     gate: threading.Event | None = None
+    moods: list[str] = field(default_factory=list)
     calls: list[list[Clip]] = field(default_factory=list)
     loaded: bool = False
 
@@ -67,10 +68,13 @@ class ScriptedEngine:
             self.gate.wait(30.0)
         if self.delay_s:
             time.sleep(self.delay_s)
-        if any(c.options.prompt == "crash" for c in clips):
+        mood = self.moods.pop(0) if self.moods else ""
+        if any("crash" in (c.options.prompt, mood) for c in clips):
             raise RuntimeError("scripted crash")
-        if any(c.options.prompt == "die" for c in clips):
+        if any("die" in (c.options.prompt, mood) for c in clips):
             raise SystemExit
+        if mood == "fail":
+            return [EngineFailed("scripted failure") for _ in clips]
         return [self._hear(clip) for clip in clips]
 
     def _hear(self, clip: Clip) -> ClipResult | Again | AsrError:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from zhiyin.domain.audio import Samples
-from zhiyin.domain.live import Encoding
+from zhiyin.domain.live import Encoding, Received
 
 
 class LiveSound(Protocol):
-    """One stream. Calls may block; not thread-safe."""
+    """One stream. Calls may block, `close` excepted; not thread-safe."""
 
     def push(self, data: bytes) -> Samples:
         """Take any number of bytes, continuing the last; the samples that are ready.
@@ -20,6 +20,10 @@ class LiveSound(Protocol):
 
     def finish(self) -> Samples:
         """The rest, once nothing more comes. Raises UndecodableAudio."""
+        ...
+
+    def settle(self) -> Received:
+        """What was taken until here; the first bytes of an incomplete sample are forgotten."""
         ...
 
     def close(self) -> None:

@@ -26,6 +26,8 @@ STATUS: dict[type[e.AsrError], int] = {
     e.NotFound: 404,
     e.UndecodableAudio: 400,
     e.TooLarge: 413,
+    e.SlowReader: 408,
+    e.SessionTaken: 409,
     e.Overloaded: 429,
     e.DeadlineExceeded: 504,
     e.EngineFailed: 500,

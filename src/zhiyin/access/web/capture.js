@@ -9,6 +9,7 @@ import { Recorder, recordingObstacle } from './recorder.js';
 
 let recorder = null;
 let starting = false;
+let unwanted = false; // given up before the browser had let us at the microphone
 let ticking = 0;
 
 export const isRecording = () => recorder !== null;
@@ -43,10 +44,17 @@ function close() {
 
 export function discardRecording() {
   if (recorder) close().discard();
+  else if (starting && !unwanted) giveUp();
+}
+
+function giveUp() {
+  unwanted = true;
+  setOpen(false);
 }
 
 async function finish(onFile) {
   if (recorder) onFile(await close().stop());
+  else discardRecording();
 }
 
 async function open(onFile) {
@@ -55,8 +63,13 @@ async function open(onFile) {
   try {
     await fresh.start(byId('level'), (silent) => show(byId('silent'), silent));
   } catch (error) {
+    if (unwanted) return;
     setOpen(false);
     refuseMicrophone(microphoneTrouble(error));
+    return;
+  }
+  if (unwanted) {
+    fresh.discard();
     return;
   }
   recorder = fresh;
@@ -75,6 +88,7 @@ export function bindCapture(mayStart, onFile) {
     }
     if (starting || recorder || !(await mayStart())) return;
     starting = true;
+    unwanted = false;
     clearNotice();
     await open(onFile);
     starting = false;

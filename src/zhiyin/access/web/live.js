@@ -20,6 +20,7 @@ import { copyWith } from './takeout.js';
 
 let session = null; // { microphone, meter, wire, ticking, segments, warnings, model, lost }
 let starting = false;
+let unwanted = false; // given up before the browser had let us at the microphone
 
 export const isLive = () => session !== null;
 
@@ -52,6 +53,12 @@ function close() {
 
 export function discardLive() {
   if (session) close();
+  else if (starting && !unwanted) giveUp();
+}
+
+function giveUp() {
+  unwanted = true;
+  setOpen(false);
 }
 
 async function failed(failure) {
@@ -74,7 +81,7 @@ function done(duration) {
 function settled(final) {
   const { segment_id, text, start, end, words, language, confidence } = final;
   const segment = { id: session.segments.length, start, end, text: text.trim(), language, confidence };
-  if (words?.length && currentOptions().words) segment.words = words;
+  if (words?.length) segment.words = words;
   if (segment.text) session.segments.push(segment);
   addSettled({ segment_id, ...segment });
 }
@@ -111,9 +118,9 @@ function listener() {
 }
 
 function wireTo(room) {
-  const { language, model, prompt } = currentOptions();
+  const { language, model, prompt, words } = currentOptions();
   if (room) return new Speaker(room, { language, model }, listener());
-  const wanted = Object.entries({ language, model, prompt }).filter(([, value]) => value);
+  const wanted = Object.entries({ language, model, prompt, words }).filter(([, value]) => value);
   const sound = { sample_rate: 16000, encoding: 's16le', partials: true };
   return new Stream({ ...Object.fromEntries(wanted), ...sound }, listener());
 }
@@ -149,10 +156,16 @@ async function open(room) {
   try {
     await microphone.start((samples) => session?.wire.send(samples));
   } catch (error) {
+    if (unwanted) return;
     setOpen(false);
     refuseMicrophone(microphoneTrouble(error));
     return;
   }
+  if (unwanted) microphone.release();
+  else begin(microphone, room);
+}
+
+function begin(microphone, room) {
   document.body.classList.add('working');
   openLive(stampNow());
   session = { microphone, segments: [], warnings: [], model: '', lost: 0 };
@@ -161,7 +174,7 @@ async function open(room) {
   session.meter = new Meter(microphone.stream, byId('live-level'), (silent) => {
     show(byId('live-silent'), silent);
   });
-  microphone.onEnded(() => session?.stopping || stop());
+  microphone.onEnded(() => session && !session.stopping && stop());
   setState('live.connecting');
   showCaptions(room);
   announce('live.started');
@@ -174,6 +187,7 @@ async function start(mayStart) {
   else if (room && !isRoom(room)) notify({ title: 'room.bad', detail: { name: 'room.hint' } });
   else if (!starting && !session && (await mayStart())) {
     starting = true;
+    unwanted = false;
     clearNotice();
     await open(room);
     starting = false;
@@ -183,7 +197,7 @@ async function start(mayStart) {
 /** mayStart: asks whether what runs now may be replaced. */
 export function bindLive(mayStart) {
   byId('speak').addEventListener('click', () => start(mayStart));
-  byId('live-stop').addEventListener('click', () => session && stop());
+  byId('live-stop').addEventListener('click', () => (session ? stop() : discardLive()));
   byId('live-copy').addEventListener('click', ({ currentTarget }) => {
     copyWith(currentTarget, byId('live-link').href);
   });

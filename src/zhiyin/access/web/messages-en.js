@@ -195,6 +195,8 @@ export const ENGLISH = {
   'server.model_not_installed': '{message}',
   'server.truncated_audio': '{message}',
   'server.damaged_audio': '{message}',
+  'server.session_taken': '{message}',
+  'server.session_expired': '{message}',
   'server.partials_paused': '{message}',
   'server.captions_local': '{message}',
   'server.room_taken': '{message}',

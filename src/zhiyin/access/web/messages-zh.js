@@ -196,7 +196,9 @@ export const CHINESE = {
   'server.damaged_audio': '文件有损坏，已跳过损坏的部分。（{message}）',
   'server.captions_local': '字幕暂时到不了其他服务器，在这里照常显示，之后会补上。',
   'server.room_taken': '这个房间里已经有人在讲话。',
-  'server.too_slow': '连接太慢，跟不上字幕。',
+  'server.session_taken': '这次实时转写已由另一个连接接手。（{message}）',
+  'server.session_expired': '太久没有收到声音，连接已结束。（{message}）',
+  'server.too_slow': '浏览器接收得太慢，连接已结束。（{message}）',
   'server.partials_paused': '服务器暂时跟不上，句子说完后才会出现文字。',
   'server.audio_lost': '连接断开太久，有一部分声音没能送达。',
 };

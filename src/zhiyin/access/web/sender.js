@@ -6,7 +6,7 @@ import { Tape } from './tape.js';
 const KEPT = 30; // seconds of audio to send again after a lost connection
 const FULL = 64000; // bytes waiting in the socket: 2 s
 const BEHIND = 3; // seconds unsent that are worth a word
-const STUCK = 10000; // milliseconds without any room before the connection is given up
+const STUCK = 30000; // milliseconds without any room before the connection is given up
 const TICK = 100; // milliseconds
 
 export class Sender {

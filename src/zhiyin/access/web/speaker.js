@@ -18,7 +18,8 @@ const partialFrom = ({ id, text, stable = '' }) => ({
 });
 
 export class Speaker {
-  #known = false;
+  #begun = false;
+  #origin = 0; // the place in the sound where this connection's clock began
   #finishing = false;
   #hurry = 0;
 
@@ -56,11 +57,13 @@ export class Speaker {
   #begin() {
     const recent = this.sender.span[1] - LATE * RATE;
     const { next } = this.sender;
-    this.#known = true;
+    if (this.#begun) this.on.restarted();
+    this.#begun = true;
+    this.#origin = Math.max(next, recent);
     this.link.settle();
     this.on.ready('');
     if (recent > next) this.on.skipped((recent - next) / RATE);
-    this.sender.resume(Math.max(next, recent));
+    this.sender.resume(this.#origin);
   }
 
   #heard(message) {
@@ -71,14 +74,16 @@ export class Speaker {
   }
 
   #caption(caption) {
-    if (caption.final) this.on.final({ ...caption, segment_id: caption.id });
+    const shift = this.#origin / RATE;
+    const times = { start: caption.start + shift, end: caption.end + shift };
+    if (caption.final) this.on.final({ ...caption, ...times, segment_id: caption.id });
     else this.on.partial(partialFrom(caption));
   }
 
   #lost(failures) {
     this.sender?.pause();
     if (this.#finishing) this.#done();
-    else if (!this.#known && failures > 1) this.#fail(new Failure('broken'));
+    else if (!this.#begun && failures > 1) this.#fail(new Failure('broken'));
     else this.on.lost();
   }
 

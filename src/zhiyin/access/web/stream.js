@@ -7,6 +7,9 @@ import { RATE } from './microphone.js';
 import { Sender } from './sender.js';
 
 const PATIENCE = 15000; // milliseconds to go on trying after the speaker has stopped
+// Errors after which a session that had begun is worth another connection.
+const PASSING = ['overloaded', 'unavailable'];
+const ENDED = 'after_eof'; // the end was told again: it had arrived before the connection broke
 
 export class Stream {
   #session = null;
@@ -14,6 +17,8 @@ export class Stream {
   #origin = 0; // the place in the sound where the session's clock began
   #settled = 0; // the place where the last final text ended
   #ready = false; // on this connection
+  #begun = false; // there was a session, be it forgotten now
+  #failure = null; // why there is no more sound; the rest of the text still comes
   #finishing = false;
   #hurry = 0;
 
@@ -74,6 +79,7 @@ export class Stream {
   #begin({ session_id: session, model, received_s: received = 0 }) {
     this.#session = session;
     this.#ready = true;
+    this.#begun = true;
     clearTimeout(this.#hurry);
     this.link.settle();
     this.on.ready(model);
@@ -88,7 +94,8 @@ export class Stream {
 
   #done(seconds) {
     this.close();
-    this.on.done(seconds);
+    if (this.#failure) this.on.failed(this.#failure);
+    else this.on.done(seconds);
   }
 
   #fail(failure) {
@@ -97,8 +104,18 @@ export class Stream {
   }
 
   #refused(error) {
-    if (this.#session && !this.#ready && error.code === 'session_not_found') this.#restart();
-    else this.#fail(new Failure('stream', error));
+    const failure = new Failure('stream', error);
+    if (this.#begun && PASSING.includes(error.code)) this.link.renew();
+    else if (this.#session && !this.#ready) this.#restart();
+    else if (!this.#ready) this.#fail(failure);
+    else if (error.code !== ENDED) this.#giveUp(failure);
+  }
+
+  /** The server takes no more sound; what it has heard, it still tells. */
+  #giveUp(failure) {
+    this.#failure = failure;
+    this.sender.stop();
+    this.#setHurry();
   }
 
   /** What was said since the last final text, as far as it is kept, is sent to a new session. */
@@ -112,11 +129,13 @@ export class Stream {
   }
 
   #lost(failures) {
-    const had = this.#session !== null;
     this.#ready = false;
     this.sender?.pause();
-    if (!had && failures > 1) this.#fail(new Failure('broken'));
-    else this.on.lost();
+    if (this.#failure || (!this.#begun && failures > 1)) {
+      this.#fail(this.#failure ?? new Failure('broken'));
+      return;
+    }
+    this.on.lost();
     if (this.#finishing) this.#setHurry();
   }
 
@@ -128,6 +147,7 @@ export class Stream {
   /** Nobody waits for ever for the rest. */
   #setHurry() {
     clearTimeout(this.#hurry);
-    this.#hurry = setTimeout(() => this.#fail(new Failure('broken')), PATIENCE);
+    const fail = () => this.#fail(this.#failure ?? new Failure('broken'));
+    this.#hurry = setTimeout(fail, PATIENCE);
   }
 }

@@ -17,12 +17,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from zhiyin.access.http import tokens
 from zhiyin.access.http.deps import Service, owner
+from zhiyin.access.ws.errors import close_code
 from zhiyin.access.ws.stream import render
 from zhiyin.core.live import LiveSession
 from zhiyin.core.speaker import Speaker
 from zhiyin.core.viewers import Viewer
 from zhiyin.domain.captions import Ended, Told, parse_room
-from zhiyin.domain.errors import AsrError, DeadlineExceeded, InvalidRequest, Overloaded
+from zhiyin.domain.errors import AsrError, DeadlineExceeded, InvalidRequest, SlowReader
 from zhiyin.domain.history import Caller
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import LiveOptions, Warned, parse_encoding
@@ -63,7 +64,7 @@ async def subtitle(websocket: WebSocket) -> None:
     except _GONE:
         pass
     except AsrError as error:
-        await _close(websocket, render.close_code(error), render.error(error))
+        await _close(websocket, close_code(error), render.error(error))
     except Exception:
         log.exception("a caption connection broke")
         await _close(websocket, 1011)
@@ -126,9 +127,7 @@ async def _send(websocket: WebSocket, door: CaptionDoor, text: str) -> None:
         async with asyncio.timeout(door.stall_s):
             await websocket.send_text(text)
     except TimeoutError as error:
-        raise Overloaded(
-            "Nothing was read on this connection for too long.", code="too_slow"
-        ) from error
+        raise SlowReader("Nothing was read on this connection for too long.") from error
 
 
 async def _speak(
@@ -188,7 +187,7 @@ async def _tell(websocket: WebSocket, door: CaptionDoor, speaker: Speaker) -> bo
             if isinstance(told, Ended):
                 return True
             await _send(websocket, door, _text(told))
-    except (*_GONE, Overloaded):
+    except (*_GONE, SlowReader):
         pass
     return False
 

@@ -41,7 +41,7 @@ class Conversation:
 
     `flat` gives the older event for items. `new_id` makes an id with a prefix.
 
-    Segments under `_settled` were committed or cleared; of those under `_seen` the start was told.
+    Of segments under `_seen` the start was told.
     """
 
     def __init__(self, new_id: Callable[[str], str]) -> None:
@@ -55,6 +55,11 @@ class Conversation:
         self._pending: Item | None = None
         self._since = 0.0
         self._previous: str | None = None
+
+    @property
+    def settled(self) -> int:
+        """Segments under this id were committed or cleared."""
+        return self._settled
 
     def restart(self, at: float, *, manual: bool) -> list[Json]:
         """Another live session begins; the one before has told everything.

@@ -7,17 +7,19 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from zhiyin.access.http.deps import Door, owner
+from zhiyin.access.http.deps import Door, Service, owner
+from zhiyin.access.ws.errors import INTERNAL
 from zhiyin.access.ws.realtime import client, render
 from zhiyin.access.ws.realtime.client import ClientEvent
+from zhiyin.access.ws.realtime.outbox import Outbox
 from zhiyin.access.ws.realtime.schemas import FlatSession, Json
 from zhiyin.access.ws.realtime.settings import SessionSettings
 from zhiyin.access.ws.realtime.talk import Talk
-from zhiyin.domain.errors import AsrError, DeadlineExceeded, InvalidRequest, TooLong
+from zhiyin.access.ws.wire import GONE, Wire, converse, let_go
+from zhiyin.domain.errors import AsrError, DeadlineExceeded, InvalidRequest, SlowReader, TooLong
 from zhiyin.domain.history import Caller
 
 log = logging.getLogger(__name__)
@@ -28,20 +30,22 @@ class Connection:
 
     def __init__(
         self,
-        websocket: WebSocket,
-        door: Door,
+        wire: Wire,
+        service: Service,
         settings: SessionSettings,
         tasks: asyncio.TaskGroup,
+        caller: Caller | None,
         *,
+        session_id: str,
         flat: bool,
     ) -> None:
-        self._websocket = websocket
-        self._idle_s = door.idle_s
-        self._id = render.new_id("sess")
-        self._expires_at = int(time.time() + door.service.live.limits.max_seconds)
-        stored = websocket.query_params.get("store", "true") != "false"
-        caller = Caller(owner(websocket), self._id, "realtime") if stored else None
-        self._talk = Talk(door.service, settings, websocket.send_json, _spawner(tasks), caller)
+        limits = service.live.limits
+        self._wire = wire
+        self._outbox = Outbox(limits.max_events)
+        self._id = session_id
+        self._expires_at = int(time.time() + limits.max_seconds)
+        self._problem: AsrError | None = None
+        self._talk = Talk(service, settings, self._outbox.put, tasks.create_task, caller)
         self._talk.conversation.flat = flat
         self._handlers: dict[str, Callable[[ClientEvent], Awaitable[None]]] = {
             "session.update": self._update,
@@ -53,55 +57,41 @@ class Connection:
 
     async def run(self) -> None:
         """Answer the client until it leaves, or may stay no longer."""
+        self._tell_session("transcription_session" if self._flat else "session", "created")
         try:
-            await self._tell_session(
-                "transcription_session" if self._flat else "session", "created"
-            )
-            while await self._step():
-                pass
-            await self._talk.end()
-            await self._websocket.close()
+            await converse(self._tell(), self._listen(), self._outbox.hold)
+            await self._wire.close(self._problem)
         except WebSocketDisconnect:
             pass
+        except SlowReader as error:
+            await self._talk.close()
+            await self._wire.refuse(error)
         finally:
+            let_go(self._outbox.hold)
             await self._talk.close()
 
     @property
     def _flat(self) -> bool:
         return self._talk.conversation.flat
 
-    async def _step(self) -> bool:
-        """Take a message; whether another one may follow."""
-        try:
-            async with asyncio.timeout(self._idle_s):
-                message = await self._websocket.receive()
-        except TimeoutError:
-            await self._refuse(
-                DeadlineExceeded(
-                    f"Nothing was sent for {self._idle_s:g} s.", code="session_expired"
-                )
-            )
-            return False
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code") or 1005)
-        return await self._answer(message)
+    async def _tell(self) -> None:
+        async for event in self._outbox.read():
+            await self._wire.send(event)
 
-    async def _answer(self, message: Any) -> bool:
-        event_id: str | None = None
-        try:
-            if message.get("text") is None:
-                raise InvalidRequest(
-                    "Binary messages are not understood; audio comes in base64, in "
-                    "input_audio_buffer.append.",
-                    code="invalid_event",
-                )
-            event = client.read(message["text"])
-            event_id = event.event_id
-            await self._handler(event)(event)
-        except AsrError as error:
-            await self._refuse(error, event_id)
-            return not isinstance(error, TooLong)
-        return True
+    async def _listen(self) -> None:
+        """Take messages until the session can't go on; what was said until then is still told."""
+        while self._problem is None:
+            event_id: str | None = None
+            try:
+                event = _event(await self._wire.receive())
+                event_id = event.event_id
+                await self._handler(event)(event)
+            except AsrError as error:
+                self._refuse(error, event_id)
+                if isinstance(error, TooLong | DeadlineExceeded):
+                    self._problem = error
+        await self._talk.end()
+        self._outbox.finish()
 
     def _handler(self, event: ClientEvent) -> Callable[[ClientEvent], Awaitable[None]]:
         if not event.kind:
@@ -119,15 +109,15 @@ class Connection:
             )
         return self._handlers[event.kind]
 
-    async def _refuse(self, error: AsrError, event_id: str | None = None) -> None:
+    def _refuse(self, error: AsrError, event_id: str | None) -> None:
         body = render.error(error, event_id)
-        await self._talk.say(lambda: [self._talk.conversation.event("error", error=body)])
+        self._outbox.put([self._talk.conversation.event("error", error=body)])
 
     async def _update(self, event: ClientEvent) -> None:
         fields = client.session_of(event)
         await self._talk.update(self._talk.settings.updated(fields))
         self._talk.conversation.flat = isinstance(fields, FlatSession)
-        await self._tell_session(event.kind.removesuffix(".update"), "updated")
+        self._tell_session(event.kind.removesuffix(".update"), "updated")
 
     async def _append(self, event: ClientEvent) -> None:
         await self._talk.append(client.audio_of(event))
@@ -138,34 +128,38 @@ class Connection:
     async def _clear(self, event: ClientEvent) -> None:
         await self._talk.clear()
 
-    async def _tell_session(self, kind: str, what: str) -> None:
-        view: Json = render.session(
-            self._talk.settings, self._id, self._expires_at, flat=self._flat
+    def _tell_session(self, kind: str, what: str) -> None:
+        view = render.session(self._talk.settings, self._id, self._expires_at, flat=self._flat)
+        self._outbox.put([self._talk.conversation.event(f"{kind}.{what}", session=view)])
+
+
+def _event(message: str | bytes) -> ClientEvent:
+    if isinstance(message, bytes):
+        raise InvalidRequest(
+            "Binary messages are not understood; audio comes in base64, in "
+            "input_audio_buffer.append.",
+            code="invalid_event",
         )
-        await self._talk.say(
-            lambda: [self._talk.conversation.event(f"{kind}.{what}", session=view)]
-        )
+    return client.read(message)
 
 
 async def serve(websocket: WebSocket, door: Door, settings: SessionSettings, *, flat: bool) -> None:
     """Speak with a client whose handshake was accepted, until one of the two ends it."""
+    wire = Wire(websocket, _goodbye, idle_s=door.idle_s, max_bytes=client.MAX_MESSAGE_BYTES)
+    session_id = render.new_id("sess")
+    stored = websocket.query_params.get("store", "true") != "false"
+    caller = Caller(owner(websocket), session_id, "realtime") if stored else None
     try:
         async with asyncio.TaskGroup() as tasks:
-            await Connection(websocket, door, settings, tasks, flat=flat).run()
+            await Connection(
+                wire, door.service, settings, tasks, caller, session_id=session_id, flat=flat
+            ).run()
     except Exception:
         log.exception("a realtime session broke")
-        await _close_broken(websocket)
+        with suppress(*GONE):  # it may be closed already
+            await websocket.close(INTERNAL)
 
 
-async def _close_broken(websocket: WebSocket) -> None:
-    with suppress(RuntimeError, WebSocketDisconnect):  # it may be closed already
-        await websocket.close(1011)
-
-
-def _spawner(tasks: asyncio.TaskGroup) -> Callable[[Awaitable[None]], asyncio.Task[None]]:
-    async def until_gone(work: Awaitable[None]) -> None:
-        # The reader learns of it as well, and ends the session.
-        with suppress(WebSocketDisconnect):
-            await work
-
-    return lambda work: tasks.create_task(until_gone(work))
+def _goodbye(error: AsrError) -> Json:
+    body = render.error(error, None)
+    return {"type": "error", "event_id": render.new_id("event"), "error": body}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from zhiyin.access.http.errors import error_type, status_of
+from zhiyin.access.ws import errors
 from zhiyin.access.ws.realtime.schemas import Json
 from zhiyin.access.ws.realtime.settings import SessionSettings
 from zhiyin.access.ws.realtime.tokens import Token
@@ -41,10 +41,4 @@ def transcription_session(token: Token) -> Json:
 
 def error(problem: AsrError, event_id: str | None) -> Json:
     """The `error` field of an error event; `event_id` is that of the client's event."""
-    return {
-        "type": error_type(status_of(problem)),
-        "code": problem.code,
-        "message": problem.message,
-        "param": problem.param,
-        "event_id": event_id,
-    }
+    return {**errors.fields(problem), "event_id": event_id}

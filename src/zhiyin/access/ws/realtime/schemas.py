@@ -11,10 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.languages import parse_language
-from zhiyin.domain.live import MAX_RATE, MAX_SILENCE_S, MIN_RATE, MIN_SILENCE_S
+from zhiyin.domain.live import MAX_LEAD_IN_S, MAX_RATE, MAX_SILENCE_S, MIN_RATE, MIN_SILENCE_S
 from zhiyin.domain.options import MAX_HOTWORDS_CHARS, MAX_PROMPT_CHARS
-
-MAX_PADDING_MS = 5_000
 
 Json = dict[str, Any]
 
@@ -69,7 +67,7 @@ class TurnDetection(Fields):
 
     type: Literal["server_vad", "semantic_vad"] = "server_vad"
     threshold: float | None = Field(None, ge=0, le=1)
-    prefix_padding_ms: int | None = Field(None, ge=0, le=MAX_PADDING_MS)
+    prefix_padding_ms: int | None = Field(None, ge=0, le=round(MAX_LEAD_IN_S * 1000))
     silence_duration_ms: int | None = Field(
         None, ge=round(MIN_SILENCE_S * 1000), le=round(MAX_SILENCE_S * 1000)
     )

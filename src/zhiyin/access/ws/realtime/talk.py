@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from typing import Any
 
 from zhiyin.access.http.deps import Service
 from zhiyin.access.ws.realtime.conversation import Conversation
@@ -19,44 +19,35 @@ from zhiyin.domain.history import Caller
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.ports.sound import LiveSound
 
-Send = Callable[[Json], Awaitable[None]]
-
 _SLICE_BYTES = 64 << 10  # of a client's audio that are decoded at once
 
 
 class Talk:
     """Opens a live session when sound comes, and another when settings change after that.
 
-    `spawn` runs what tells the events, `send` is never called twice at once. What was said is
-    remembered for the `caller`.
+    `spawn` runs what tells the events, `put` takes what is to be sent. What was said is remembered
+    for the `caller`.
     """
 
     def __init__(
         self,
         service: Service,
         settings: SessionSettings,
-        send: Send,
-        spawn: Callable[[Awaitable[None]], asyncio.Task[None]],
+        put: Callable[[list[Json]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         caller: Caller | None,
     ) -> None:
         self.settings = settings
         self.conversation = Conversation(new_id)
         self.conversation.restart(0.0, manual=settings.turns is None)
         self._service = service
-        self._send = send
+        self._put = put
         self._spawn = spawn
         self._caller = caller
-        self._lock = asyncio.Lock()
         self._received_s = 0.0
         self._live: LiveSession | None = None
         self._sound: LiveSound | None = None
         self._teller: asyncio.Task[None] | None = None
-
-    async def say(self, make: Callable[[], list[Json]]) -> None:
-        """Make events and send them, in one go."""
-        async with self._lock:
-            for event in make():
-                await self._send(event)
 
     async def update(self, settings: SessionSettings) -> None:
         """Other settings for what comes next. Raises what is wrong with them."""
@@ -67,8 +58,7 @@ class Talk:
         self._service.registry.check(TranscribeOptions(options.model, decode))
         await self.end()
         self.settings = settings
-        manual = settings.turns is None
-        await self.say(lambda: self.conversation.restart(self._received_s, manual=manual))
+        self._put(self.conversation.restart(self._received_s, manual=settings.turns is None))
 
     async def append(self, data: bytes) -> None:
         """Take sound. Raises Overloaded, TooLong, or what else is in the way."""
@@ -83,13 +73,14 @@ class Talk:
         self.conversation.check_commit(self._received_s)
         if self._live is not None:
             await self._live.commit()
-        await self.say(lambda: self.conversation.commit(self._received_s, self._segments))
+        self._put(self.conversation.commit(self._received_s, self._segments))
 
     async def clear(self) -> None:
-        """Forget what was not committed."""
-        if self._live is not None:
-            await self._live.commit()
-        await self.say(lambda: self.conversation.clear(self._received_s, self._segments))
+        """Forget what was not committed; nobody decodes it any more."""
+        if self._live is not None and self._sound is not None:
+            self._sound.settle()
+            await self._live.abandon(self.conversation.settled)
+        self._put(self.conversation.clear(self._received_s, self._segments))
 
     async def end(self) -> None:
         """Finish the live session, and wait until everything was told."""
@@ -126,4 +117,4 @@ class Talk:
 
     async def _tell(self, live: LiveSession) -> None:
         async for event in live.events():
-            await self.say(partial(self.conversation.on, event))
+            self._put(self.conversation.on(event))

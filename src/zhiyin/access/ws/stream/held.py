@@ -1,155 +1,160 @@
-"""Sessions that outlive their connection: what was told is kept, until a client has come back."""
+"""A session that outlives the connections of its client."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
+from typing import Any
 
-from zhiyin.access.http.deps import Service
 from zhiyin.access.ws.stream import render
-from zhiyin.access.ws.stream.render import Json
-from zhiyin.access.ws.stream.schemas import Resume, Start
+from zhiyin.access.ws.stream.outbox import Outbox
+from zhiyin.access.ws.stream.schemas import Start
+from zhiyin.access.ws.wire import Hold, let_go
 from zhiyin.core.live import LiveSession
-from zhiyin.domain.errors import InvalidRequest, TooLong, UndecodableAudio
-from zhiyin.domain.history import Caller
-from zhiyin.domain.live import Partial
+from zhiyin.domain.errors import AsrError, InvalidRequest, SessionTaken, SlowReader
+from zhiyin.domain.live import Partial, Warned
 from zhiyin.ports.sound import LiveSound
 
-_KEPT = 1_000  # lasting events
-_SLICE = 256 << 10  # bytes decoded at once
+# Opus may pack 120 ms into two bytes: small steps bound what one call can blow up to.
+_STEP_BYTES = 16 << 10
 
 
 class HeldSession:
-    """A live session with its decoder and its last events. One connection uses it at a time."""
+    """A live session with its decoder and its events. Only the newest holder is obeyed.
 
-    def __init__(self, live: LiveSession, sound: LiveSound, *, words: bool) -> None:
-        self.id = secrets.token_urlsafe(18)
-        self.live = live
-        self.let_go: Callable[[], None] | None = None
+    What a message asks for is done to its end even when the connection breaks meanwhile: half of
+    it would shift the sound.
+    """
+
+    def __init__(
+        self, live: LiveSession, sound: LiveSound, start: Start, *, max_events: int
+    ) -> None:
+        self.id = f"live_{secrets.token_urlsafe(18)}"
+        self.outbox = Outbox(max_events)
+        self.ended = False
+        self._live = live
         self._sound = sound
-        self._words = words
-        self._events: deque[tuple[int, Json]] = deque(maxlen=_KEPT)
-        self._count = 0
-        self._partial: Json | None = None
-        self._over = False
-        self._changed = asyncio.Event()
-        self._ended = False
-        self._collecting = asyncio.create_task(self._collect())
+        self._start = start
+        self._bytes = 0
+        self._hold: Hold | None = None
+        self._busy: asyncio.Task[None] | None = None
+        self._telling = asyncio.create_task(self._tell())
 
-    async def feed(self, data: bytes) -> None:
-        """Take sound. Raises UndecodableAudio or TooLong."""
-        if self._ended:
-            raise InvalidRequest("Sound came after the end of the stream.", code="after_eof")
-        for at in range(0, len(data), _SLICE):
-            await self.live.feed(await asyncio.to_thread(self._sound.push, data[at : at + _SLICE]))
+    @property
+    def over(self) -> bool:
+        """Whether everything has happened."""
+        return self._telling.done()
 
-    async def finish(self) -> None:
-        """No more sound comes."""
-        if self._ended:
-            return
-        self._ended = True
-        with suppress(TooLong, UndecodableAudio):
-            await self.live.feed(await asyncio.to_thread(self._sound.finish))
-        await self.live.finish()
+    async def attach(self, after: int) -> Hold:
+        """Hold the session, and read on after that event; whoever held it loses it."""
+        self._release(SessionTaken("Another connection goes on with this session."))
+        hold: Hold = asyncio.get_running_loop().create_future()
+        self._hold = hold
+        if self._busy is not None:
+            await asyncio.wait([self._busy])
+        if self._hold is hold:
+            self.outbox.rewind(after)
+        return hold
 
-    async def events(self, after: int) -> AsyncIterator[Json]:
-        """What happened after that event, then what happens; `done` is the last.
+    def ready(self) -> render.Json:
+        """The greeting: from where the sound goes on; the start of a sample is forgotten."""
+        received = self._sound.settle()
+        self._bytes = received.bytes
+        return render.ready(self.id, self._live.model, self._start.sample_rate, received)
 
-        A partial that a newer one or a final has overtaken is left out. Raises InvalidRequest when
-        the events are no longer known, because nobody took them for too long.
-        """
-        while True:
-            self._changed.clear()
-            while after < self._count:
-                first = self._events[0][0]
-                if after + 1 < first:
-                    raise InvalidRequest(
-                        "The connection is too slow, or was away for too long: events are gone.",
-                        code="events_lost",
-                    )
-                number, event = self._events[after + 1 - first]
-                after = number
-                yield event
-            if self._partial is not None:
-                partial, self._partial = self._partial, None
-                yield partial
-            elif self._over:
-                return
-            else:
-                await self._changed.wait()
+    def detach(self, hold: Hold) -> bool:
+        """The connection is gone; whether it held the session."""
+        held = self._hold is hold
+        if held:
+            self._hold = None
+        let_go(hold)
+        return held
+
+    async def feed(self, hold: Hold, data: bytes) -> None:
+        """Take sound. Raises InvalidRequest, UndecodableAudio, TooLong, SessionTaken."""
+        await self._whole(hold, self._feed(data))
+
+    async def commit(self, hold: Hold) -> None:
+        """End the open segment here."""
+        await self._whole(hold, self._live.commit())
+
+    async def finish(self, hold: Hold) -> None:
+        """No more sound comes; its rest may turn out to be none. Raises UndecodableAudio."""
+        if not self.ended:
+            await self._whole(hold, self._finish())
+
+    def answer(self, body: render.Json) -> None:
+        """Tell the holder something that concerns its connection."""
+        self.outbox.answer(body)
+        self._check_reader()
 
     async def close(self) -> None:
         """Drop everything."""
-        self._collecting.cancel()
-        await asyncio.to_thread(self._sound.close)
-        await self.live.close()
+        self._sound.close()
+        await self._live.close()
+        busy = [] if self._busy is None else [self._busy]
+        await asyncio.gather(self._telling, *busy, return_exceptions=True)
 
-    async def _collect(self) -> None:
-        async for told in self.live.events():
-            event = render.event(told, words=self._words)
-            if isinstance(told, Partial):
-                self._partial = event
-            else:
-                self._partial = None
-                self._count += 1
-                self._events.append((self._count, {**event, "event": self._count}))
-            self._changed.set()
-        self._over = True
-        self._changed.set()
+    async def _whole(self, hold: Hold, action: Coroutine[Any, Any, None]) -> None:
+        if self._hold is not hold:
+            action.close()
+            raise SessionTaken("Another connection goes on with this session.")
+        self._busy = busy = asyncio.create_task(action)
+        busy.add_done_callback(_seen)
+        await asyncio.shield(busy)
 
+    async def _feed(self, data: bytes) -> None:
+        if self.ended:
+            raise InvalidRequest("Sound came after the end of the stream.", code="after_eof")
+        for at in range(0, len(data), _STEP_BYTES):
+            step = data[at : at + _STEP_BYTES]
+            self._bytes += len(step)
+            await self._live.feed(await asyncio.to_thread(self._sound.push, step))
 
-@dataclass(slots=True)
-class Held:
-    """All sessions of the native protocol. `grace_s` is how long one waits for its client."""
-
-    service: Service
-    grace_s: float
-    _sessions: dict[str, HeldSession] = field(default_factory=dict)
-    _leaving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-
-    async def open(self, start: Start, owner: str) -> HeldSession:
-        """A new session of somebody. Raises InvalidRequest, UnknownModel, Overloaded."""
-        options = start.options()
-        sound = self.service.sound.open(start.encoding, start.sample_rate)
+    async def _finish(self) -> None:
+        self.ended = True
         try:
-            live = await self.service.live.open(options)
-        except BaseException:
-            sound.close()
-            raise
-        held = HeldSession(live, sound, words=start.words)
-        live.caller = Caller(owner, held.id, "stream") if start.store else None
-        self._sessions[held.id] = held
-        return held
+            await self._live.feed(await asyncio.to_thread(self._sound.finish))
+            self._note_incomplete()
+        finally:
+            await self._live.finish()
 
-    def resume(self, resume: Resume) -> HeldSession:
-        """A session that waits; whoever else still holds it is let go. Raises InvalidRequest."""
-        held = self._sessions.get(resume.session_id)
-        if held is None:
-            raise InvalidRequest(
-                "There is no such session, or it has ended. Start a new one.",
-                code="session_not_found",
-                param="session_id",
+    def _note_incomplete(self) -> None:
+        odd = self._bytes - self._sound.settle().bytes
+        if odd:
+            warned = Warned(
+                "incomplete_sample",
+                f"The last {odd} bytes are no whole sample; is the encoding right?",
             )
-        if (leaving := self._leaving.pop(held.id, None)) is not None:
-            leaving.cancel()
-        if held.let_go is not None:
-            held.let_go()
-        return held
+            self.outbox.keep(render.event(warned, words=False))
 
-    def leave(self, held: HeldSession) -> None:
-        """The connection is lost; the session waits, and then is finished."""
-        self._leaving[held.id] = asyncio.create_task(self._expire(held))
+    async def _tell(self) -> None:
+        """Move events to the outbox; after the last the engine's place is free."""
+        with suppress(AsrError):
+            async for told in self._live.events():
+                body = render.event(told, words=self._start.words)
+                if isinstance(told, Partial):
+                    self.outbox.show(body)
+                else:
+                    self.outbox.keep(body)
+                self._check_reader()
+        self.outbox.finish()
+        self.ended = True
+        self._sound.close()
+        await self._live.close()
 
-    async def end(self, held: HeldSession) -> None:
-        """The session is over."""
-        self._sessions.pop(held.id, None)
-        self._leaving.pop(held.id, None)
-        await held.close()
+    def _check_reader(self) -> None:
+        if self._hold is not None and self.outbox.overtaken:
+            self._release(SlowReader("The client takes events more slowly than they come."))
 
-    async def _expire(self, held: HeldSession) -> None:
-        await asyncio.sleep(self.grace_s)
-        await self.end(held)
+    def _release(self, why: AsrError) -> None:
+        if self._hold is not None and not self._hold.done():
+            self._hold.set_exception(why)
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    """Whoever waited may have gone; an error that nobody takes is none."""
+    if not task.cancelled():
+        task.exception()

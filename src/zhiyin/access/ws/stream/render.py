@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from zhiyin.access.http.errors import error_body, status_of
+from zhiyin.access.ws import errors
 from zhiyin.domain import live
 from zhiyin.domain.errors import AsrError
 from zhiyin.domain.live import LiveEvent
 
 Json = dict[str, Any]
 
-_CLOSE_OK, _CLOSE_POLICY, _CLOSE_INTERNAL, _CLOSE_LATER = 1000, 1008, 1011, 1013
+
+def ready(session_id: str, model: str, sample_rate: int, received: live.Received) -> Json:
+    """The greeting; `received_bytes` and `received_s` say from where the sound goes on."""
+    return {
+        "type": "ready",
+        "session_id": session_id,
+        "model": model,
+        "sample_rate": sample_rate,
+        "received_s": round(received.seconds, 6),
+        "received_bytes": received.bytes,
+    }
 
 
 def event(told: LiveEvent, *, words: bool) -> Json:
@@ -43,15 +53,7 @@ def event(told: LiveEvent, *, words: bool) -> Json:
 
 def error(problem: AsrError) -> Json:
     """An error in the API's own shape."""
-    return {"type": "error", **error_body(problem)}
-
-
-def close_code(problem: AsrError) -> int:
-    """The WebSocket close code for what a session can't go on after (RFC 6455, 7.4)."""
-    status = status_of(problem)
-    if status in (429, 503):
-        return _CLOSE_LATER
-    return _CLOSE_POLICY if status < 500 else _CLOSE_INTERNAL
+    return {"type": "error", "error": errors.fields(problem)}
 
 
 def _final(told: live.Final, *, words: bool) -> Json:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
+
 from fastapi import APIRouter, FastAPI
 from starlette.websockets import WebSocket
 
-from zhiyin.access.http.deps import Service
-from zhiyin.access.ws.stream.door import serve
-from zhiyin.access.ws.stream.held import Held
+from zhiyin.access.http.deps import Service, owner
+from zhiyin.access.ws.errors import INTERNAL
+from zhiyin.access.ws.stream import render
+from zhiyin.access.ws.stream.door import Connection
+from zhiyin.access.ws.stream.shelf import Shelf
+from zhiyin.access.ws.wire import GONE, Wire
 
+log = logging.getLogger(__name__)
 router = APIRouter()
 
 
 def install(app: FastAPI, service: Service, *, idle_s: float, grace_s: float, kib: int) -> None:
     """Add the address; see `config.LiveSettings` for the limits."""
-    app.state.stream = (Held(service, grace_s), idle_s, kib << 10)
+    app.state.stream = (Shelf(service, grace_s), idle_s, kib << 10)
     app.include_router(router)
 
 
 @router.websocket("/v1/stream")
 async def stream(websocket: WebSocket) -> None:
     """Speech in, events out, while it is spoken."""
-    shared, idle_s, max_bytes = websocket.app.state.stream
+    shelf, idle_s, max_bytes = websocket.app.state.stream
     await websocket.accept()
-    await serve(websocket, shared, idle_s=idle_s, max_bytes=max_bytes)
+    try:
+        wire = Wire(websocket, render.error, idle_s=idle_s, max_bytes=max_bytes)
+        await Connection(wire, shelf, owner(websocket)).run()
+    except Exception:
+        log.exception("a live session broke")
+        with suppress(*GONE):
+            await websocket.close(INTERNAL)

@@ -1,0 +1,127 @@
+"""WebM and Ogg while they are being recorded, as a browser's MediaRecorder sends them.
+
+FFmpeg pulls where a socket pushes, so each stream has a thread of its own that demuxes; it works
+only inside `push`, and what a call brought is decoded when the call returns.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.container import InputContainer
+
+from zhiyin.audio.handover import Handover
+from zhiyin.audio.mono import Mono
+from zhiyin.domain.audio import SAMPLE_RATE, Samples
+from zhiyin.domain.errors import UndecodableAudio
+from zhiyin.domain.live import Encoding, Received
+
+MAGIC: dict[Encoding, bytes] = {"webm": b"\x1a\x45\xdf\xa3", "ogg": b"OggS"}
+_DEMUXERS = {"webm": "matroska", "ogg": "ogg"}
+# Without these FFmpeg would gather up to 5 MB before it says what the stream is.
+_OPTIONS = {"probesize": "32", "analyzeduration": "0", "protocol_whitelist": ""}
+_AV_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError)
+_MAX_DAMAGED_PACKETS = 1000
+
+
+class ContainerSound:
+    """Implements `ports.sound.LiveSound`; only the first sound track counts."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        self._encoding = encoding
+        self._pipe = Handover()
+        self._parts: list[Samples] = []
+        self._head = b""
+        self._bytes = 0
+        self._samples = 0
+        self._damaged = 0
+        self._error: BaseException | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="zhiyin-demuxer", daemon=True)
+        self._thread.start()
+
+    def push(self, data: bytes) -> Samples:
+        """See `ports.sound`."""
+        self._check_head(data)
+        self._bytes += len(data)
+        self._pipe.write(data)
+        if self._pipe.left:
+            raise self._broken()
+        return self._taken()
+
+    def finish(self) -> Samples:
+        """See `ports.sound`."""
+        self._pipe.end()
+        self._thread.join()
+        if self._error is not None and self._bytes:
+            raise self._broken()
+        return self._taken()
+
+    def settle(self) -> Received:
+        """See `ports.sound`."""
+        return Received(self._bytes, self._samples / SAMPLE_RATE)
+
+    def close(self) -> None:
+        """See `ports.sound`; the thread ends by itself after the packet it is at."""
+        self._closed = True
+        self._pipe.end(discard=True)
+
+    def _check_head(self, data: bytes) -> None:
+        """FFmpeg would look for the start of an Ogg page through 64 KiB of anything."""
+        magic = MAGIC[self._encoding]
+        if len(self._head) < len(magic):
+            self._head = (self._head + data)[: len(magic)]
+            if not magic.startswith(self._head):
+                raise self._broken()
+
+    def _broken(self) -> UndecodableAudio:
+        error = UndecodableAudio(
+            f"These bytes don't continue a {self._encoding} stream with sound.", param="encoding"
+        )
+        error.__cause__ = self._error
+        return error
+
+    def _taken(self) -> Samples:
+        parts, self._parts = self._parts, []
+        joined = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        self._samples += len(joined)
+        return joined
+
+    # On the thread.
+
+    def _run(self) -> None:
+        try:
+            self._decode()
+        except _AV_ERRORS as error:
+            self._error = error
+        finally:
+            self._pipe.leave()
+
+    def _decode(self) -> None:
+        mono = Mono()
+        demuxer = _DEMUXERS[self._encoding]
+        with av.open(
+            self._pipe, "r", format=demuxer, options=_OPTIONS, metadata_errors="ignore"
+        ) as container:
+            if not container.streams.audio:
+                raise ValueError("no sound track")
+            for frames in self._frames(container):
+                self._parts.append(mono.convert(frames))
+        self._parts.append(mono.finish())
+
+    def _frames(self, container: InputContainer) -> Iterator[list[AudioFrame]]:
+        for packet in container.demux(container.streams.audio[0]):
+            if self._closed:
+                return
+            try:
+                yield list(packet.decode())
+            except EOFError:
+                return
+            except av.FFmpegError:
+                self._damaged += 1
+                if self._damaged > _MAX_DAMAGED_PACKETS:
+                    raise

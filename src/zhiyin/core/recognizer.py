@@ -1,0 +1,80 @@
+"""A live session's way to the engine: work in, words on the clock of the stream out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from zhiyin.core.batching import Lane
+from zhiyin.core.tickets import Ticket
+from zhiyin.core.utterance import Heard, Work
+from zhiyin.domain.engine import Clip, ClipResult
+from zhiyin.domain.errors import Unavailable
+from zhiyin.domain.options import DecodeOptions
+from zhiyin.domain.transcript import Word
+
+_SURE, _SURE_S = 0.8, 2.0  # when a detected language holds for the rest of the session
+
+Admit = Callable[[], Awaitable[Ticket]]
+"""Takes a place at an engine that runs, loaded when need be. Raises AsrError."""
+
+
+class Recognizer:
+    """Holds a place at the engine from `open` to `close`; at another one when that has failed."""
+
+    def __init__(self, admit: Admit, decode: DecodeOptions, timeout_s: float) -> None:
+        self._admit = admit
+        self._decode = decode
+        self._timeout_s = timeout_s
+        self._ticket: Ticket | None = None
+
+    async def open(self) -> None:
+        """Take the place. Raises AsrError."""
+        self._ticket = await self._admit()
+
+    def close(self) -> None:
+        """Give it back; what still waits there is dropped."""
+        if self._ticket is not None:
+            self._ticket.scheduler.release(self._ticket)
+            self._ticket = None
+
+    async def hear(self, work: Work) -> Heard:
+        """What is said. Raises AsrError, or TimeoutError when it takes too long."""
+        async with asyncio.timeout(self._timeout_s):
+            return await self._hear(work)
+
+    async def _hear(self, work: Work) -> Heard:
+        final = work.kind == "final"
+        clip = Clip(work.samples, self._decode, work.speech, draft=not final)
+        ticket = await self._place()
+        future = ticket.submit(clip, Lane.FINAL if final else Lane.PARTIAL)
+        result = await asyncio.wrap_future(future)
+        sure = (result.language_probability or 0.0) >= _SURE and clip.seconds >= _SURE_S
+        if self._decode.language is None and sure:
+            self._decode = replace(self._decode, language=result.language)
+        return _heard(result, work.start_s, self._decode.language)
+
+    async def _place(self) -> Ticket:
+        ticket = self._ticket
+        if ticket is None:
+            raise Unavailable("The session is over.")
+        if ticket.scheduler.state == "failed":
+            fresh = await self._admit()
+            if self._ticket is not ticket:  # the session ended meanwhile, or has a place already
+                fresh.scheduler.release(fresh)
+                return await self._place()
+            ticket.scheduler.release(ticket)
+            self._ticket = ticket = fresh
+        return ticket
+
+
+def _heard(result: ClipResult, offset: float, asked: str | None) -> Heard:
+    words: list[Word] = []
+    for segment in result.segments:
+        words += segment.words or (
+            Word(segment.text, segment.start, segment.end, segment.confidence),
+        )
+    confidence = sum(w.confidence for w in words) / len(words) if words else 0.0
+    shifted = tuple(w.shifted(offset) for w in words)
+    return Heard(shifted, asked or result.language, confidence)

@@ -1,0 +1,242 @@
+"""Connections that break: the session goes on with nothing lost or doubled, or leaves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from websockets.exceptions import ConnectionClosed
+
+from tests import media
+from tests.front import Client, Front, Json, front, heard, numbered, of, s16le
+from tests.house import gated, said, silence, until
+from zhiyin.access.ws.stream.door import Connection
+from zhiyin.access.ws.stream.held import HeldSession
+from zhiyin.access.ws.stream.outbox import Outbox
+from zhiyin.core.live import LiveSession
+from zhiyin.core.session import Session
+
+TURN = np.concatenate([said(10), silence()])
+SPEECH = np.concatenate(
+    [part for level in range(10, 60, 10) for part in (said(level, 1.3), silence(0.7))]
+)
+
+
+def told(events: list[Json]) -> list[tuple[str, float, float]]:
+    return [(e["text"], e["start"], e["end"]) for e in of(events, "final")]
+
+
+async def resumed(client: Client, ready: Json, events: list[Json]) -> Json:
+    """Go on where the events end."""
+    last = max([0, *numbered(events)])
+    await client.tell("resume", session_id=ready["session_id"], last_event=last)
+    again = await client.hear()
+    assert again["type"] == "ready", again
+    assert again["session_id"] == ready["session_id"]
+    return again
+
+
+async def broken_up(
+    service: Front, data: bytes, cuts: list[int], **start: Any
+) -> tuple[list[Json], list[Json]]:
+    """Send it all over connections that break after so many bytes; the events and greetings."""
+    events: list[Json] = []
+    place = 0
+    async with service.begun(**start) as first:
+        client, greetings = first, [first.ready]
+        for cut in cuts:
+            await client.say(data[place : place + cut], 1001)
+            await client.tell("ping")
+            events += (await client.until("pong"))[:-1]
+            client.cut()
+            client = await service.call()
+            greetings.append(await resumed(client, first.ready, events))
+            place = greetings[-1]["received_bytes"]
+        await client.say(data[place:])
+        await client.tell("eof")
+        events += (await client.rest())[0]
+        await client.socket.close()
+    return events, greetings
+
+
+@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.integers(0, 60_000), min_size=1, max_size=5))
+async def test_nothing_is_lost_and_nothing_comes_twice(cuts: list[int]) -> None:
+    async with front() as service:
+        whole = await service.talk(SPEECH)
+        events, greetings = await broken_up(service, s16le(SPEECH), cuts)
+    assert told(events) == told(whole)
+    assert numbered(events) == list(range(1, len(numbered(events)) + 1))
+    assert events[-1] == whole[-1]
+    for ready in greetings:
+        assert ready["received_s"] == pytest.approx(ready["received_bytes"] / 32_000, abs=1e-6)
+
+
+@pytest.mark.parametrize("container", ["webm", "ogg"])
+async def test_a_container_goes_on_by_its_bytes(container: str) -> None:
+    data = media.recorded(SPEECH, container)
+    async with front() as service:
+        async with service.begun(encoding=container) as client:
+            await client.say(data)
+            await client.tell("eof")
+            whole, _ = await client.rest()
+        events, _ = await broken_up(service, data, [1500, 700], encoding=container)
+    assert told(events) == told(whole)
+    assert len(told(whole)) == 5
+
+
+async def test_the_end_can_be_told_again() -> None:
+    """The last events may have been lost with the connection."""
+    async with front() as service:
+        async with service.begun() as client:
+            await client.say(s16le(TURN))
+            await client.tell("eof")
+            events, _ = await client.rest()
+            assert events[-1]["type"] == "done"
+        assert service.house.service.running == 0
+        second = await service.call()
+        await resumed(second, client.ready, [])
+        await second.tell("eof")
+        told_again, close = await second.rest()
+        assert told_again == [e for e in events if "event" in e]
+        assert close == 1000
+
+
+async def test_a_client_gone_in_mid_word_is_waited_for_and_then_forgotten() -> None:
+    async with front(grace_s=0.5) as service:
+        async with service.begun() as client:
+            await client.say(s16le(said(10)))
+            await client.tell("ping")
+            await client.until("pong")
+            client.cut()
+        await until(lambda: service.shelf._waiting)
+        assert service.house.tickets == 1
+        await until(lambda: service.shelf.size == 0)
+        await until(lambda: service.house.tickets == 0)
+        second = await service.call()
+        await second.tell("resume", session_id=client.ready["session_id"], last_event=0)
+        events, close = await second.rest()
+        assert events[0]["error"]["code"] == "session_not_found"
+        assert close == 1008
+
+
+async def test_events_that_never_were_are_refused() -> None:
+    async with front() as service:
+        async with service.begun() as client:
+            client.cut()
+        second = await service.call()
+        await second.tell("resume", session_id=client.ready["session_id"], last_event=99)
+        events, close = await second.rest()
+        assert (events[0]["error"]["param"], close) == ("last_event", 1008)
+        third = await service.call()
+        await resumed(third, client.ready, [])
+        await third.socket.close()
+
+
+async def test_events_that_are_gone_are_refused() -> None:
+    async with front(max_events=10) as service:
+        async with service.begun() as client:
+            for _ in range(8):
+                await client.say(s16le(TURN))
+                await client.until("final")
+            client.cut()
+        second = await service.call()
+        await second.tell("resume", session_id=client.ready["session_id"], last_event=1)
+        events, _ = await second.rest()
+        assert events[0]["error"]["code"] == "events_lost"
+
+
+async def test_another_connection_takes_over() -> None:
+    async with front() as service, service.begun() as first:
+        await first.say(s16le(said(10)))
+        await first.tell("ping")
+        events = await first.until("pong")
+        second = await service.call()
+        await resumed(second, first.ready, events)
+        lost, close = await first.rest()
+        assert lost[-1]["error"]["code"] == "session_taken"
+        assert close == 4409
+        await second.say(s16le(said(20)))
+        await second.tell("eof")
+        rest, close = await second.rest()
+        assert (set(heard(rest)), close) == ({"t10", "t20"}, 1000)
+
+
+async def test_a_partial_is_shown_to_who_comes_back() -> None:
+    async with front() as service:
+        async with service.begun(partials=True) as client:
+            await client.say(s16le(said(10)))
+            partial = (await client.until("partial"))[-1]
+            client.cut()
+        second = await service.call()
+        await resumed(second, client.ready, [])
+        assert of(await second.until("partial"), "partial")[0]["stable"] == partial["stable"]
+        await second.socket.close()
+
+
+async def test_sound_under_way_when_the_connection_breaks_is_taken_whole() -> None:
+    """While the engine holds it up; whoever comes back waits for that."""
+    engine, gate = gated()
+    async with front(engine, max_waiting_s=2.0) as service:
+        data = s16le(np.concatenate([TURN] * 6))
+        async with service.begun() as client:
+            await client.socket.send(data)
+            held = next(iter(service.shelf._sessions.values()))
+            await until(lambda: held._live._session.waiting_s > 2.0)
+            client.cut()
+        second = await service.call()
+        last = {"session_id": client.ready["session_id"], "last_event": 0}
+        await second.tell("resume", **last)
+        await until(lambda: held._hold is not None)
+        gate.set()
+        ready = await second.hear()
+        assert ready["received_bytes"] == len(data)
+        await second.tell("eof")
+        events, _ = await second.rest()
+        assert len(of(events, "final")) == 6
+
+
+KINDS = (HeldSession, LiveSession, Session, Outbox, Connection)
+
+
+def alive() -> list[str]:
+    return [type(o).__name__ for o in gc.get_objects() if isinstance(o, KINDS)]
+
+
+async def come_and_go(service: Front, number: int) -> None:
+    """One of a thousand: politely, rudely, in mid-word, before it began."""
+    encoding = ("s16le", "webm", "ogg", "mulaw")[number % 4]
+    async with service.dial() as client:
+        await client.tell("start", encoding=encoding)
+        if number % 5:
+            await client.hear()
+        with suppress(ConnectionClosed):  # what was sent is no webm
+            if number % 3:
+                await client.say(s16le(said(10, 0.2)))
+            if number % 7 == 0:
+                client.cut()
+            elif number % 2:
+                await client.tell("eof")
+                await client.rest()
+
+
+async def test_a_thousand_sessions_leave_nothing() -> None:
+    async with front(grace_s=0.0) as service:
+        await service.talk(TURN)
+        await until(lambda: not gc.collect() or not alive())
+        tasks = len(asyncio.all_tasks())
+        for first in range(0, 1000, 20):
+            await asyncio.gather(*(come_and_go(service, first + i) for i in range(20)))
+        await until(lambda: service.shelf.size == 0)
+        await until(lambda: len(asyncio.all_tasks()) <= tasks)
+        await until(lambda: gc.collect() is not None and not alive())
+        assert (service.house.service.running, service.house.tickets) == (0, 0)
+        await until(lambda: not [t for t in threading.enumerate() if "demux" in t.name])
+        assert set(heard(await service.talk(TURN))) == {"t10"}

@@ -1,0 +1,123 @@
+"""A live service around the scripted engine: real threads, a clock that stands until it is moved.
+
+What is said at loudness k/100 is heard as words `t<k>`; the detector is `LoudnessVad`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from tests import media
+from tests.unit.test_crew import Clock
+from tests.unit.test_transcribe import LoudnessVad, Provider
+from zhiyin.core.live import LiveLimits, LiveService, LiveSession
+from zhiyin.core.registry import Registry, RegistryPolicy
+from zhiyin.core.scheduler import Scheduler
+from zhiyin.core.session import SessionPolicy
+from zhiyin.domain.engine import Clip
+from zhiyin.domain.live import LiveEvent, LiveOptions
+from zhiyin.domain.options import DecodeOptions
+from zhiyin.engines.scripted import ScriptedEngine
+from zhiyin.ports.engine import Engine
+
+E = TypeVar("E", bound=LiveEvent)
+ENGLISH = DecodeOptions(language="en")
+
+
+def said(level: int, seconds: float = 1.0) -> media.Samples:
+    return np.full(round(seconds * media.RATE), level / 100, np.float32)
+
+
+def silence(seconds: float = 1.0) -> media.Samples:
+    return np.zeros(round(seconds * media.RATE), np.float32)
+
+
+@dataclass
+class House:
+    """A live service with all that is under it."""
+
+    engine: ScriptedEngine = field(default_factory=ScriptedEngine)
+    limits: LiveLimits = field(default_factory=LiveLimits)
+
+    def __post_init__(self) -> None:
+        self.clock = Clock()
+        self.schedulers: list[Scheduler] = []
+        self.pool = ThreadPoolExecutor(2)
+        policy = RegistryPolicy("script", {}, max_loaded=1)
+        self.registry = Registry([Provider(self.engine)], policy, self._schedule)
+        self.service = LiveService(
+            self.registry, LoudnessVad(), self.pool, self.limits, SessionPolicy(), self.clock
+        )
+
+    def _schedule(self, make: Callable[[], Engine]) -> Scheduler:
+        self.schedulers.append(Scheduler(make))
+        return self.schedulers[-1]
+
+    async def open(self, **options: object) -> LiveSession:
+        chosen = {"decode": ENGLISH} | options
+        return await self.service.open(LiveOptions(**chosen))  # type: ignore[arg-type]
+
+    @property
+    def tickets(self) -> int:
+        return sum(len(s._tickets) for s in self.schedulers)
+
+    def finals(self) -> list[Clip]:
+        """Those that the engine was given."""
+        return [c for call in self.engine.calls for c in call if not c.draft]
+
+    async def close(self) -> None:
+        if self.engine.gate is not None:
+            self.engine.gate.set()
+        await self.service.close()
+        await self.registry.close()
+        self.pool.shutdown()
+
+
+@asynccontextmanager
+async def house(engine: ScriptedEngine | None = None, **limits: float) -> AsyncIterator[House]:
+    built = House(engine or ScriptedEngine(), LiveLimits(**limits))  # type: ignore[arg-type]
+    try:
+        yield built
+    finally:
+        await built.close()
+
+
+@dataclass
+class Reader:
+    """Reads all events of a session."""
+
+    session: LiveSession
+    events: list[LiveEvent] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        async for event in self.session.events():
+            self.events.append(event)
+
+    def of(self, kind: type[E]) -> list[E]:
+        return [e for e in self.events if isinstance(e, kind)]
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not true():  # noqa: ASYNC110  # anything may make it true
+            await asyncio.sleep(0.001)
+
+
+def gated() -> tuple[ScriptedEngine, threading.Event]:
+    gate = threading.Event()
+    return ScriptedEngine(gate=gate), gate
+
+
+def idle(session: LiveSession) -> bool:
+    return not session._tasks
