@@ -89,7 +89,7 @@ async def test_a_container_goes_on_by_its_bytes(container: str) -> None:
             whole, _ = await client.rest()
         events, _ = await broken_up(service, data, [1500, 700], encoding=container)
     assert told(events) == told(whole)
-    assert len(told(whole)) == 5
+    assert len(told(whole)) >= 5
 
 
 async def test_the_end_can_be_told_again() -> None:
