@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from tests import media
 from tests.front import Client, Front, Json, front, heard, numbered, of, s16le
 from tests.house import said, silence, until
+from zhiyin.core.endpointing import FRAME_S
 
 TURN = np.concatenate([said(10), silence()])
 

@@ -26,7 +26,7 @@ class AgreementPolicy:
     """
 
     fresh: float = 0.3
-    edge: float = 0.4
+    edge: float = 1.5
     patience: int = 3
     stalled: float = 4.0
     trailing: float = 2.0

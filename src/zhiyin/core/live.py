@@ -145,7 +145,7 @@ def _policy(policy: SessionPolicy, options: LiveOptions, most_s: float) -> Sessi
     context = max(policy.context, options.lead_in_s)
     endpoint = replace(
         policy.endpoint, enter=options.threshold, leave=max(0.05, options.threshold - 0.2),
-        longest=min(policy.endpoint.longest, most_s - context - _SLACK_S),
+        longest=min(policy.endpoint.longest, most_s - context - policy.tail - _SLACK_S),
     )  # fmt: skip
     return replace(
         policy, endpoint=_silence(endpoint, options.silence_s), partials=options.partials,

@@ -53,7 +53,7 @@ class Recognizer:
         sure = (result.language_probability or 0.0) >= _SURE and clip.seconds >= _SURE_S
         if self._decode.language is None and sure:
             self._decode = replace(self._decode, language=result.language)
-        return _heard(result, work.start_s, self._decode.language)
+        return _heard(result, work, self._decode.language)
 
     async def _place(self) -> Ticket:
         ticket = self._ticket
@@ -69,12 +69,14 @@ class Recognizer:
         return ticket
 
 
-def _heard(result: ClipResult, offset: float, asked: str | None) -> Heard:
+def _heard(result: ClipResult, work: Work, asked: str | None) -> Heard:
     words: list[Word] = []
     for segment in result.segments:
         words += segment.words or (
             Word(segment.text, segment.start, segment.end, segment.confidence),
         )
     confidence = sum(w.confidence for w in words) / len(words) if words else 0.0
-    shifted = tuple(w.shifted(offset) for w in words)
-    return Heard(shifted, asked or result.language, confidence)
+    shifted = [w.shifted(work.start_s) for w in words]
+    ends = work.end_s  # the silence after it is not of the stream
+    inside = tuple(replace(w, start=min(w.start, ends), end=min(w.end, ends)) for w in shifted)
+    return Heard(inside, asked or result.language, confidence)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from zhiyin.core.agreement import Agreement, AgreementPolicy
 from zhiyin.core.cutting import calmest, spans
 from zhiyin.core.endpointing import FRAME_S, Change, Endpointer, EndpointPolicy
+from zhiyin.core.roomtone import with_tail
 from zhiyin.core.tape import Tape
 from zhiyin.core.utterance import Heard, Utterance, Work
 from zhiyin.domain.audio import Samples
@@ -39,7 +40,8 @@ class SessionPolicy:
 
     A partial is due after `first_partial` of speech, and then whenever there is `cadence` of new
     audio, and `cost_factor` times what the last pass took. Partials look at `window` seconds, of
-    which `overlap` are settled text. With `behind` finals waiting partials pause.
+    which `overlap` are settled text. With `behind` finals waiting partials pause. Finals are decoded
+    with `tail` of silence after their speech.
     """
 
     lead_in: float = 0.3
@@ -49,6 +51,7 @@ class SessionPolicy:
     cost_factor: float = 1.2
     window: float = 10.0
     overlap: float = 1.5
+    tail: float = 1.0
     behind: int = 2
     partials: bool = True
     retries: int = 1
@@ -276,7 +279,10 @@ class Session:
         self, kind: Literal["partial", "final"], utterance: Utterance, begin: int, end: int
     ) -> Work:
         speech = spans(self._tape.probs(begin, end) >= self._policy.endpoint.enter)
-        return Work(kind, utterance.id, begin, end, self._tape.audio(begin, end), speech)
+        samples = self._tape.audio(begin, end)
+        if kind == "final":
+            samples = with_tail(samples, speech, self._policy.tail)
+        return Work(kind, utterance.id, begin, end, samples, speech)
 
     def _of(self, work: Work) -> Utterance | None:
         known = [*self._closed, *([self._open] if self._open else [])]

@@ -14,7 +14,10 @@ from zhiyin.domain.transcript import Word
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
-    """A stretch to decode for a segment; frames `begin` to `end`."""
+    """A stretch to decode for a segment; frames `begin` to `end`.
+
+    `samples` may have silence after that.
+    """
 
     kind: Literal["partial", "final"]
     segment_id: int
@@ -27,6 +30,11 @@ class Work:
     def start_s(self) -> float:
         """Where the samples begin."""
         return self.begin * FRAME_S
+
+    @property
+    def end_s(self) -> float:
+        """Where what was really heard ends."""
+        return self.end * FRAME_S
 
 
 @dataclass(frozen=True, slots=True)
