@@ -40,8 +40,8 @@ class SessionPolicy:
 
     A partial is due after `first_partial` of speech, and then whenever there is `cadence` of new
     audio, and `cost_factor` times what the last pass took. Partials look at `window` seconds, of
-    which `overlap` are settled text. With `behind` finals waiting partials pause. Finals are decoded
-    with `tail` of silence after their speech.
+    which `overlap` are settled text. With `behind` finals waiting partials pause. A final gets
+    `tail` of silence after its speech.
     """
 
     lead_in: float = 0.3
