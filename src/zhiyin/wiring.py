@@ -163,7 +163,7 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
         registry, preparer.vad, pool, _live_limits(settings), SessionPolicy(), scribe=scribe
     )
     rooms = Rooms(_caption_store(settings), _room_limits(settings))
-    office = None if workers is None else job_office(settings, transcriber, workers)
+    office = None if workers is None else job_office(settings, transcriber, scribe, workers)
     return Services(
         settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, office,
         Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history), kept, pool,

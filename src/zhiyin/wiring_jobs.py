@@ -11,6 +11,7 @@ from zhiyin.core.jobs import JobRules, JobService
 from zhiyin.core.keeper import Keeper
 from zhiyin.core.ledger import Ledger
 from zhiyin.core.office import JobOffice
+from zhiyin.core.scribe import Scribe
 from zhiyin.core.transcribe import Transcriber
 from zhiyin.core.webhooks import parse_secrets
 from zhiyin.core.worker import Worker, WorkLimits
@@ -29,7 +30,9 @@ from zhiyin.store.tables import METADATA
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
-def job_office(settings: Settings, transcriber: Transcriber, workers: int) -> JobOffice:
+def job_office(
+    settings: Settings, transcriber: Transcriber, scribe: Scribe, workers: int
+) -> JobOffice:
     """Everything for jobs; connects to nothing yet. Raises ConfigError or MissingExtra."""
     jobs = settings.jobs
     max_bytes = int(settings.server.max_upload_mb * (1 << 20))
@@ -46,7 +49,7 @@ def job_office(settings: Settings, transcriber: Transcriber, workers: int) -> Jo
     )
     keeper = Keeper(ledger, queue, blobs, web, secrets)
     limits = WorkLimits(max_bytes, jobs.timeout_s)
-    worker = Worker(transcriber, ledger, queue, blobs, web, limits, keeper.nudge)
+    worker = Worker(transcriber, ledger, queue, blobs, web, limits, scribe, keeper.nudge)
 
     async def release() -> None:
         await queue.close()

@@ -64,6 +64,20 @@ def test_a_job_is_done_and_its_text_comes_in_every_format(client: httpx.Client) 
     assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "format")
 
 
+def test_transcripts_go_to_the_history_unless_the_client_minds(client: httpx.Client) -> None:
+    kept, private = (
+        submit(client, recording(31, 1.0), store=s).json()["id"] for s in ("true", "false")
+    )
+    for job_id in (kept, private):
+        assert wait(client, job_id)["state"] == "done"
+    end = time.monotonic() + 30
+    while (answer := client.get(f"/v1/history/{kept}")).status_code == 404:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert (answer.json()["text"], answer.json()["door"]) == (" ".join(["t31"] * 10), "jobs")
+    assert client.get(f"/v1/history/{private}").status_code == 404
+
+
 def test_the_same_key_gives_the_same_job(client: httpx.Client) -> None:
     first = submit(client, recording(31), key="k-1")
     again = submit(client, recording(31), key="k-1")

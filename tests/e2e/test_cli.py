@@ -169,3 +169,30 @@ def test_importing_is_light() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"ctranslate2", "faster_whisper", "onnxruntime", "av", "fastapi", "uvicorn", "numpy"}
     assert not heavy & set(done.stdout.split())
+
+
+def test_listen_tells_a_file_as_it_is_played(data_dir: Path) -> None:
+    done = zhiyin("listen", str(ENGLISH), "--pace", "0", "--json", "-l", "en", data_dir=data_dir)
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    finals = " ".join(e["text"] for e in events if e["type"] == "Final")
+    assert media.heard(media.reference("en_short"), finals) > 0.9
+    assert [e["type"] for e in events].count("Done") == 1
+    assert events[-1]["type"] == "Done"
+
+
+def test_listen_takes_raw_sound_from_standard_input(data_dir: Path) -> None:
+    pcm = (media.samples("zh_other") * 32767).astype("<i2").tobytes()
+    done = zhiyin("listen", "-", "-l", "zh", data_dir=data_dir, stdin=pcm)
+    assert done.returncode == 0, done.stderr
+    assert media.heard(media.reference("zh_other"), done.stdout) > 0.6
+
+
+def test_listen_says_what_is_wrong(data_dir: Path, tmp_path: Path) -> None:
+    missing = zhiyin("listen", str(tmp_path / "none.wav"), data_dir=data_dir)
+    assert missing.returncode == 4
+    assert "there is no such file" in missing.stderr
+    (tmp_path / "text.wav").write_text("this is no sound")
+    wrong = zhiyin("listen", str(tmp_path / "text.wav"), data_dir=data_dir)
+    assert wrong.returncode == 4
+    assert "Traceback" not in wrong.stderr

@@ -258,7 +258,13 @@ def _digest(data: bytes) -> str:
 
 
 def _fingerprint(request: JobRequest, digest: str) -> str:
-    parts = (request.url, request.webhook_url, str(int(request.priority)), digest)
+    parts = (
+        request.url,
+        request.webhook_url,
+        str(int(request.priority)),
+        str(request.store),
+        digest,
+    )
     return _digest(dump_options(request.options) + "\0".join(parts).encode())
 
 

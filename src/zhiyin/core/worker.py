@@ -20,10 +20,12 @@ from zhiyin.core import lifecycle
 from zhiyin.core.batching import Lane
 from zhiyin.core.fates import Fate, fate_of
 from zhiyin.core.ledger import Ledger
+from zhiyin.core.scribe import Scribe
 from zhiyin.core.transcribe import Transcriber
 from zhiyin.domain.archive import dump_transcript
 from zhiyin.domain.errors import AsrError, EngineFailed, MissingBlob, Unavailable
 from zhiyin.domain.events import Finished, Progress
+from zhiyin.domain.history import Caller
 from zhiyin.domain.job import Failure, Job, JobState
 from zhiyin.domain.source import AudioSource
 from zhiyin.domain.transcript import Transcript
@@ -59,7 +61,10 @@ class _Attempt:
 
 @dataclass(slots=True)
 class Worker:
-    """One loop; run several for several jobs at once. `ended` is called after every end."""
+    """One loop; run several for several jobs at once. `ended` is called after every end.
+
+    Transcripts go to the `scribe` as well, unless the client does not want that.
+    """
 
     transcriber: Transcriber
     ledger: Ledger
@@ -67,6 +72,7 @@ class Worker:
     blobs: BlobStore
     web: Web
     limits: WorkLimits
+    scribe: Scribe
     ended: Callable[[], None]
 
     async def run(self) -> None:
@@ -210,6 +216,9 @@ class Worker:
         )  # fmt: skip
         if await self._insist(lambda: self.ledger.change(job.id, step)) is None:
             await self.blobs.delete(name)
+        elif job.request.store:
+            caller = Caller(job.owner, job.id, "jobs")
+            self.scribe.remember(caller, transcript, now - job.created_at)
 
     async def _failed(self, attempt: _Attempt, error: AsrError) -> None:
         job, policy, now = attempt.job, self.ledger.policy, self.ledger.clock()

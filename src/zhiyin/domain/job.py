@@ -63,13 +63,15 @@ class Lease:
 class JobRequest:
     """What a client asked for: with `url` the recording is fetched from there.
 
-    `webhook_url` is told of the end; empty means nobody is.
+    `webhook_url` is told of the end; empty means nobody is. With `store` the transcript goes into the
+    history too.
     """
 
     options: TranscribeOptions
     priority: Priority = Priority.NORMAL
     url: str = ""
     webhook_url: str = ""
+    store: bool = True
 
 
 @dataclass(frozen=True, slots=True)

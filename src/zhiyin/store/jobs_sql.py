@@ -141,7 +141,7 @@ class SqlJobs:
         payload = json.loads(self._sealing.open(bytes(row.payload), row.id))
         request = JobRequest(
             load_options(payload["options"].encode()),
-            Priority(row.priority), payload["url"], payload["webhook_url"],
+            Priority(row.priority), payload["url"], payload["webhook_url"], payload["store"],
         )  # fmt: skip
         lease = None if row.lease_token is None else Lease(row.lease_token, row.lease_until)
         failure = (
@@ -188,5 +188,6 @@ def _payload(request: JobRequest) -> bytes:
         "options": dump_options(request.options).decode(),
         "url": request.url,
         "webhook_url": request.webhook_url,
+        "store": request.store,
     }
     return json.dumps(body, ensure_ascii=False).encode()

@@ -100,7 +100,8 @@ class JobForm(OptionsForm):
     def request(self) -> JobRequest:
         """For the core."""
         options = self._options(parse_language(self.language), self.task, self.words)
-        return JobRequest(options, Priority[self.priority.upper()], self.url, self.webhook_url)
+        priority = Priority[self.priority.upper()]
+        return JobRequest(options, priority, self.url, self.webhook_url, self.store)
 
 
 class RecognizeForm(BaseForm):
