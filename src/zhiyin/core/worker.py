@@ -209,7 +209,10 @@ class Worker:
             now=now, policy=self.ledger.policy,
         )  # fmt: skip
         if await self._insist(lambda: self.ledger.change(job.id, step)) is None:
-            await self.blobs.delete(name)
+            # Another's job by now; or the first try was stored, and only its answer was lost.
+            held = await self.ledger.store.get(job.id)
+            if held is None or held.result != name:
+                await self.blobs.delete(name)
 
     async def _failed(self, attempt: _Attempt, error: AsrError) -> None:
         job, policy, now = attempt.job, self.ledger.policy, self.ledger.clock()

@@ -32,3 +32,5 @@ def configure(level: str, form: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("httpx", "faster_whisper", "multipart", "python_multipart"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It repeats every second that a broker is away, which the queue's callers say themselves.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
