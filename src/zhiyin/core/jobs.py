@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
@@ -17,11 +18,13 @@ from zhiyin.core.registry import Registry
 from zhiyin.domain.archive import dump_options, load_transcript
 from zhiyin.domain.errors import (
     Conflict,
+    ForbiddenAddress,
     InvalidRequest,
     MissingBlob,
     Overloaded,
     Unavailable,
     UnknownJob,
+    Unreachable,
 )
 from zhiyin.domain.job import (
     Job,
@@ -91,17 +94,15 @@ class JobService:
         self.registry.check(request.options)
         await self._check_addresses(request)
         hashed = _digest(key.encode()) if key else ""
-        await self._check_room(owner, hashed)
+        await self.check_room(owner, key)
         now = self.ledger.clock()
         job_id = new_job_id(now)
         recording, digest = await self._keep(job_id, source, now)
         fingerprint = _fingerprint(request, digest)
         job = Job(job_id, owner, request, recording, now, now, hashed, fingerprint)
-        try:
-            held = await self.ledger.add(job)
-        except BaseException:
-            await self._forget_blob(recording.blob)
-            raise
+        # When this fails the record may be there all the same, and then needs the recording; if
+        # not, the keeper sweeps it.
+        held = await self.ledger.add(job)
         if held.id != job.id:
             await self._forget_blob(recording.blob)
             if held.fingerprint != fingerprint:
@@ -152,6 +153,16 @@ class JobService:
         for blob in (job.recording.blob, job.result):
             await self._forget_blob(blob)
 
+    async def erase(self, owner: str) -> int:
+        """Forget all of an owner's jobs, recordings and transcripts; how many jobs it had."""
+        erased = 0
+        while jobs := await self.list(JobQuery(owner, limit=100)):
+            for job in jobs:
+                with suppress(UnknownJob):  # another was quicker
+                    await self.delete(owner, job.id)
+                    erased += 1
+        return erased
+
     async def result(self, owner: str, job_id: str) -> tuple[Job, Transcript]:
         """What was heard. Raises Conflict unless the job is done, MissingBlob when it is gone."""
         job = await self.get(owner, job_id)
@@ -198,21 +209,29 @@ class JobService:
                     "This server does not fetch recordings; upload the file.", code="urls_are_off",
                     param="url",
                 )  # fmt: skip
-            await self.web.check(request.url)
+            await self._check_address(request.url, "url")
         if request.webhook_url:
             if not self.rules.webhooks:
                 raise InvalidRequest(
                     "This server has no webhook secret, so it sends no webhooks.",
                     code="webhooks_are_off", param="webhook_url",
                 )  # fmt: skip
-            await self.web.check(request.webhook_url)
+            await self._check_address(request.webhook_url, "webhook_url")
 
-    async def _check_room(self, owner: str, key: str) -> None:
-        """Overloaded when too many jobs wait; a repeated request needs no room."""
+    async def _check_address(self, url: str, param: str) -> None:
+        try:
+            await self.web.check(url)
+        except (ForbiddenAddress, Unreachable) as error:
+            error.param = param
+            raise
+
+    async def check_room(self, owner: str, key: str) -> None:
+        """Overloaded when too many jobs wait; a request that is repeated needs no room."""
         backlog = await self.ledger.store.backlog()
         if backlog.waiting < self.ledger.policy.max_waiting:
             return
-        if key and await self.ledger.store.list(JobQuery(owner, limit=1, key=key)):
+        query = JobQuery(owner, limit=1, key=_digest(key.encode()))
+        if key and await self.ledger.store.list(query):
             return
         cost = self.registry.cost("")
         work_s = cost.request(backlog.audio_s) if cost else 0.0

@@ -57,6 +57,7 @@ class Keeper:
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _messages: set[asyncio.Task[None]] = field(default_factory=set)
     _swept: float = 0.0
+    _busy: bool = False
 
     def nudge(self) -> None:
         """Something has ended; look now."""
@@ -83,6 +84,7 @@ class Keeper:
     async def attend(self) -> bool:
         """Do what is due; whether there may be more."""
         jobs = await self.ledger.store.due(self.ledger.clock(), _AT_ONCE)
+        self._busy = any(job.put_at is not None for job in jobs) and await self._lag() > 0
         failed = 0
         for job in jobs:
             try:
@@ -133,8 +135,8 @@ class Keeper:
         again = lifecycle.put(job, now)
         if again is None or await self.ledger.swap(again) is None:
             return
-        if job.put_at is not None and await self._lag():
-            return  # a full queue explains the wait
+        if job.put_at is not None and self._busy:
+            return  # a queue with work explains the wait
         try:
             await self.queue.put(job.id, job.request.priority)
             self.chores.queued_again += 1

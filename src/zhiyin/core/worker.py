@@ -215,8 +215,12 @@ class Worker:
             now=now, policy=self.ledger.policy,
         )  # fmt: skip
         if await self._insist(lambda: self.ledger.change(job.id, step)) is None:
-            await self.blobs.delete(name)
-        elif job.request.store:
+            # Another's job by now; or the first try was stored, and only its answer was lost.
+            held = await self.ledger.store.get(job.id)
+            if held is None or held.result != name:
+                await self.blobs.delete(name)
+                return
+        if job.request.store:
             caller = Caller(job.owner, job.id, "jobs")
             self.scribe.remember(caller, transcript, now - job.created_at)
 

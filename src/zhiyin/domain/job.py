@@ -63,8 +63,8 @@ class Lease:
 class JobRequest:
     """What a client asked for: with `url` the recording is fetched from there.
 
-    `webhook_url` is told of the end; empty means nobody is. With `store` the transcript goes into the
-    history too.
+    `webhook_url` is told of the end; empty means nobody is. With `store` the transcript
+    goes into the history too.
     """
 
     options: TranscribeOptions

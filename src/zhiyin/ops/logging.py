@@ -32,6 +32,8 @@ def configure(level: str, form: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("httpx", "faster_whisper", "multipart", "python_multipart", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It repeats every second that a broker is away, which the queue's callers say themselves.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn.error").addFilter(_no_addresses)
 
 

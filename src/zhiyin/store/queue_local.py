@@ -39,9 +39,9 @@ class LocalQueue:
         self._news = asyncio.Condition()
 
     async def put(self, job_id: str, priority: Priority) -> None:
-        """A row; one that is there already stays, and is no dead letter any more."""
+        """A row; one that is there already begins anew, so that who holds it can't end it."""
         row = {
-            "job_id": job_id, "priority": int(priority), "visible_at": self._clock(),
+            "job_id": job_id, "rank_": -priority, "visible_at": self._clock(),
             "receipt": "", "dead": False, "reason": "",
         }  # fmt: skip
         try:
@@ -49,8 +49,7 @@ class LocalQueue:
                 await db.execute(insert(QUEUE).values(row))
         except IntegrityError:
             async with self._database.begin() as db:
-                dead = and_(_C.job_id == job_id, _C.dead.is_(True))
-                await db.execute(update(QUEUE).where(dead).values(row))
+                await db.execute(update(QUEUE).where(_C.job_id == job_id).values(row))
         async with self._news:
             self._news.notify_all()
 
@@ -73,9 +72,9 @@ class LocalQueue:
 
     async def _try(self) -> Ticket | None:
         best = (
-            select(_C.job_id, _C.priority, _C.receipt)
+            select(_C.job_id, _C.rank_, _C.receipt)
             .where(_C.dead.is_(False), _C.visible_at <= self._clock())
-            .order_by(_C.priority.desc(), _C.job_id)
+            .order_by(_C.rank_, _C.job_id)
             .limit(1)
         )
         while True:
@@ -83,7 +82,7 @@ class LocalQueue:
                 row = (await db.execute(best)).first()
                 if row is None:
                     return None
-                ticket = Ticket(row.job_id, Priority(row.priority), secrets.token_hex(16))
+                ticket = Ticket(row.job_id, Priority(-row.rank_), secrets.token_hex(16))
                 seen = and_(_C.job_id == row.job_id, _C.receipt == row.receipt)
                 hidden = {"visible_at": self._clock() + self._visibility_s}
                 values = hidden | {"receipt": ticket.receipt}
@@ -104,7 +103,7 @@ class LocalQueue:
     async def bury(self, job_id: str, reason: str) -> None:
         """A row that is never taken."""
         row = {
-            "job_id": job_id, "priority": 0, "visible_at": self._clock(), "receipt": "",
+            "job_id": job_id, "rank_": 0, "visible_at": self._clock(), "receipt": "",
             "dead": True, "reason": reason[:64],
         }  # fmt: skip
         async with self._database.begin() as db:

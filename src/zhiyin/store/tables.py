@@ -78,13 +78,14 @@ QUEUE = Table(
     "job_queue",
     METADATA,
     Column("job_id", _text(36), primary_key=True),
-    Column("priority", SmallInteger, nullable=False),
+    # The priority, negated: the order of the index is that of the queue.
+    Column("rank_", SmallInteger, nullable=False),
     # Taken tickets are invisible until then.
     Column("visible_at", Double, nullable=False),
     Column("receipt", _text(32), nullable=False),
     Column("dead", Boolean, nullable=False),
     Column("reason", _text(64), nullable=False),
-    Index("job_queue_next", "dead", "priority", "job_id"),
+    Index("job_queue_next", "dead", "rank_", "job_id"),
     mysql_charset="utf8mb4",
     mysql_engine="InnoDB",
 )

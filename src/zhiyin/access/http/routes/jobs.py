@@ -50,6 +50,7 @@ async def submit(
     key = _checked_key(idempotency_key)
     async with AsyncExitStack() as stack:
         stack.enter_context(door.place())
+        await _service(door).check_room(owner, key)  # before a big body is read
         upload, form = await read_form(request, JobForm)
         if upload is not None:
             stack.push_async_callback(upload.close)

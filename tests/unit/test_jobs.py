@@ -1,0 +1,157 @@
+"""The use cases of jobs, with real stores in a folder and the scripted engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.unit.test_transcribe import options, recording, service
+from zhiyin.core.jobs import JobRules, JobService
+from zhiyin.core.ledger import Ledger
+from zhiyin.core.worker import Worker, WorkLimits
+from zhiyin.domain.errors import Overloaded, UnknownJob
+from zhiyin.domain.job import Job, JobPolicy, JobQuery, JobRequest, JobState, Priority
+from zhiyin.engines.scripted import ScriptedEngine
+from zhiyin.net.web import GuardedWeb, WebLimits
+from zhiyin.store.blobs_folder import FolderBlobs
+from zhiyin.store.jobs_sql import SqlJobs
+from zhiyin.store.queue_local import LocalQueue
+from zhiyin.store.sealing import Plain
+from zhiyin.store.sql import Database
+from zhiyin.store.tables import METADATA
+
+POLICY = JobPolicy(lease_s=5, max_attempts=2, retry_s=0.0, max_waiting=8)
+
+
+@asynccontextmanager
+async def office(folder: Path, engine: ScriptedEngine) -> AsyncIterator[tuple[JobService, Worker]]:
+    """The use cases and a worker that does not run yet."""
+    database = Database(f"sqlite+aiosqlite:///{folder / 'x.sqlite3'}", METADATA)
+    ledger = Ledger(SqlJobs(database, Plain()), POLICY)
+    queue, blobs = LocalQueue(database), FolderBlobs(folder / "blobs")
+    web = GuardedWeb(WebLimits(5, 5))
+    rules = JobRules(allow_urls=False, webhooks=False, max_bytes=1 << 20, max_watchers=1)
+    async with service(engine) as transcriber:
+        jobs = JobService(
+            transcriber.registry, transcriber.preparer, ledger, queue, blobs, web, rules
+        )
+        limits = WorkLimits(1 << 20, 60.0)
+        yield jobs, Worker(transcriber, ledger, queue, blobs, web, limits, lambda: None)
+    await web.close()
+    await database.close()
+
+
+def wanted(prompt: str = "", priority: Priority = Priority.NORMAL) -> JobRequest:
+    changed = options(prompt=prompt)
+    return JobRequest(changed, priority)
+
+
+async def submitted(jobs: JobService, owner: str = "ann", prompt: str = "") -> Job:
+    return (await jobs.submit(owner, wanted(prompt), recording([30] * 20))).job
+
+
+async def ended(jobs: JobService, job: Job) -> Job:
+    async with asyncio.timeout(60):
+        async for held in jobs.watch(job.owner, job.id):
+            if held.state.ended:
+                return held
+    raise AssertionError("a watch ends with the job")
+
+
+async def test_jobs_go_by_priority_then_by_age(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    async with office(tmp_path, engine) as (jobs, worker):
+        order = (Priority.LOW, Priority.NORMAL, Priority.HIGH, Priority.HIGH)
+        made = [
+            (await jobs.submit("ann", wanted(f"p{i}", p), recording([30] * 20))).job
+            for i, p in enumerate(order)
+        ]
+        work = asyncio.create_task(worker.run())
+        for job in made:
+            assert (await ended(jobs, job)).state is JobState.DONE
+        work.cancel()
+    begun = [call[0].options.prompt for call in engine.calls]
+    assert begun == ["p2", "p3", "p1", "p0"]
+
+
+async def test_an_engine_that_fails_is_tried_again_then_the_job_fails(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    async with office(tmp_path, engine) as (jobs, worker):
+        job = await submitted(jobs, prompt="crash")
+        work = asyncio.create_task(worker.run())
+        held = await jobs.get("ann", job.id)
+        async with asyncio.timeout(60):
+            while not held.state.ended:
+                await asyncio.sleep(0.05)
+                held = await jobs.get("ann", job.id)
+                if held.state is JobState.QUEUED and held.attempts:
+                    await jobs.queue.put(job.id, Priority.NORMAL)  # as the keeper would
+        work.cancel()
+    assert held.state is JobState.FAILED
+    assert held.attempts == POLICY.max_attempts
+    assert held.failure is not None
+    assert held.failure.code == "engine_failed"
+
+
+async def test_owners_see_their_own_jobs_only(tmp_path: Path) -> None:
+    async with office(tmp_path, ScriptedEngine()) as (jobs, _):
+        job = await submitted(jobs)
+        for verb in (jobs.get, jobs.cancel, jobs.retry, jobs.delete, jobs.result):
+            with pytest.raises(UnknownJob):
+                await verb("bob", job.id)  # type: ignore[operator]
+        assert await jobs.list(JobQuery("bob")) == []
+        assert (await jobs.get("ann", job.id)).state is JobState.QUEUED
+
+
+async def test_erasing_an_owner_leaves_nothing_of_it(tmp_path: Path) -> None:
+    async with office(tmp_path, ScriptedEngine()) as (jobs, worker):
+        mine = [await submitted(jobs) for _ in range(3)]
+        other = await submitted(jobs, "bob")
+        work = asyncio.create_task(worker.run())
+        for job in (*mine, other):
+            await ended(jobs, job)
+        work.cancel()
+        assert await jobs.erase("ann") == 3
+        assert await jobs.erase("ann") == 0
+        assert await jobs.list(JobQuery("ann")) == []
+        left = {path.name.split(".")[0] for path in (tmp_path / "blobs").glob("??/*")}
+        assert left == {other.id}
+
+
+async def test_the_line_is_bounded_and_so_are_watchers(tmp_path: Path) -> None:
+    async with office(tmp_path, ScriptedEngine()) as (jobs, _):
+        for _ in range(POLICY.max_waiting):
+            await submitted(jobs)
+        with pytest.raises(Overloaded) as caught:
+            await submitted(jobs)
+        assert caught.value.retry_after_s is not None
+        (job, *_) = await jobs.list(JobQuery("ann"))
+        first = jobs.watch("ann", job.id)
+        await anext(first)
+        with pytest.raises(Overloaded):
+            await anext(jobs.watch("ann", job.id))
+        await first.aclose()
+        second = jobs.watch("ann", job.id)
+        await anext(second)
+        await second.aclose()
+
+
+async def test_jobs_do_not_take_the_places_of_others(tmp_path: Path) -> None:
+    """However long a job is, a one-shot request is admitted beside it."""
+    async with office(tmp_path, ScriptedEngine(delay_s=0.3)) as (jobs, worker):
+        long = recording([30] * 3000)
+        job = (await jobs.submit("ann", wanted(), long)).job
+        work = asyncio.create_task(worker.run())
+        async for held in jobs.watch("ann", job.id):
+            if held.state is JobState.RUNNING:
+                break
+        text = await worker.transcriber.transcribe(recording([40] * 10), options())
+        assert text.text.startswith("t40")
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        given_back = await jobs.get("ann", job.id)
+        assert (given_back.state, given_back.attempts) == (JobState.QUEUED, 0)
