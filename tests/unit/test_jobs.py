@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,12 +12,14 @@ import pytest
 from tests.unit.test_transcribe import options, recording, service
 from zhiyin.core.jobs import JobRules, JobService
 from zhiyin.core.ledger import Ledger
+from zhiyin.core.scribe import Scribe, ScribePolicy
 from zhiyin.core.worker import Worker, WorkLimits
 from zhiyin.domain.errors import Overloaded, UnknownJob
 from zhiyin.domain.job import Job, JobPolicy, JobQuery, JobRequest, JobState, Priority
 from zhiyin.engines.scripted import ScriptedEngine
 from zhiyin.net.web import GuardedWeb, WebLimits
 from zhiyin.store.blobs_folder import FolderBlobs
+from zhiyin.store.history_off import NoHistory
 from zhiyin.store.jobs_sql import SqlJobs
 from zhiyin.store.queue_local import LocalQueue
 from zhiyin.store.sealing import Plain
@@ -34,13 +36,14 @@ async def office(folder: Path, engine: ScriptedEngine) -> AsyncIterator[tuple[Jo
     ledger = Ledger(SqlJobs(database, Plain()), POLICY)
     queue, blobs = LocalQueue(database), FolderBlobs(folder / "blobs")
     web = GuardedWeb(WebLimits(5, 5))
-    rules = JobRules(allow_urls=False, webhooks=False, max_bytes=1 << 20, max_watchers=1)
+    rules = JobRules(allow_urls=False, webhooks=False, max_bytes=16 << 20, max_watchers=1)
     async with service(engine) as transcriber:
         jobs = JobService(
             transcriber.registry, transcriber.preparer, ledger, queue, blobs, web, rules
         )
-        limits = WorkLimits(1 << 20, 60.0)
-        yield jobs, Worker(transcriber, ledger, queue, blobs, web, limits, lambda: None)
+        limits = WorkLimits(16 << 20, 60.0)
+        scribe = Scribe(NoHistory(), ScribePolicy())
+        yield jobs, Worker(transcriber, ledger, queue, blobs, web, limits, scribe, lambda: None)
     await web.close()
     await database.close()
 
@@ -55,8 +58,8 @@ async def submitted(jobs: JobService, owner: str = "ann", prompt: str = "") -> J
 
 
 async def ended(jobs: JobService, job: Job) -> Job:
-    async with asyncio.timeout(60):
-        async for held in jobs.watch(job.owner, job.id):
+    async with asyncio.timeout(60), aclosing(jobs.watch(job.owner, job.id)) as watch:
+        async for held in watch:
             if held.state.ended:
                 return held
     raise AssertionError("a watch ends with the job")
@@ -102,7 +105,7 @@ async def test_owners_see_their_own_jobs_only(tmp_path: Path) -> None:
         job = await submitted(jobs)
         for verb in (jobs.get, jobs.cancel, jobs.retry, jobs.delete, jobs.result):
             with pytest.raises(UnknownJob):
-                await verb("bob", job.id)  # type: ignore[operator]
+                await verb("bob", job.id)
         assert await jobs.list(JobQuery("bob")) == []
         assert (await jobs.get("ann", job.id)).state is JobState.QUEUED
 
