@@ -71,7 +71,6 @@ async def test_realtime(own: Any) -> None:
             async with talking(server, query) as wire:
                 begun = await wire.next()
                 await wire.append(sound(NAME))
-                await wire.send("input_audio_buffer.commit")
                 done = (await wire.until(COMPLETED))[-1]
         (entry,) = await entries(server, "realtime", 1)
     assert entry["request_id"] == begun["session"]["id"]

@@ -63,7 +63,7 @@ def test_every_policy_can_be_looked_up() -> None:
     """The windows of a clip differ by its length; long ones leave the full window alone."""
     assert {s.window for s in settings(2.0, WINDOWS)} == {8.0, 16.0, 30.0}
     assert {s.window for s in settings(9.5, WINDOWS)} == {14.0, 16.0, 30.0}
-    assert {s.window for s in settings(10.0, WINDOWS)} == {16.0, 30.0}
+    assert {s.window for s in settings(10.0, WINDOWS)} == {14.0, 17.0, 30.0}
     assert {s.window for s in settings(28.0, WINDOWS)} == {30.0}
     assert len(settings(2.0, WINDOWS)) == 3 * 2 * 2
 

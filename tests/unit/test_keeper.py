@@ -141,6 +141,16 @@ async def test_what_the_queue_has_lost_is_put_again_once_it_is_idle(place: Place
     assert (await place.now(job)) is not None
 
 
+async def test_a_queue_in_which_nothing_moves_explains_no_wait(place: Place) -> None:
+    """A broker that lost its data may hold tickets that its readers believe to have read."""
+    await place.add()
+    await place.attend()
+    await place.attend(POLICY.redeliver_s + 1)
+    assert place.keeper.chores.queued_again == 1
+    await place.attend(POLICY.redeliver_s + 1)
+    assert place.keeper.chores.queued_again == 2
+
+
 async def test_a_lost_lease_is_given_to_others_then_the_job_fails(
     place: Place, hook: Receiver
 ) -> None:

@@ -58,6 +58,7 @@ class Keeper:
     _messages: set[asyncio.Task[None]] = field(default_factory=set)
     _swept: float = 0.0
     _busy: bool = False
+    _lag: int = 0
 
     def nudge(self) -> None:
         """Something has ended; look now."""
@@ -84,7 +85,7 @@ class Keeper:
     async def attend(self) -> bool:
         """Do what is due; whether there may be more."""
         jobs = await self.ledger.store.due(self.ledger.clock(), _AT_ONCE)
-        self._busy = any(job.put_at is not None for job in jobs) and await self._lag() > 0
+        self._busy = any(job.put_at is not None for job in jobs) and await self._moves()
         failed = 0
         for job in jobs:
             try:
@@ -145,11 +146,15 @@ class Keeper:
             step = partial(lifecycle.not_put, now=now, policy=policy)
             await self.ledger.change(job.id, step)
 
-    async def _lag(self) -> int:
+    async def _moves(self) -> bool:
+        """Whether the queue has work and somebody takes it; a broker may forget its readers."""
         try:
-            return await self.queue.lag()
+            lag, before = await self.queue.lag(), self._lag
         except Unavailable:
-            return 0
+            return False
+        self._lag = lag
+        running = (await self.ledger.store.backlog()).running
+        return lag > 0 and (running > 0 or lag != before)
 
     async def _tell_soon(self, job: Job, now: float) -> None:
         """Claim the next attempt; messages may take long and are sent beside everything else."""
