@@ -43,6 +43,7 @@ from zhiyin.ports.sound import LiveDecoder
 from zhiyin.store.captions_memory import MemoryCaptions
 from zhiyin.store.cipher_plain import PlainRing
 from zhiyin.store.history_off import NoHistory
+from zhiyin.text.script import OpenCCScripts
 from zhiyin.wiring_jobs import job_office
 
 if TYPE_CHECKING:
@@ -160,7 +161,13 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     history = kept or NoHistory()
     scribe = Scribe(history, ScribePolicy(waiting=settings.history.max_waiting))
     live = LiveService(
-        registry, preparer.vad, pool, _live_limits(settings), SessionPolicy(), scribe=scribe
+        registry,
+        preparer.vad,
+        pool,
+        _live_limits(settings),
+        SessionPolicy(),
+        scribe=scribe,
+        scripts=OpenCCScripts(),
     )
     rooms = Rooms(_caption_store(settings), _room_limits(settings))
     office = None if workers is None else job_office(settings, transcriber, scribe, workers)
