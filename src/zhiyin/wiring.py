@@ -35,7 +35,7 @@ from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.engine import EngineContext
 from zhiyin.domain.errors import AsrError, ConfigError, MissingExtra
 from zhiyin.ports.captions import CaptionStore
-from zhiyin.ports.cipher import KeyRing
+from zhiyin.ports.cipher import Cipher, KeyRing
 from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
 from zhiyin.ports.history import Archive, History
@@ -156,14 +156,15 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     registry = Registry(providers(settings), _registry_policy(settings), make_scheduler)
     preparer = make_preparer(settings, pool)
     transcriber = Transcriber(registry, preparer)
-    kept = make_history(settings) if remember and settings.history.enabled else None
+    ring = key_ring(settings)
+    kept = make_history(settings, ring) if remember and settings.history.enabled else None
     history = kept or NoHistory()
     scribe = Scribe(history, ScribePolicy(waiting=settings.history.max_waiting))
     live = LiveService(
         registry, preparer.vad, pool, _live_limits(settings), SessionPolicy(), scribe
     )
-    rooms = Rooms(_caption_store(settings), _room_limits(settings))
-    office = None if workers is None else job_office(settings, transcriber, workers)
+    rooms = Rooms(_caption_store(settings, ring), _room_limits(settings))
+    office = None if workers is None else job_office(settings, ring, transcriber, workers)
     return Services(
         settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, office,
         Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history), kept, pool,
@@ -221,7 +222,7 @@ def _room_limits(settings: Settings) -> RoomLimits:
     )  # fmt: skip
 
 
-def _caption_store(settings: Settings) -> CaptionStore:
+def _caption_store(settings: Settings, cipher: Cipher) -> CaptionStore:
     rooms = settings.captions
     if rooms.url.startswith("memory:"):
         return MemoryCaptions(
@@ -233,8 +234,8 @@ def _caption_store(settings: Settings) -> CaptionStore:
     except ImportError as error:
         raise MissingExtra("captions.url needs: pip install 'zhiyin[redis]'") from error
     return RedisCaptions(
-        rooms.url, history=rooms.history, history_s=rooms.history_s, lease_s=rooms.lease_s,
-        timeout_s=rooms.timeout_s,
+        rooms.url, cipher, history=rooms.history, history_s=rooms.history_s,
+        lease_s=rooms.lease_s, timeout_s=rooms.timeout_s,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from zhiyin.domain.live import Warned
 from zhiyin.ports.captions import CaptionStore
 from zhiyin.store.captions_memory import MemoryCaptions
 from zhiyin.store.captions_redis import RedisCaptions
+from zhiyin.store.cipher_plain import PlainRing
 
 LEASE_S = 0.5
 Make = Callable[..., CaptionStore]
@@ -52,7 +53,9 @@ async def make(request: pytest.FixtureRequest, valkey: Valkey) -> AsyncIterator[
             made.append(MemoryCaptions(history=history, history_s=history_s, lease_s=LEASE_S))
         else:
             url = valkey.url.removesuffix("0") + str(database)
-            found = RedisCaptions(url, history=history, history_s=history_s, lease_s=LEASE_S)
+            found = RedisCaptions(
+                url, PlainRing(), history=history, history_s=history_s, lease_s=LEASE_S
+            )
             made.append(found)
         return made[-1]
 
@@ -208,8 +211,8 @@ def test_memory_forgets_the_room_that_was_silent_longest() -> None:
 
 
 async def test_databases_of_one_server_are_apart(valkey: Valkey) -> None:
-    first = RedisCaptions(valkey.url)
-    second = RedisCaptions(valkey.url.removesuffix("0") + "1")
+    first = RedisCaptions(valkey.url, PlainRing())
+    second = RedisCaptions(valkey.url.removesuffix("0") + "1", PlainRing())
     heard: list[Post] = []
 
     async def follow() -> None:
@@ -231,7 +234,7 @@ async def test_databases_of_one_server_are_apart(valkey: Valkey) -> None:
 
 
 async def test_what_is_not_ours_is_passed_over(valkey: Valkey) -> None:
-    store = RedisCaptions(valkey.url)
+    store = RedisCaptions(valkey.url, PlainRing())
     assert await store.claim("odd", "a")
     for body in ("", "{", "[]", '{"replica":"x","talk":0,"kind":"caption","told":{"evil":1}}'):
         await store._redis.xadd("zhiyin:captions:{odd}:record", {"body": body})
@@ -246,7 +249,7 @@ async def test_what_is_not_ours_is_passed_over(valkey: Valkey) -> None:
 
 
 async def test_an_absent_server_is_said_so() -> None:
-    store = RedisCaptions("redis://127.0.0.1:1/0", timeout_s=0.5)
+    store = RedisCaptions("redis://127.0.0.1:1/0", PlainRing(), timeout_s=0.5)
     for call in (store.check(), store.claim("r", "a"), store.history("r")):
         with pytest.raises(Unavailable):
             await call
@@ -258,12 +261,12 @@ async def test_an_absent_server_is_said_so() -> None:
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:port/0", "http://127.0.0.1"])
 def test_a_wrong_address_is_a_wrong_setting(url: str) -> None:
     with pytest.raises(ConfigError, match=r"captions\.url"):
-        RedisCaptions(url)
+        RedisCaptions(url, PlainRing())
 
 
 def test_what_is_kept_expires(valkey: Valkey, tmp_path: Path) -> None:
     async def run() -> None:
-        store = RedisCaptions(valkey.url, history_s=100, lease_s=10)
+        store = RedisCaptions(valkey.url, PlainRing(), history_s=100, lease_s=10)
         assert await store.claim("brief", "a")
         await store.publish("brief", "a", said(0))
         for key in [key async for key in store._redis.scan_iter("*brief*")]:

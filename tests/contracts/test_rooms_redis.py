@@ -17,6 +17,7 @@ from zhiyin.core.room import LOCAL, RoomLimits
 from zhiyin.core.rooms import Rooms
 from zhiyin.domain.errors import InvalidRequest, Unavailable
 from zhiyin.store.captions_redis import RedisCaptions
+from zhiyin.store.cipher_plain import PlainRing
 
 QUICK = RoomLimits(renew_s=0.2, history=50)
 
@@ -39,7 +40,7 @@ def forgetful(tmp_path: Path) -> Iterator[Valkey]:
 
 
 def store(server: Valkey, lease_s: float = 0.6) -> RedisCaptions:
-    return RedisCaptions(server.url, history=50, lease_s=lease_s, timeout_s=0.5)
+    return RedisCaptions(server.url, PlainRing(), history=50, lease_s=lease_s, timeout_s=0.5)
 
 
 def texts(*numbers: int) -> list[str]:

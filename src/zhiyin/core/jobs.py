@@ -16,6 +16,7 @@ from zhiyin.core.prepare import Preparer
 from zhiyin.core.registry import Registry
 from zhiyin.domain.archive import dump_options, load_transcript
 from zhiyin.domain.errors import (
+    CannotDecrypt,
     Conflict,
     InvalidRequest,
     MissingBlob,
@@ -86,7 +87,7 @@ class JobService:
 
         Without `source` the request has a URL. Raises InvalidRequest, UnknownModel,
         UndecodableAudio, TooLarge, Overloaded, Conflict when the key was used for something else,
-        and Unavailable.
+        CannotDecrypt and Unavailable.
         """
         self.registry.check(request.options)
         await self._check_addresses(request)
@@ -104,6 +105,7 @@ class JobService:
             raise
         if held.id != job.id:
             await self._forget_blob(recording.blob)
+            _check_readable(held)
             if held.fingerprint != fingerprint:
                 raise Conflict(
                     "This Idempotency-Key was used for another request.",
@@ -131,8 +133,8 @@ class JobService:
         return await self.ledger.change(job_id, step) or await self.get(owner, job.id)
 
     async def retry(self, owner: str, job_id: str) -> Job:
-        """Have a failed or cancelled job done once more. Raises Conflict."""
-        await self.get(owner, job_id)
+        """Have a failed or cancelled job done once more. Raises Conflict, CannotDecrypt."""
+        _check_readable(await self.get(owner, job_id))
         now = self.ledger.clock()
         job = await self.ledger.change(job_id, partial(lifecycle.again, now=now))
         if job is None:
@@ -153,11 +155,14 @@ class JobService:
             await self._forget_blob(blob)
 
     async def result(self, owner: str, job_id: str) -> tuple[Job, Transcript]:
-        """What was heard. Raises Conflict unless the job is done, MissingBlob when it is gone."""
+        """What was heard. Raises Conflict unless the job is done, MissingBlob when it is gone.
+
+        Raises CannotDecrypt.
+        """
         job = await self.get(owner, job_id)
         if job.state is not JobState.DONE:
             raise Conflict(f"The job is {job.state.value}; it has no result.", code="no_result")
-        return job, load_transcript(await _read(self.blobs, job.result))
+        return job, load_transcript(await _read(self.blobs, job.blob(job.result)))
 
     async def estimate(self, job: Job) -> float | None:
         """Seconds until the end, None when nobody can tell."""
@@ -251,6 +256,11 @@ class JobService:
                 await self.blobs.delete(name)
         except (Unavailable, MissingBlob) as error:
             log.warning("a blob could not be deleted yet: %s", error.message)
+
+
+def _check_readable(job: Job) -> None:
+    if job.unreadable:
+        raise CannotDecrypt(job.unreadable)
 
 
 def _digest(data: bytes) -> str:

@@ -206,11 +206,12 @@ class Room:
 
     async def _hear(self, batch: tuple[Post, ...]) -> None:
         if not self._merged and len(self.record):
-            self.record.put_before(batch)  # it was said before, and elsewhere: no news for anybody
-        else:
-            for post in batch:
-                self._pass_on(post)
-                await asyncio.sleep(0)  # who reads can take this before the next one comes
+            # It was said before, and elsewhere: no news for anybody.
+            self.record.put_before(post for post in batch if post.settled)
+            batch = tuple(post for post in batch if not post.settled)
+        for post in batch:
+            self._pass_on(post)
+            await asyncio.sleep(0)  # who reads can take this before the next one comes
         self._merged = self._following = True
         self._recover()
         self._loaded.set()

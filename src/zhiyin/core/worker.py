@@ -91,11 +91,16 @@ class Worker:
             return
         token = secrets.token_hex(16)
         job = await self._lease(ticket, token)
-        if job is not None:
+        if job is None:
+            return
+        if job.lease is not None:
             await self._work(_Attempt(job, token))
+        else:
+            log.error("a job can't be decrypted and has failed")
+            self.ended()
 
     async def _lease(self, ticket: Ticket, token: str) -> Job | None:
-        """The job, ours now; None when another has it or it needs nobody."""
+        """The job, ours now or failed; None when another has it or it needs nobody."""
         step = partial(
             lifecycle.leased, token=token, now=self.ledger.clock(), policy=self.ledger.policy
         )
@@ -130,7 +135,7 @@ class Worker:
     async def _transcribe(self, attempt: _Attempt) -> Transcript:
         await self._fetch(attempt)
         recording = attempt.job.recording
-        with await self.blobs.open(recording.blob) as stream:
+        with await self.blobs.open(attempt.job.blob(recording.blob)) as stream:
             source = AudioSource(stream, recording.size_bytes)
             options, limit_s = attempt.job.request.options, self.limits.timeout_s
             run = self.transcriber.stream(source, options, lane=Lane.JOB, timeout_s=limit_s)

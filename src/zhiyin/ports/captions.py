@@ -33,7 +33,7 @@ class CaptionStore(Protocol):
         ...
 
     async def history(self, room: str) -> tuple[Post, ...]:
-        """The record, oldest first."""
+        """The record, oldest first. Raises CannotDecrypt."""
         ...
 
     def follow(self, room: str) -> AsyncGenerator[tuple[Post, ...], None]:

@@ -8,7 +8,7 @@ lease, and what a broken connection leaves in doubt can be published again witho
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -19,11 +19,17 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from zhiyin.domain.captions import Caption, Post
-from zhiyin.domain.errors import ConfigError, Unavailable
+from zhiyin.domain.errors import CannotDecrypt, ConfigError, Unavailable
+from zhiyin.domain.live import Warned
+from zhiyin.ports.cipher import Cipher
 from zhiyin.store.captions_wire import decode, encode
 
 log = logging.getLogger(__name__)
 
+UNREADABLE = Warned(
+    "captions_unreadable",
+    "Some captions can't be decrypted here: this server has no key for them, or a wrong one.",
+)
 _QUIET_S = 5.0  # a channel that is silent for so long is asked whether it lives
 
 _CLAIM = """
@@ -62,11 +68,15 @@ return 1
 
 
 class RedisCaptions:
-    """A `CaptionStore`; every answer is waited for `timeout_s` seconds at most."""
+    """A `CaptionStore`; every answer is waited for `timeout_s` seconds at most.
+
+    What is told is sealed by `cipher`. Who follows is warned once of what does not open.
+    """
 
     def __init__(
         self,
         url: str,
+        cipher: Cipher,
         *,
         history: int = 500,
         history_s: float = 3600.0,
@@ -74,6 +84,7 @@ class RedisCaptions:
         timeout_s: float = 2.0,
     ) -> None:
         """Nothing is connected yet. Raises ConfigError for a URL that is none."""
+        self._cipher = cipher
         self._timeout_s = timeout_s
         self._lease_ms = round(lease_s * 1000)
         self._kept = (history, round(history_s * 1000))
@@ -110,7 +121,7 @@ class RedisCaptions:
         speaker = f"{post.replica}:{post.talk}"
         number = post.told.id if isinstance(post.told, Caption) and post.settled else ""
         keys = [_key(room, "lease"), _key(room, "record")]
-        body = encode(post)
+        body = encode(post, room, self._cipher)
         with _reached():
             done = await self._publish(
                 keys,
@@ -120,9 +131,7 @@ class RedisCaptions:
 
     async def history(self, room: str) -> tuple[Post, ...]:
         """See the port."""
-        with _reached():
-            entries: list[Any] = await self._redis.xrange(_key(room, "record")) or []
-        return tuple(_posts(str(fields.get("body")) for _, fields in entries))
+        return tuple(self._decoded(room, await self._record(room)))
 
     async def follow(self, room: str) -> AsyncGenerator[tuple[Post, ...], None]:
         """See the port."""
@@ -133,12 +142,16 @@ class RedisCaptions:
                 # Once it is confirmed, what is not in the record yet will come by the channel.
                 if await channel.get_message(timeout=self._timeout_s) is None:
                     raise Unavailable("Redis does not confirm the subscription.")
-            yield await self.history(room)
+            posts, warned = self._readable(room, await self._record(room))
+            yield (*posts, Post("", 0, UNREADABLE)) if warned else posts
             while True:
                 with _reached():
                     text = await self._next(channel)
-                for post in _posts([text]):
-                    yield (post,)
+                posts, unreadable = self._readable(room, [text])
+                if unreadable and not warned:
+                    warned, posts = True, (Post("", 0, UNREADABLE),)
+                if posts:
+                    yield posts
         finally:
             with suppress(RedisError, OSError):
                 await channel.aclose()  # type: ignore[no-untyped-call]
@@ -152,6 +165,31 @@ class RedisCaptions:
         """See the port."""
         with suppress(RedisError, OSError):
             await self._redis.aclose()
+
+    async def _record(self, room: str) -> list[str]:
+        with _reached():
+            entries: list[Any] = await self._redis.xrange(_key(room, "record")) or []
+        return [str(fields.get("body")) for _, fields in entries]
+
+    def _decoded(self, room: str, texts: Iterable[str]) -> Iterator[Post]:
+        """Raises CannotDecrypt."""
+        for text in texts:
+            try:
+                yield decode(text, room, self._cipher)
+            except ValueError:
+                log.warning("a caption in Redis is not ours, or of another version; passed over")
+
+    def _readable(self, room: str, texts: Iterable[str]) -> tuple[tuple[Post, ...], bool]:
+        """What opens, and whether something does not."""
+        found: list[Post] = []
+        unreadable = False
+        for text in texts:
+            try:
+                found += self._decoded(room, [text])
+            except CannotDecrypt as error:
+                unreadable = True
+                log.error("a caption in Redis can't be decrypted: %s", error.message)
+        return tuple(found), unreadable
 
     def _channel(self, room: str) -> str:
         return f"{_key(room, 'told')}@{self._database}"
@@ -173,14 +211,6 @@ class RedisCaptions:
 def _key(room: str, what: str) -> str:
     """Keys of one room lie in one slot of a cluster."""
     return f"zhiyin:captions:{{{room}}}:{what}"
-
-
-def _posts(texts: Iterator[str] | list[str]) -> Iterator[Post]:
-    for text in texts:
-        try:
-            yield decode(text)
-        except ValueError:
-            log.warning("a caption in Redis is not ours, or of another version; passed over")
 
 
 @contextmanager
