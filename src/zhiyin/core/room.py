@@ -20,7 +20,7 @@ from zhiyin.core.record import Record
 from zhiyin.core.speaker import Speaker
 from zhiyin.core.stopping import stop
 from zhiyin.core.viewers import Audience, Viewer
-from zhiyin.domain.captions import Ended, Post, Told
+from zhiyin.domain.captions import UNREADABLE, Ended, Post, Told
 from zhiyin.domain.errors import InvalidRequest, Unavailable
 from zhiyin.domain.live import Warned
 from zhiyin.ports.captions import CaptionStore
@@ -75,6 +75,7 @@ class Room:
         self._merged = False
         self._following = False
         self._troubled = False
+        self._unreadable = False
         self._loaded = asyncio.Event()
         self._told = asyncio.Event()
         self._follow_task = asyncio.create_task(self._follow())
@@ -113,6 +114,8 @@ class Room:
         viewer.skip()
         if self._troubled:
             viewer.show(LOCAL)
+        if self._unreadable:
+            viewer.show(UNREADABLE)
         return viewer
 
     async def speak(self, talk: int) -> Speaker:
@@ -223,6 +226,7 @@ class Room:
             self._changed = self._meeting.clock()
         elif post.replica == self._meeting.replica:
             return
+        self._unreadable = self._unreadable or post.told == UNREADABLE
         self._show(post.told)
 
     async def _write(self) -> None:

@@ -47,6 +47,11 @@ class Ended:
 
 Told = Caption | Warned | Ended
 
+UNREADABLE = Warned(
+    "captions_unreadable",
+    "Some captions can't be decrypted here: this server has no key for them, or a wrong one.",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Post:

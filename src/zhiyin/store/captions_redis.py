@@ -18,18 +18,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from zhiyin.domain.captions import Caption, Post
+from zhiyin.domain.captions import UNREADABLE, Caption, Post
 from zhiyin.domain.errors import CannotDecrypt, ConfigError, Unavailable
-from zhiyin.domain.live import Warned
 from zhiyin.ports.cipher import Cipher
 from zhiyin.store.captions_wire import decode, encode
 
 log = logging.getLogger(__name__)
 
-UNREADABLE = Warned(
-    "captions_unreadable",
-    "Some captions can't be decrypted here: this server has no key for them, or a wrong one.",
-)
 _QUIET_S = 5.0  # a channel that is silent for so long is asked whether it lives
 
 _CLAIM = """
