@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ async def test_captions_can_not_be_swapped(valkey: Valkey) -> None:
             assert await store.claim(room, "a")
             for number in range(2):
                 await store.publish(room, "a", said(number, text=f"{room} {number}"))
-        moved = await store._redis.xrange(RECORD.replace("hall", "cellar"))
+        moved: Any = await store._redis.xrange(RECORD.replace("hall", "cellar"))
         await store._redis.xadd(RECORD, moved[0][1])
         with pytest.raises(CannotDecrypt, match="another record"):
             await store.history("hall")

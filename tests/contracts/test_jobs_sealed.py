@@ -84,7 +84,8 @@ async def test_swapped_values_are_refused(database: Database) -> None:
 @pytest.fixture(params=["wrong", "other", "none"])
 def lost(request: pytest.FixtureRequest) -> Cipher:
     """Keys that are not those of before."""
-    return {"wrong": ring("k1"), "other": ring("k2"), "none": PlainRing()}[request.param]
+    kinds: dict[str, Cipher] = {"wrong": ring("k1"), "other": ring("k2"), "none": PlainRing()}
+    return kinds[request.param]
 
 
 async def test_what_does_not_open_is_left_as_it_is(database: Database, lost: Cipher) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import stat
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,8 @@ def operate(
         "ZHIYIN_ENCRYPTION__KEYS": keys,
         "ZHIYIN_ENCRYPTION__KEYS_FILE": keys_file,
     }
-    return zhiyin(*arguments, data_dir=None, stdin=None, **env)
+    with tempfile.TemporaryDirectory() as folder:  # jobs lie there, none of them
+        return zhiyin(*arguments, data_dir=Path(folder), stdin=None, **env)
 
 
 @pytest.fixture
