@@ -17,6 +17,7 @@ from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.audio.vad import SileroVad
 from zhiyin.config import Settings
 from zhiyin.core.cutting import CutPolicy
+from zhiyin.core.erasure import Erasure, OwnedHistory, OwnedJobs, OwnedRecordings
 from zhiyin.core.live import LiveLimits, LiveService
 from zhiyin.core.office import JobOffice
 from zhiyin.core.prepare import Preparer
@@ -38,6 +39,7 @@ from zhiyin.ports.captions import CaptionStore
 from zhiyin.ports.cipher import Cipher, KeyRing
 from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
+from zhiyin.ports.erasure import Erasable
 from zhiyin.ports.history import Archive, History
 from zhiyin.ports.sound import LiveDecoder
 from zhiyin.store.captions_memory import MemoryCaptions
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_HISTORY_FILE = "history.db"
 SAMPLES = Path(__file__).parent / "samples"
 
 
@@ -69,6 +72,7 @@ class Services:
     history: History
     scribe: Scribe
     sweeper: Sweeper
+    erasure: Erasure
     _archive: Archive | None
     _pool: ThreadPoolExecutor
     _loading: asyncio.Task[None] | None = None
@@ -157,8 +161,8 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     preparer = make_preparer(settings, pool)
     transcriber = Transcriber(registry, preparer)
     ring = key_ring(settings)
-    kept = make_history(settings, ring) if remember and settings.history.enabled else None
-    history = kept or NoHistory()
+    stored = make_history(settings, ring) if remember and _has_history(settings) else None
+    history = (stored if settings.history.enabled else None) or NoHistory()
     scribe = Scribe(history, ScribePolicy(waiting=settings.history.max_waiting))
     live = LiveService(
         registry, preparer.vad, pool, _live_limits(settings), SessionPolicy(), scribe
@@ -167,8 +171,26 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     office = None if workers is None else job_office(settings, ring, transcriber, workers)
     return Services(
         settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, office,
-        Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history), kept, pool,
+        Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history),
+        Erasure(_places(scribe, stored or history, office, rooms)), stored, pool,
     )  # fmt: skip
+
+
+def _has_history(settings: Settings) -> bool:
+    """Whether transcripts are kept, or may have been before that was switched off."""
+    chosen = settings.history
+    file = settings.data_dir / _HISTORY_FILE
+    return chosen.enabled or bool(chosen.url.get_secret_value()) or file.exists()
+
+
+def _places(
+    scribe: Scribe, history: History, office: JobOffice | None, rooms: Rooms
+) -> list[Erasable]:
+    """Where something of an owner may be; recordings are found by the jobs."""
+    places: list[Erasable] = [OwnedHistory(scribe, history)]
+    if office is not None:
+        places += [OwnedRecordings(office.service), OwnedJobs(office.service)]
+    return [*places, rooms]
 
 
 def make_history(settings: Settings, ring: KeyRing | None = None) -> SqlHistory:
@@ -180,7 +202,7 @@ def make_history(settings: Settings, ring: KeyRing | None = None) -> SqlHistory:
     from zhiyin.store.history_sql.store import SqlHistory
 
     chosen = settings.history
-    file = settings.data_dir / "history.db"
+    file = settings.data_dir / _HISTORY_FILE
     url = chosen.url.get_secret_value() or f"sqlite+aiosqlite:///{file}"
     database = Database(url, DatabaseOptions(chosen.connections, chosen.timeout_s))
     return SqlHistory(database, ring or key_ring(settings))

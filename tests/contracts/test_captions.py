@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest_asyncio
 from tests.speech import until
 from tests.valkey import Valkey
 from zhiyin.core.stopping import stop
-from zhiyin.domain.captions import Caption, Ended, Post
+from zhiyin.domain.captions import Caption, Ended, Post, Withdrawn
 from zhiyin.domain.errors import ConfigError, Unavailable
 from zhiyin.domain.live import Warned
 from zhiyin.ports.captions import CaptionStore
@@ -275,3 +276,26 @@ def test_what_is_kept_expires(valkey: Valkey, tmp_path: Path) -> None:
         await store.close()
 
     asyncio.run(run())
+
+
+async def test_an_owners_captions_are_erased(make: Make) -> None:
+    store = make(history=50)
+    for room in ("hall", "cellar"):
+        assert await store.claim(room, "a")
+        for number in range(4):
+            post = replace(said(number, talk=number % 2), owner=("ann", "bob")[number % 2])
+            assert await store.publish(room, "a", post)
+    before = await store.history("hall")
+    async with aclosing(store.follow("hall")) as batches:
+        await anext(batches)
+        assert await store.erase("ann") == 4
+        (told,) = await anext(batches)
+    assert told.told == Withdrawn("ann")
+    for room in ("hall", "cellar"):
+        assert await store.history(room) == (before[1], before[3])
+    assert await store.erase("ann") == 0
+    again = replace(said(5, talk=1), owner="bob")
+    assert await store.publish("hall", "a", again)
+    assert await store.history("hall") == (before[1], before[3], again)
+    assert await store.erase("bob") == 5
+    assert await store.history("hall") == ()

@@ -83,7 +83,7 @@ def test_rotating_without_or_with_the_wrong_key_is_explained(sqlite: Place) -> N
     assert "zhiyin keys generate" in none.stderr
     wrong = operate(sqlite, "keys", "rotate", keys=generate("k1"))
     assert wrong.returncode == 1
-    assert "3 transcripts could not be opened" in wrong.stderr
+    assert "3 transcripts or parts of jobs could not be opened" in wrong.stderr
 
 
 def test_going_back_to_no_encryption(sqlite: Place) -> None:

@@ -20,7 +20,7 @@ from zhiyin.core.record import Record
 from zhiyin.core.speaker import Speaker
 from zhiyin.core.stopping import stop
 from zhiyin.core.viewers import Audience, Viewer
-from zhiyin.domain.captions import UNREADABLE, Ended, Post, Told
+from zhiyin.domain.captions import UNREADABLE, Ended, Post, Told, Withdrawn
 from zhiyin.domain.errors import InvalidRequest, Unavailable
 from zhiyin.domain.live import Warned
 from zhiyin.ports.captions import CaptionStore
@@ -118,7 +118,12 @@ class Room:
             viewer.show(UNREADABLE)
         return viewer
 
-    async def speak(self, talk: int) -> Speaker:
+    def withdraw(self, owner: str) -> None:
+        """Forget what was said on behalf of the owner; who has read it, has read it."""
+        self.record.withdraw(owner)
+        self._outbox.withdraw(owner)
+
+    async def speak(self, talk: int, owner: str) -> Speaker:
         """Take the speaker's place. Raises InvalidRequest when it is taken."""
         if self._taken:
             raise _taken()
@@ -135,8 +140,8 @@ class Room:
             inbox.show(LOCAL)
         replica = self._meeting.replica
         self._speaker = Speaker(
-            inbox, lambda told: self._tell(Post(replica, talk, told)),
-            lambda: self._leave(Post(replica, talk, Ended())), self._first_id(),
+            inbox, lambda told: self._tell(Post(replica, talk, told, owner)),
+            lambda: self._leave(Post(replica, talk, Ended(), owner)), self._first_id(),
         )  # fmt: skip
         if self._write_task is None:
             self._write_task = asyncio.create_task(self._write())
@@ -176,7 +181,8 @@ class Room:
         if post.settled:
             self.record.add(post)
             self._changed = self._meeting.clock()
-        self._show(post.told)
+        if not isinstance(post.told, Withdrawn):
+            self._show(post.told)
         self._outbox.add(post)
         self._told.set()
 
@@ -220,6 +226,9 @@ class Room:
         self._loaded.set()
 
     def _pass_on(self, post: Post) -> None:
+        if isinstance(post.told, Withdrawn):
+            self.withdraw(post.told.owner)
+            return
         if post.settled:
             if not self.record.add(post):
                 return

@@ -167,7 +167,12 @@ class Worker:
         step = partial(
             lifecycle.fetched, token=attempt.token, blob=name, size_bytes=written.size_bytes
         )
-        attempt.job = await self.ledger.change(job.id, step) or job
+        held = await self.ledger.change(job.id, step)
+        attempt.job = held or job
+        if held is None:
+            now = await self.ledger.store.get(job.id)
+            if now is None or now.state.ended:  # nobody else would know of it
+                await self.blobs.delete(name)
 
     async def _hold(self, attempt: _Attempt) -> None:
         """Renew the lease and tell the progress; return once the job is not ours any more."""

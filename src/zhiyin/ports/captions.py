@@ -36,6 +36,10 @@ class CaptionStore(Protocol):
         """The record, oldest first. Raises CannotDecrypt."""
         ...
 
+    async def erase(self, owner: str) -> int:
+        """Remove the owner's captions from all records; how many. Those who follow are told."""
+        ...
+
     def follow(self, room: str) -> AsyncGenerator[tuple[Post, ...], None]:
         """First the record, then what is published, as it comes; nothing is missed in between.
 

@@ -18,7 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from zhiyin.domain.captions import UNREADABLE, Caption, Post
+from zhiyin.domain.captions import UNREADABLE, Caption, Post, Withdrawn
 from zhiyin.domain.errors import CannotDecrypt, ConfigError, Unavailable
 from zhiyin.ports.cipher import Cipher
 from zhiyin.store.captions_wire import decode, encode
@@ -39,9 +39,24 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 """
 
+# The record is written anew: what XDEL deletes stays in memory and files for a while.
+# KEYS: record. ARGV: owner.
+_ERASE = """
+local left = redis.call('PTTL', KEYS[1])
+local kept, erased = {}, 0
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do
+  if entry[2][8] == ARGV[1] then erased = erased + 1 else table.insert(kept, entry) end
+end
+if erased == 0 then return 0 end
+redis.call('DEL', KEYS[1])
+for _, entry in ipairs(kept) do redis.call('XADD', KEYS[1], entry[1], unpack(entry[2])) end
+if left > 0 then redis.call('PEXPIRE', KEYS[1], left) end
+return erased
+"""
+
 # KEYS: lease, record. ARGV: holder, lease in ms, channel, body, speaker, caption id or '' for what
-# passes, captions kept, ms kept. The newest entry is nearly always the speaker's own; the whole
-# record is read for the first caption of a talk only.
+# passes, captions kept, ms kept, owner. The newest entry is nearly always the speaker's own; the
+# whole record is read for the first caption of a talk only.
 _PUBLISH = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -54,7 +69,7 @@ if ARGV[6] ~= '' then
   local known = last('COUNT', 1) or last()
   if known and known >= tonumber(ARGV[6]) then return 1 end
   redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[7], '*',
-             'speaker', ARGV[5], 'id', ARGV[6], 'body', ARGV[4])
+             'speaker', ARGV[5], 'id', ARGV[6], 'body', ARGV[4], 'owner', ARGV[9])
   redis.call('PEXPIRE', KEYS[2], ARGV[8])
 end
 redis.call('PUBLISH', ARGV[3], ARGV[4])
@@ -99,6 +114,7 @@ class RedisCaptions:
         self._database = self._redis.connection_pool.connection_kwargs.get("db") or 0
         self._claim = self._redis.register_script(_CLAIM)
         self._release = self._redis.register_script(_RELEASE)
+        self._erase = self._redis.register_script(_ERASE)
         self._publish = self._redis.register_script(_PUBLISH)
 
     async def claim(self, room: str, holder: str) -> bool:
@@ -120,13 +136,25 @@ class RedisCaptions:
         with _reached():
             done = await self._publish(
                 keys,
-                [holder, self._lease_ms, self._channel(room), body, speaker, number, *self._kept],
-            )
+                [holder, self._lease_ms, self._channel(room), body, speaker, number, *self._kept,
+                 post.owner],
+            )  # fmt: skip
         return bool(done)
 
     async def history(self, room: str) -> tuple[Post, ...]:
         """See the port."""
         return tuple(self._decoded(room, await self._record(room)))
+
+    async def erase(self, owner: str) -> int:
+        """See the port."""
+        erased = 0
+        with _reached():
+            keys = [str(key) async for key in self._redis.scan_iter(_key("*", "*"))]
+            for room in {key.split("{")[1].split("}")[0] for key in keys}:
+                erased += int(await self._erase([_key(room, "record")], [owner]))
+                body = encode(Post("", 0, Withdrawn(owner), owner), room, self._cipher)
+                await self._redis.publish(self._channel(room), body)
+        return erased
 
     async def follow(self, room: str) -> AsyncGenerator[tuple[Post, ...], None]:
         """See the port."""

@@ -10,15 +10,16 @@ import base64
 import json
 from dataclasses import asdict
 
-from zhiyin.domain.captions import Caption, Ended, Post, Told
+from zhiyin.domain.captions import Caption, Ended, Post, Withdrawn
 from zhiyin.domain.live import Warned
 from zhiyin.domain.sealing import PLAIN
 from zhiyin.ports.cipher import Cipher
 
-_KINDS: dict[str, type[Caption] | type[Warned] | type[Ended]] = {
+_KINDS: dict[str, type[Caption] | type[Warned] | type[Ended] | type[Withdrawn]] = {
     "caption": Caption,
     "warning": Warned,
     "ended": Ended,
+    "withdrawn": Withdrawn,
 }
 
 
@@ -26,7 +27,8 @@ def encode(post: Post, room: str, cipher: Cipher) -> str:
     """A post as JSON."""
     kind = next(name for name, known in _KINDS.items() if isinstance(post.told, known))
     number = post.told.id if isinstance(post.told, Caption) else -1
-    body = {"replica": post.replica, "talk": post.talk, "kind": kind, "id": number}
+    body: dict[str, object] = {"owner": post.owner, "replica": post.replica, "talk": post.talk}
+    body |= {"kind": kind, "id": number}
     sealed = cipher.seal(_dump(asdict(post.told)).encode(), _identity(room, body))
     if sealed[:1] == PLAIN:
         return _dump(body | {"told": sealed[1:].decode()})
@@ -42,17 +44,17 @@ def decode(text: str, room: str, cipher: Cipher) -> Post:
             sealed = base64.b64decode(body["sealed"], validate=True)
         else:
             sealed = PLAIN + body["told"].encode()
-        told: Told = kind(**json.loads(cipher.open(sealed, _identity(room, body))))
+        told = kind(**json.loads(cipher.open(sealed, _identity(room, body))))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("not a post") from error
-    return Post(replica, talk, told)
+    return Post(replica, talk, told, str(body["owner"]))
 
 
 def _identity(room: str, body: dict[str, object]) -> str:
-    return "captions/{}/{}/{}/{}/{}".format(room, *(body[k] for k in _PUBLIC))
+    return "captions/{}/{}/{}/{}/{}/{}".format(room, *(body[k] for k in _PUBLIC))
 
 
-_PUBLIC = ("replica", "talk", "kind", "id")
+_PUBLIC = ("owner", "replica", "talk", "kind", "id")
 
 
 def _dump(body: dict[str, object]) -> str:

@@ -73,6 +73,10 @@ class SqlJobs:
             done = await db.execute(delete(JOBS).where(_same(job)))
         return done.rowcount == 1
 
+    async def scrub(self) -> None:
+        """Empty SQLite's journal; in the file itself it was overwritten."""
+        await self._database.truncate_journal()
+
     async def list(self, query: JobQuery) -> Sequence[Job]:
         """By owner; ids sort by time."""
         wanted: list[ColumnElement[bool]] = [_C.owner == query.owner]

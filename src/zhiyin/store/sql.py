@@ -57,6 +57,12 @@ class Database:
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             raise Unavailable(_AWAY) from error
 
+    async def truncate_journal(self) -> None:
+        """Let SQLite's journal forget what was deleted; another database has none of this kind."""
+        if self._engine.dialect.name == "sqlite":
+            async with self.begin() as connection:
+                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     async def close(self) -> None:
         """Close the connections."""
         await self._engine.dispose()

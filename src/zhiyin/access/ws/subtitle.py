@@ -141,7 +141,7 @@ async def _speak(
     options = LiveOptions(query.get("model", ""), DecodeOptions(language=language))
     rooms = door.service.rooms
     try:
-        speaker = await rooms.speak(room) if room else rooms.private()
+        speaker = await rooms.speak(room, owner(websocket)) if room else rooms.private()
         try:
             live = await door.service.live.open(options)
             if query.get("store", "true") != "false":
