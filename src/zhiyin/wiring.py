@@ -17,6 +17,7 @@ from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.audio.vad import SileroVad
 from zhiyin.config import Settings
 from zhiyin.core.cutting import CutPolicy
+from zhiyin.core.erasure import Erasure, OwnedHistory, OwnedJobs, OwnedRecordings
 from zhiyin.core.live import LiveLimits, LiveService
 from zhiyin.core.office import JobOffice
 from zhiyin.core.prepare import Preparer
@@ -35,9 +36,10 @@ from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.engine import EngineContext
 from zhiyin.domain.errors import AsrError, ConfigError, MissingExtra
 from zhiyin.ports.captions import CaptionStore
-from zhiyin.ports.cipher import KeyRing
+from zhiyin.ports.cipher import Cipher, KeyRing
 from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
+from zhiyin.ports.erasure import Erasable
 from zhiyin.ports.history import Archive, History
 from zhiyin.ports.sound import LiveDecoder
 from zhiyin.store.captions_memory import MemoryCaptions
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_HISTORY_FILE = "history.db"
 SAMPLES = Path(__file__).parent / "samples"
 
 
@@ -70,6 +73,7 @@ class Services:
     history: History
     scribe: Scribe
     sweeper: Sweeper
+    erasure: Erasure
     _archive: Archive | None
     _pool: ThreadPoolExecutor
     _loading: asyncio.Task[None] | None = None
@@ -157,8 +161,9 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     registry = Registry(providers(settings), _registry_policy(settings), make_scheduler)
     preparer = make_preparer(settings, pool)
     transcriber = Transcriber(registry, preparer)
-    kept = make_history(settings) if remember and settings.history.enabled else None
-    history = kept or NoHistory()
+    ring = key_ring(settings)
+    stored = make_history(settings, ring) if remember and _has_history(settings) else None
+    history = (stored if settings.history.enabled else None) or NoHistory()
     scribe = Scribe(history, ScribePolicy(waiting=settings.history.max_waiting))
     live = LiveService(
         registry,
@@ -169,12 +174,30 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
         scribe=scribe,
         scripts=OpenCCScripts(),
     )
-    rooms = Rooms(_caption_store(settings), _room_limits(settings))
-    office = None if workers is None else job_office(settings, transcriber, scribe, workers)
+    rooms = Rooms(_caption_store(settings, ring), _room_limits(settings))
+    office = None if workers is None else job_office(settings, ring, transcriber, scribe, workers)
     return Services(
         settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, office,
-        Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history), kept, pool,
+        Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history),
+        Erasure(_places(scribe, stored or history, office, rooms)), stored, pool,
     )  # fmt: skip
+
+
+def _has_history(settings: Settings) -> bool:
+    """Whether transcripts are kept, or may have been before that was switched off."""
+    chosen = settings.history
+    file = settings.data_dir / _HISTORY_FILE
+    return chosen.enabled or bool(chosen.url.get_secret_value()) or file.exists()
+
+
+def _places(
+    scribe: Scribe, history: History, office: JobOffice | None, rooms: Rooms
+) -> list[Erasable]:
+    """Where something of an owner may be; recordings are found by the jobs."""
+    places: list[Erasable] = [OwnedHistory(scribe, history)]
+    if office is not None:
+        places += [OwnedRecordings(office.service), OwnedJobs(office.service)]
+    return [*places, rooms]
 
 
 def make_history(settings: Settings, ring: KeyRing | None = None) -> SqlHistory:
@@ -186,7 +209,7 @@ def make_history(settings: Settings, ring: KeyRing | None = None) -> SqlHistory:
     from zhiyin.store.history_sql.store import SqlHistory
 
     chosen = settings.history
-    file = settings.data_dir / "history.db"
+    file = settings.data_dir / _HISTORY_FILE
     url = chosen.url.get_secret_value() or f"sqlite+aiosqlite:///{file}"
     database = Database(url, DatabaseOptions(chosen.connections, chosen.timeout_s))
     return SqlHistory(database, ring or key_ring(settings))
@@ -230,7 +253,7 @@ def _room_limits(settings: Settings) -> RoomLimits:
     )  # fmt: skip
 
 
-def _caption_store(settings: Settings) -> CaptionStore:
+def _caption_store(settings: Settings, cipher: Cipher) -> CaptionStore:
     rooms = settings.captions
     if rooms.url.startswith("memory:"):
         return MemoryCaptions(
@@ -242,8 +265,8 @@ def _caption_store(settings: Settings) -> CaptionStore:
     except ImportError as error:
         raise MissingExtra("captions.url needs: pip install 'zhiyin[redis]'") from error
     return RedisCaptions(
-        rooms.url, history=rooms.history, history_s=rooms.history_s, lease_s=rooms.lease_s,
-        timeout_s=rooms.timeout_s,
+        rooms.url, cipher, history=rooms.history, history_s=rooms.history_s,
+        lease_s=rooms.lease_s, timeout_s=rooms.timeout_s,
     )  # fmt: skip
 
 

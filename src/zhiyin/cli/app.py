@@ -243,6 +243,22 @@ def migrate(data_dir: DataDir = None) -> None:
     migrate(data_dir)
 
 
+@app.command()
+def erase(
+    owner: Annotated[
+        str, typer.Argument(help="Whose; anonymous as long as there are no API keys.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Erase everything that is kept of an owner, and print a receipt; the service may run."""
+    from zhiyin.cli.erase import run
+
+    if not yes:
+        typer.confirm(f"Erase everything of '{owner}' for good?", abort=True)
+    run(owner, data_dir)
+
+
 @keys_app.command("generate")
 def keys_generate(
     name: Annotated[str, typer.Option(help="What to call it; a random name when left out.")] = "",

@@ -155,7 +155,7 @@ async def _speak(
     )
     rooms = door.service.rooms
     try:
-        speaker = await rooms.speak(room) if room else rooms.private()
+        speaker = await rooms.speak(room, owner(websocket)) if room else rooms.private()
         try:
             live = await door.service.live.open(options)
             if query.get("store", "true") != "false":
