@@ -62,6 +62,7 @@ class _Zhiyin:
             "ZHIYIN_ENGINE__DEVICE": setup.device,
             "ZHIYIN_ENGINE__THREADS": str(setup.threads),
             "ZHIYIN_ENGINE__COMPUTE_TYPE": setup.compute_type,
+            "ZHIYIN_CACHE__URL": "off",  # benches send a recording again and again
         }
 
 

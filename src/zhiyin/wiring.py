@@ -19,6 +19,7 @@ from zhiyin.core.cutting import CutPolicy
 from zhiyin.core.live import LiveLimits, LiveService
 from zhiyin.core.prepare import Preparer
 from zhiyin.core.registry import Registry, RegistryPolicy
+from zhiyin.core.results import Results
 from zhiyin.core.scheduler import Scheduler
 from zhiyin.core.session import SessionPolicy
 from zhiyin.core.tickets import SchedulerLimits
@@ -26,10 +27,13 @@ from zhiyin.core.transcribe import Transcriber
 from zhiyin.core.warmup import warm_up
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.engine import EngineContext
-from zhiyin.domain.errors import AsrError, ConfigError
+from zhiyin.domain.errors import AsrError, ConfigError, MissingExtra
+from zhiyin.ops.edition import edition
+from zhiyin.ports.cache import Cache
 from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
 from zhiyin.ports.sound import LiveDecoder
+from zhiyin.store.cache_memory import MemoryCache
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +50,7 @@ class Services:
     live: LiveService
     sound: LiveDecoder
     decoder: Decoder
+    results: Results | None
     _pool: ThreadPoolExecutor
     _loading: asyncio.Task[None] | None = None
 
@@ -69,6 +74,8 @@ class Services:
             await asyncio.gather(self._loading, return_exceptions=True)
         await self.live.close()
         await self.registry.close()
+        if self.results is not None:
+            await self.results.close()
         self._pool.shutdown(wait=False)
 
     async def __aenter__(self) -> Services:
@@ -105,8 +112,29 @@ def build(settings: Settings) -> Services:
     registry = Registry(providers(settings), _registry_policy(settings), make_scheduler)
     preparer = make_preparer(settings, pool)
     live = LiveService(registry, preparer.vad, pool, _live_limits(settings), SessionPolicy())
-    transcriber = Transcriber(registry, preparer)
-    return Services(settings, registry, transcriber, live, AvLiveDecoder(), decoder, pool)
+    cache = make_cache(settings)
+    results = None if cache is None else Results(cache, f"{edition()} {preparer.edition}")
+    transcriber = Transcriber(registry, preparer, results)
+    sound = AvLiveDecoder()
+    return Services(settings, registry, transcriber, live, sound, decoder, results, pool)
+
+
+def make_cache(settings: Settings) -> Cache | None:
+    """The cache of results, None when it is off. Raises MissingExtra or ConfigError.
+
+    A cache that seals its values wraps the one that keeps them here.
+    """
+    cache = settings.cache
+    largest = cache.max_value_kb << 10
+    if cache.url == "off":
+        return None
+    if cache.url.startswith("memory://"):
+        return MemoryCache(int(cache.max_mb * (1 << 20)), cache.ttl_s, largest)
+    try:
+        from zhiyin.store.cache_redis import RedisCache
+    except ImportError as error:
+        raise MissingExtra("The cache in Redis needs: pip install 'zhiyin[redis]'") from error
+    return RedisCache(cache.url, cache.ttl_s, largest, cache.timeout_ms / 1000)
 
 
 def _live_limits(settings: Settings) -> LiveLimits:

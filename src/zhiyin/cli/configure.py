@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from pydantic import BaseModel, SecretStr
 
 from zhiyin.config import Settings, load, settings_file
 from zhiyin.domain.errors import ConfigError
+
+_PASSWORD = re.compile(r"(://[^/:@]*:)[^/]*@")  # of an address
 
 
 def check() -> None:
@@ -75,4 +78,6 @@ def _value(value: Any) -> str:
         inner = ", ".join(f"{json.dumps(k)} = {_value(v)}" for k, v in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     plain = str(value) if isinstance(value, Path | SecretStr) else value  # a secret shows as stars
+    if isinstance(plain, str):
+        plain = _PASSWORD.sub(r"\1" + str(SecretStr("x")) + "@", plain)
     return json.dumps(plain, ensure_ascii=False)

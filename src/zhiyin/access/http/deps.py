@@ -11,8 +11,10 @@ from fastapi import Depends, Request
 
 from zhiyin.core.live import LiveService
 from zhiyin.core.registry import Registry
+from zhiyin.core.results import Recall
 from zhiyin.core.transcribe import Transcriber
 from zhiyin.domain.errors import Overloaded
+from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.ports.sound import LiveDecoder
 
 
@@ -80,5 +82,12 @@ def request_id(request: Request) -> str:
     return str(request.state.request_id)
 
 
+def recall(request: Request) -> Recall:
+    """Whose results a request may get, and whether it wants any: `Cache-Control: no-store`."""
+    wanted = request.headers.get("cache-control", "").lower().split(",")
+    return Recall(ANONYMOUS, allowed="no-store" not in (part.strip() for part in wanted))
+
+
 TheDoor = Annotated[Door, Depends(door)]
+TheRecall = Annotated[Recall, Depends(recall)]
 RequestId = Annotated[str, Depends(request_id)]

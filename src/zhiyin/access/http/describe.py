@@ -31,6 +31,12 @@ _MEANINGS = {
     503: "The service is starting or stopping.",
     504: "The result did not come within the time limit.",
 }
+_HEADERS = {
+    "X-Zhiyin-Cache": {
+        "description": "Whether the result was known: hit, miss, or bypass when nobody looked.",
+        "schema": {"type": "string", "enum": ["hit", "miss", "bypass"]},
+    }
+}
 
 
 def request_body(form: type[BaseModel]) -> dict[str, Any]:
@@ -52,7 +58,9 @@ def responses(example: Any, *, formats: dict[str, Any] | None = None) -> dict[in
     content: dict[str, Any] = {"application/json": {"example": example}}
     for kind, text in (formats or {}).items():
         content[kind] = {"schema": {"type": "string"}, "example": text}
-    answers: dict[int | str, Any] = {200: {"description": "The text.", "content": content}}
+    answers: dict[int | str, Any] = {
+        200: {"description": "The text.", "content": content, "headers": _HEADERS}
+    }
     for status, meaning in _MEANINGS.items():
         answers[status] = {
             "description": meaning,

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from zhiyin.access.http import describe, render, run
-from zhiyin.access.http.deps import Door, RequestId, TheDoor
+from zhiyin.access.http.deps import Door, RequestId, TheDoor, TheRecall
 from zhiyin.access.http.forms import RecognizeForm, TranscriptionForm, TranslationForm
 from zhiyin.access.http.render import Json
 from zhiyin.access.http.upload import Form, Upload, read_upload
+from zhiyin.core.results import Recall
 from zhiyin.domain.events import Event
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.domain.transcript import Transcript
 
 router = APIRouter(tags=["recognition"])
+
+CACHE_HEADER = "X-Zhiyin-Cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A recording, what to do with it, and what the caller wants of the cache."""
+
+    upload: Upload
+    options: TranscribeOptions
+    recall: Recall
+
 
 _EXAMPLE_SEGMENT = {
     "id": 0, "start": 0.32, "end": 2.58, "text": "打开客厅的灯", "confidence": 0.93,
@@ -47,7 +61,9 @@ _FORMATS = {
     openapi_extra=describe.request_body(RecognizeForm),
     responses=describe.responses(_EXAMPLE, formats=_FORMATS),
 )
-async def recognize(request: Request, door: TheDoor, request_id: RequestId) -> Response:
+async def recognize(
+    request: Request, door: TheDoor, recall: TheRecall, request_id: RequestId
+) -> Response:
     """Zhiyin's own form."""
     async with AsyncExitStack() as stack:
         upload, form = await _received(stack, request, door, RecognizeForm)
@@ -56,14 +72,15 @@ async def recognize(request: Request, door: TheDoor, request_id: RequestId) -> R
             def to_wire(event: Event) -> Json | None:
                 return render.recognition_event(event, request_id)
 
-            return await _stream(stack, door, upload, form.options(), to_wire)
+            ask = Ask(upload, form.options(), recall)
+            return await _stream(stack, door, ask, to_wire)
 
         def finish(transcript: Transcript) -> Response:
             if form.response_format == "json":
                 return JSONResponse(render.recognition(transcript, request_id))
             return render.response(transcript, form.response_format)
 
-        return await _whole(request, door, upload, form.options(), finish)
+        return await _whole(request, door, Ask(upload, form.options(), recall), finish)
 
 
 @router.post(
@@ -74,18 +91,18 @@ async def recognize(request: Request, door: TheDoor, request_id: RequestId) -> R
     openapi_extra=describe.request_body(TranscriptionForm),
     responses=describe.responses(_OPENAI_EXAMPLE, formats=_FORMATS),
 )
-async def transcriptions(request: Request, door: TheDoor) -> Response:
+async def transcriptions(request: Request, door: TheDoor, recall: TheRecall) -> Response:
     """OpenAI's transcription."""
     async with AsyncExitStack() as stack:
         upload, form = await _received(stack, request, door, TranscriptionForm)
-        options = form.options()
+        ask = Ask(upload, form.options(), recall)
         if form.stream:
-            return await _stream(stack, door, upload, options, render.OpenAiEvents().of)
+            return await _stream(stack, door, ask, render.OpenAiEvents().of)
 
         def finish(transcript: Transcript) -> Response:
             return render.response(transcript, form.response_format, form.granularities)
 
-        return await _whole(request, door, upload, options, finish)
+        return await _whole(request, door, ask, finish)
 
 
 @router.post(
@@ -94,7 +111,7 @@ async def transcriptions(request: Request, door: TheDoor) -> Response:
     openapi_extra=describe.request_body(TranslationForm),
     responses=describe.responses(_OPENAI_EXAMPLE, formats=_FORMATS),
 )
-async def translations(request: Request, door: TheDoor) -> Response:
+async def translations(request: Request, door: TheDoor, recall: TheRecall) -> Response:
     """OpenAI's translation."""
     async with AsyncExitStack() as stack:
         upload, form = await _received(stack, request, door, TranslationForm)
@@ -102,7 +119,7 @@ async def translations(request: Request, door: TheDoor) -> Response:
         def finish(transcript: Transcript) -> Response:
             return render.response(transcript, form.response_format)
 
-        return await _whole(request, door, upload, form.options(), finish)
+        return await _whole(request, door, Ask(upload, form.options(), recall), finish)
 
 
 async def _received(
@@ -116,26 +133,26 @@ async def _received(
 
 
 async def _whole(
-    request: Request,
-    door: Door,
-    upload: Upload,
-    options: TranscribeOptions,
-    finish: Callable[[Transcript], Response],
+    request: Request, door: Door, ask: Ask, finish: Callable[[Transcript], Response]
 ) -> Response:
-    work = door.service.transcriber.transcribe(upload.source, options, timeout_s=door.timeout_s)
+    work = door.service.transcriber.transcribe(
+        ask.upload.source, ask.options, timeout_s=door.timeout_s, recall=ask.recall
+    )
     try:
-        return finish(await run.while_connected(request, work))
+        response = finish(await run.while_connected(request, work))
     except run.ClientGone:
         return run.gone()
+    response.headers[CACHE_HEADER] = ask.recall.outcome
+    return response
 
 
 async def _stream(
-    stack: AsyncExitStack,
-    door: Door,
-    upload: Upload,
-    options: TranscribeOptions,
-    to_wire: Callable[[Event], Json | None],
+    stack: AsyncExitStack, door: Door, ask: Ask, to_wire: Callable[[Event], Json | None]
 ) -> Response:
-    events = door.service.transcriber.stream(upload.source, options, timeout_s=door.timeout_s)
+    events = door.service.transcriber.stream(
+        ask.upload.source, ask.options, timeout_s=door.timeout_s, recall=ask.recall
+    )
     started = await run.begun(events)
-    return run.EventStream(started, to_wire, stack.pop_all().aclose)
+    response = run.EventStream(started, to_wire, stack.pop_all().aclose)
+    response.headers[CACHE_HEADER] = ask.recall.outcome
+    return response

@@ -1,0 +1,1 @@
+"""Adapters to what keeps data: memory, Redis."""
