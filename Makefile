@@ -63,6 +63,7 @@ bench: $(VENV)/.bench  ## All benches, then docs/performance.md: MANIFEST=../sha
 	$(BIN)/python -m bench.mixed $(BENCH_ARGS)
 	$(BIN)/python -m bench.mixed --language zh --json bench/results/mixed-zh.json $(BENCH_ARGS)
 	$(BIN)/python -m bench.memory $(BENCH_ARGS)
+	$(BIN)/python -m bench.cache $(BENCH_ARGS)
 	$(BIN)/python -m bench.accuracy $(BENCH_ARGS)
 	$(BIN)/python -m bench.performance
 

@@ -31,15 +31,19 @@ class Server:
 
 
 @contextmanager
-def server(name: str, setup: Setup) -> Iterator[Server]:
-    """One of `SERVERS`, started and ready. Raises KeyError or RuntimeError with its last words."""
+def server(name: str, setup: Setup, more: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """One of `SERVERS`, started and ready, with `more` in its environment.
+
+    Raises KeyError or RuntimeError with its last words.
+    """
     port = _free_port()
     base = f"http://127.0.0.1:{port}"
     kind = SERVERS[name]
     with tempfile.TemporaryDirectory(prefix="zhiyin-bench-") as folder:
         log = Path(folder) / "log"
         with log.open("wb") as output:
-            process = _start(kind.command(port), kind.environment(setup), output.fileno())
+            environment = {**kind.environment(setup), **(more or {})}
+            process = _start(kind.command(port), environment, output.fileno())
         try:
             _wait(process, base + kind.ready, log)
             yield Server(name, base + kind.path, process.pid)
