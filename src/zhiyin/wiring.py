@@ -22,6 +22,7 @@ from zhiyin.core.office import JobOffice
 from zhiyin.core.prepare import Preparer
 from zhiyin.core.recorder import Recorder
 from zhiyin.core.registry import Registry, RegistryPolicy
+from zhiyin.core.results import Results
 from zhiyin.core.retention import RetentionPolicy, Sweeper
 from zhiyin.core.room import RoomLimits
 from zhiyin.core.rooms import Rooms
@@ -34,12 +35,15 @@ from zhiyin.core.warmup import warm_up
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.engine import EngineContext
 from zhiyin.domain.errors import AsrError, ConfigError, MissingExtra
+from zhiyin.ops.edition import edition
+from zhiyin.ports.cache import Cache
 from zhiyin.ports.captions import CaptionStore
 from zhiyin.ports.cipher import KeyRing
 from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
 from zhiyin.ports.history import Archive, History
 from zhiyin.ports.sound import LiveDecoder
+from zhiyin.store.cache_memory import MemoryCache
 from zhiyin.store.captions_memory import MemoryCaptions
 from zhiyin.store.cipher_plain import PlainRing
 from zhiyin.store.history_off import NoHistory
@@ -69,6 +73,7 @@ class Services:
     history: History
     scribe: Scribe
     sweeper: Sweeper
+    results: Results | None
     _archive: Archive | None
     _pool: ThreadPoolExecutor
     _loading: asyncio.Task[None] | None = None
@@ -112,6 +117,8 @@ class Services:
         await self.live.close()
         await self.rooms.close()
         await self.registry.close()
+        if self.results is not None:
+            await self.results.close()
         await self.sweeper.close()
         await self.scribe.close()
         if self._archive is not None:
@@ -155,7 +162,9 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
 
     registry = Registry(providers(settings), _registry_policy(settings), make_scheduler)
     preparer = make_preparer(settings, pool)
-    transcriber = Transcriber(registry, preparer)
+    cache = make_cache(settings) if remember else None
+    results = None if cache is None else Results(cache, f"{edition()} {preparer.edition}")
+    transcriber = Transcriber(registry, preparer, results)
     kept = make_history(settings) if remember and settings.history.enabled else None
     history = kept or NoHistory()
     scribe = Scribe(history, ScribePolicy(waiting=settings.history.max_waiting))
@@ -166,8 +175,27 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     office = None if workers is None else job_office(settings, transcriber, scribe, workers)
     return Services(
         settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, office,
-        Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history), kept, pool,
+        Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history), results, kept,
+        pool,
     )  # fmt: skip
+
+
+def make_cache(settings: Settings) -> Cache | None:
+    """The cache of results, None when it is off. Raises MissingExtra or ConfigError.
+
+    A cache that seals its values wraps the one that keeps them here.
+    """
+    cache = settings.cache
+    largest = cache.max_value_kb << 10
+    if cache.url == "off":
+        return None
+    if cache.url.startswith("memory://"):
+        return MemoryCache(int(cache.max_mb * (1 << 20)), cache.ttl_s, largest)
+    try:
+        from zhiyin.store.cache_redis import RedisCache
+    except ImportError as error:
+        raise MissingExtra("The cache in Redis needs: pip install 'zhiyin[redis]'") from error
+    return RedisCache(cache.url, cache.ttl_s, largest, cache.timeout_ms / 1000)
 
 
 def make_history(settings: Settings, ring: KeyRing | None = None) -> SqlHistory:
