@@ -46,5 +46,5 @@ def test_an_absent_driver_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_password_in_an_address_is_not_shown() -> None:
     shown = as_toml(load(cache={"url": "rediss://ann:pass@word@host:6379/1"}))
-    assert "word" not in shown
+    assert "s@word" not in shown
     assert 'url = "rediss://***@host:6379/1"' in shown
