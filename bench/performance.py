@@ -127,6 +127,14 @@ of the medians is what keeping adds to an answer. Plans are what MariaDB's EXPLA
         tables.history,
     ),
     Section(
+        "cache",
+        "Recordings sent again",
+        """One client sends the same file over HTTP: past the cache (`Cache-Control: no-store`), so
+that it is recognized each time, and then from the cache. Then ten requests at once for another
+recording.""",
+        tables.cache,
+    ),
+    Section(
         "accuracy",
         "Error rates by kind of recording",
         "All scored recordings, one after another, as a library. `time`: over zhiyin's.",

@@ -32,18 +32,20 @@ class Server:
 
 
 @contextmanager
-def server(name: str, setup: Setup) -> Iterator[Server]:
-    """One of `SERVERS`, started and ready. Raises KeyError or RuntimeError with its last words."""
+def server(name: str, setup: Setup, more: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """One of `SERVERS`, started and ready, with `more` in its environment.
+
+    Raises KeyError or RuntimeError with its last words.
+    """
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     kind = SERVERS[name]
     with tempfile.TemporaryDirectory(prefix="zhiyin-bench-") as folder:
         log = Path(folder) / "log"
         with log.open("wb") as output:
-            memory = {
-                _HISTORY: os.environ.get(_HISTORY, f"sqlite+aiosqlite:///{folder}/history.db")
-            }
-            process = _start(kind.command(port), kind.environment(setup) | memory, output.fileno())
+            memory = os.environ.get(_HISTORY, f"sqlite+aiosqlite:///{folder}/history.db")
+            environment = {**kind.environment(setup), _HISTORY: memory, **(more or {})}
+            process = _start(kind.command(port), environment, output.fileno())
         try:
             _wait(process, base + kind.ready, log)
             yield Server(name, base + kind.path, process.pid)
@@ -66,6 +68,7 @@ class _Zhiyin:
             "ZHIYIN_ENGINE__DEVICE": setup.device,
             "ZHIYIN_ENGINE__THREADS": str(setup.threads),
             "ZHIYIN_ENGINE__COMPUTE_TYPE": setup.compute_type,
+            "ZHIYIN_CACHE__URL": "off",  # benches send a recording again and again
         }
 
 

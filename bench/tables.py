@@ -242,6 +242,26 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
+def cache(result: Result) -> str:
+    """A line for each store; milliseconds, because a hit takes few."""
+    columns = ["store", "decode p50 ms", "hit p50 ms", "hit p95 ms", "decode / hit", "10 at once s"]
+    columns += ["decoded of 10"]
+    size = f"File: {number(result['file_bytes'] / (1 << 20), 2)} MiB."
+    return f"{size}\n\n{markdown(columns, map(_cache_cells, result['results']))}"
+
+
+def _cache_cells(one: Mapping[str, Any]) -> list[str]:
+    return [
+        one["store"],
+        number(1000 * one["decoded"]["p50_s"], 0),
+        number(1000 * one["hit"]["p50_s"], 2),
+        number(1000 * one["hit"]["p95_s"], 2),
+        number(one["ratio"], 0),
+        number(one["together_wall_s"], 2),
+        str(one["together_decoded"]),
+    ]
+
+
 def _recognizers(sets: Sequence[Mapping[str, Any]]) -> list[str]:
     names = {name for entry in sets for name in entry["sums"]}
     return sorted(names, key=lambda name: (name != OURS, name))

@@ -22,8 +22,11 @@ from tools.mariadb import MariaDb
 from tests import backends, media
 from tests.backends import environment
 from tests.histories import Place
+from tests.leaks import leaks
 
 START_S = 60.0
+STARTED: list[Server] = []
+"""Every server of this run; what they logged is searched at its end."""
 
 
 class Server:
@@ -31,9 +34,10 @@ class Server:
 
     def __init__(self, data_dir: Path, env: dict[str, str], port: str = "0") -> None:
         command = [sys.executable, "-m", "zhiyin", "serve", "--port", port]
+        STARTED.append(self)
         self.process = subprocess.Popen(
             [*command, "--data-dir", str(data_dir)],
-            env=environment(**env),
+            env=environment(**{"ZHIYIN_LOG__LEVEL": "debug"} | env),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -89,6 +93,14 @@ def running(data_dir: Path, at_port: str = "0", **env: str) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_log_tells_on_anybody() -> Iterator[None]:
+    """At the end of the run, after the last server."""
+    yield
+    found = [leak for started in STARTED for leak in leaks(started.logs)]
+    assert not found, f"the logs hold what they must not: {found[:20]}"
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests import media
 from tests.house import House
-from tests.unit.test_transcribe import LoudnessVad
+from tests.scripted import LoudnessVad
 from zhiyin.access.http.app import HttpLimits, create_app
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.access.ws.stream.shelf import Shelf

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tools.mariadb import MariaDb
 
-from zhiyin.domain.history import ANONYMOUS, Caller, Entry, HistoryQuery, new_id
+from zhiyin.domain.history import Caller, Entry, HistoryQuery, new_id
+from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.domain.search import terms
 from zhiyin.domain.transcript import DecodingStats, Segment, Transcript, Word
 from zhiyin.ports.cipher import KeyRing

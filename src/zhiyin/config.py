@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,6 +21,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from zhiyin.config_kept import (
+    CacheSettings,
+    EncryptionSettings,
+    Group,
+    HistorySettings,
+    JobSettings,
+)
 from zhiyin.domain.errors import ConfigError
 
 PREFIX = "ZHIYIN_"
@@ -32,12 +39,6 @@ ComputeType = Literal[
     "auto", "int8", "int8_float16", "int8_float32", "int8_bfloat16", "int16", "float16",
     "bfloat16", "float32",
 ]  # fmt: skip
-
-
-class Group(BaseModel):
-    """A table of settings."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class ServerSettings(Group):
@@ -191,96 +192,6 @@ class CaptionSettings(Group):
     )
 
 
-class JobSettings(Group):
-    """Recognition that is asked for now and done later."""
-
-    workers: int = Field(
-        1, ge=0, le=64, description="Jobs at once in `zhiyin serve`; 0 leaves them to workers."
-    )
-    database: SecretStr = Field(
-        SecretStr(""),
-        description="mysql+asyncmy://USER:PASSWORD@HOST/NAME; empty: SQLite.",
-    )
-    queue: str = Field(
-        "local://", description="local:// (in the database) or kafka://HOST:PORT[,...][/PREFIX]."
-    )
-    queue_user: str = Field("", description="Kafka user (SCRAM-SHA-512); empty: none.")
-    queue_password: SecretStr = Field(SecretStr(""), description="Its password.")
-    queue_tls: bool = Field(False, description="Whether Kafka is reached by TLS.")
-    queue_partitions: int = Field(
-        6, ge=1, le=1000, description="Kafka partitions of each priority, when they are made."
-    )
-    queue_replicas: int = Field(1, ge=1, le=10, description="Copies Kafka keeps of each.")
-    redeliver_s: float = Field(
-        300, ge=2, le=86_400, description="A job that waits so long in an idle queue is put again."
-    )
-    blobs: str = Field(
-        "", description="Folder of recordings and transcripts, shared by all; empty: in data_dir."
-    )
-    max_waiting: int = Field(1000, ge=1, le=1_000_000, description="Jobs in line; more get 429.")
-    max_attempts: int = Field(5, ge=1, le=100, description="A job fails for good after so many.")
-    lease_s: float = Field(
-        60, ge=2, le=3600, description="A worker that is silent for so long has lost its job."
-    )
-    timeout_s: float = Field(21_600, gt=0, le=604_800, description="Longest time for one attempt.")
-    audio_ttl_s: float = Field(
-        86_400, gt=0, le=31_536_000, description="A job's recording is deleted after that time."
-    )
-    keep_s: float = Field(
-        604_800, gt=0, le=31_536_000, description="How long ended jobs and transcripts are kept."
-    )
-    allow_urls: bool = Field(False, description="Whether jobs may name a URL to fetch from.")
-    fetch_s: float = Field(600, gt=0, le=86_400, description="Longest time to fetch a recording.")
-    networks: list[str] = Field(
-        [], description="Private networks (CIDR) that URLs and webhooks may reach."
-    )
-    webhook_secret: SecretStr = Field(
-        SecretStr(""), description="Signs webhooks: whsec_ and base64; empty: no webhooks."
-    )
-    webhook_attempts: int = Field(8, ge=1, le=30, description="Tries to deliver a webhook.")
-    webhook_s: float = Field(10, gt=0, le=60, description="Longest time for one try.")
-    max_watchers: int = Field(
-        200, ge=1, le=100_000, description="Clients that follow a job's events at once."
-    )
-
-
-class HistorySettings(Group):
-    """Transcripts that are kept, to be listed, searched and exported."""
-
-    enabled: bool = Field(True, description="Whether transcripts are kept at all.")
-    url: SecretStr = Field(
-        SecretStr(""),
-        description="Database: mysql+asyncmy://USER:PASSWORD@HOST/NAME, or "
-        "sqlite+aiosqlite:///FILE; empty: history.db in the data folder.",
-    )
-    connections: int = Field(5, ge=1, le=200, description="Connections to the database at once.")
-    timeout_s: float = Field(
-        10, gt=0, le=600, description="Longest time for a connection or a transaction."
-    )
-    retention_days: float = Field(
-        30, ge=0, le=36_500, description="Transcripts are deleted after so long; 0 keeps them."
-    )
-    sweep_s: float = Field(
-        600, ge=1, le=86_400, description="How often old transcripts are looked for."
-    )
-    max_waiting: int = Field(
-        1000,
-        ge=1,
-        le=1_000_000,
-        description="Transcripts that may wait for a database that is away; more are dropped.",
-    )
-
-
-class EncryptionSettings(Group):
-    """What is kept is encrypted (AES-256-GCM) as soon as there is a key."""
-
-    keys: SecretStr = Field(
-        SecretStr(""),
-        description="Keys as ID:BASE64, separated by commas; the first encrypts, all decrypt.",
-    )
-    keys_file: str = Field("", description="A file with such keys, one a line, instead.")
-
-
 class LogSettings(Group):
     """Logs go to standard error and never hold text, audio, file names or keys."""
 
@@ -313,6 +224,7 @@ class Settings(BaseSettings):
     jobs: JobSettings = JobSettings()
     history: HistorySettings = HistorySettings()
     encryption: EncryptionSettings = EncryptionSettings()
+    cache: CacheSettings = CacheSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("data_dir")

@@ -23,6 +23,7 @@ from zhiyin.core.office import JobOffice
 from zhiyin.core.prepare import Preparer
 from zhiyin.core.recorder import Recorder
 from zhiyin.core.registry import Registry, RegistryPolicy
+from zhiyin.core.results import Results
 from zhiyin.core.retention import RetentionPolicy, Sweeper
 from zhiyin.core.room import RoomLimits
 from zhiyin.core.rooms import Rooms
@@ -35,6 +36,8 @@ from zhiyin.core.warmup import warm_up
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.engine import EngineContext
 from zhiyin.domain.errors import AsrError, ConfigError, MissingExtra
+from zhiyin.ops.edition import edition
+from zhiyin.ports.cache import Cache
 from zhiyin.ports.captions import CaptionStore
 from zhiyin.ports.cipher import Cipher, KeyRing
 from zhiyin.ports.decoder import Decoder
@@ -42,6 +45,8 @@ from zhiyin.ports.engine import Engine, EngineProvider
 from zhiyin.ports.erasure import Erasable
 from zhiyin.ports.history import Archive, History
 from zhiyin.ports.sound import LiveDecoder
+from zhiyin.store.cache_memory import MemoryCache
+from zhiyin.store.cache_sealed import SealedCache
 from zhiyin.store.captions_memory import MemoryCaptions
 from zhiyin.store.cipher_plain import PlainRing
 from zhiyin.store.history_off import NoHistory
@@ -74,6 +79,7 @@ class Services:
     scribe: Scribe
     sweeper: Sweeper
     erasure: Erasure
+    results: Results | None
     _archive: Archive | None
     _pool: ThreadPoolExecutor
     _loading: asyncio.Task[None] | None = None
@@ -117,6 +123,8 @@ class Services:
         await self.live.close()
         await self.rooms.close()
         await self.registry.close()
+        if self.results is not None:
+            await self.results.close()
         await self.sweeper.close()
         await self.scribe.close()
         if self._archive is not None:
@@ -160,8 +168,10 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
 
     registry = Registry(providers(settings), _registry_policy(settings), make_scheduler)
     preparer = make_preparer(settings, pool)
-    transcriber = Transcriber(registry, preparer)
     ring = key_ring(settings)
+    cache = make_cache(settings, ring) if remember else None
+    results = None if cache is None else Results(cache, f"{edition()} {preparer.edition}")
+    transcriber = Transcriber(registry, preparer, results)
     stored = make_history(settings, ring) if remember and _has_history(settings) else None
     history = (stored if settings.history.enabled else None) or NoHistory()
     scribe = Scribe(history, ScribePolicy(waiting=settings.history.max_waiting))
@@ -179,7 +189,7 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     return Services(
         settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, office,
         Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history),
-        Erasure(_places(scribe, stored or history, office, rooms)), stored, pool,
+        Erasure(_places(scribe, stored or history, office, rooms, results)), results, stored, pool,
     )  # fmt: skip
 
 
@@ -191,13 +201,38 @@ def _has_history(settings: Settings) -> bool:
 
 
 def _places(
-    scribe: Scribe, history: History, office: JobOffice | None, rooms: Rooms
+    scribe: Scribe,
+    history: History,
+    office: JobOffice | None,
+    rooms: Rooms,
+    results: Results | None,
 ) -> list[Erasable]:
     """Where something of an owner may be; recordings are found by the jobs."""
     places: list[Erasable] = [OwnedHistory(scribe, history)]
     if office is not None:
         places += [OwnedRecordings(office.service), OwnedJobs(office.service)]
+    if results is not None:
+        places.append(results)
     return [*places, rooms]
+
+
+def make_cache(settings: Settings, cipher: Cipher) -> Cache | None:
+    """The cache of results, None when it is off. Raises MissingExtra or ConfigError.
+
+    What leaves this process is sealed when there is a key.
+    """
+    cache = settings.cache
+    largest = cache.max_value_kb << 10
+    if cache.url == "off":
+        return None
+    if cache.url.startswith("memory://"):
+        return MemoryCache(int(cache.max_mb * (1 << 20)), cache.ttl_s, largest)
+    try:
+        from zhiyin.store.cache_redis import RedisCache
+    except ImportError as error:
+        raise MissingExtra("The cache in Redis needs: pip install 'zhiyin[redis]'") from error
+    shared = RedisCache(cache.url, cache.ttl_s, largest, cache.timeout_ms / 1000)
+    return SealedCache(shared, cipher) if cipher.key_id else shared
 
 
 def make_history(settings: Settings, ring: KeyRing | None = None) -> SqlHistory:

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from zhiyin.config import JobSettings, Settings
+from zhiyin.config import Settings
+from zhiyin.config_kept import JobSettings
 from zhiyin.core.jobs import JobRules, JobService
 from zhiyin.core.keeper import Keeper
 from zhiyin.core.ledger import Ledger

@@ -104,6 +104,29 @@ def test_every_http_door_remembers(client: httpx.Client) -> None:
     assert kept(client, streamed.headers["x-request-id"])["door"] == "recognize"
 
 
+def test_an_answer_from_the_cache_is_remembered_once(client: httpx.Client) -> None:
+    """Each request has its own entry, whoever recognized it; a stream and no-store too."""
+    first = send(client, prompt="Once.")
+    files = {"file": ("a.flac", media.path("en_short").read_bytes())}
+    fields = {"language": "en", "prompt": "Once."}
+    asked = [
+        (fields, {}),
+        ({**fields, "stream": "true"}, {}),
+        (fields, {"Cache-Control": "no-store"}),
+    ]
+    answers = [
+        client.post("/recognize", files=files, data=data, headers=headers)
+        for data, headers in asked
+    ]
+    outcomes = [answer.headers["x-zhiyin-cache"] for answer in (first, *answers)]
+    assert outcomes == ["miss", "hit", "hit", "bypass"]
+    ids = [answer.headers["x-request-id"] for answer in (first, *answers)]
+    entries = [kept(client, request_id) for request_id in ids]
+    assert {entry["text"] for entry in entries} == {first.json()["text"]}
+    listed = found(client, limit=200)
+    assert [listed.count(request_id) for request_id in ids] == [1] * 4
+
+
 def test_store_false_keeps_nothing(client: httpx.Client) -> None:
     hidden = [send(client, store="false").json()["id"]]
     files = {"file": ("a.flac", media.path("en_short").read_bytes())}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from zhiyin.domain.engine import Again, Clip, ClipResult, EngineContext
 from zhiyin.domain.errors import AsrError
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.engines.scripted import ScriptedEngine
+from zhiyin.engines.whisper.policies import PACKAGED
 from zhiyin.engines.whisper.provider import WhisperProvider
 from zhiyin.testing import engine_contract, recognize
 
@@ -111,3 +114,26 @@ _SPOKEN = {"en": "en_sentences", "zh": "zh_other"}
 def _text(result: ClipResult | Again | AsrError) -> str:
     assert isinstance(result, ClipResult)
     return " ".join(s.text for s in result.segments)
+
+
+def test_versions_tell_apart_what_gives_other_texts(data_dir: Path, tmp_path: Path) -> None:
+    """Same weights, format and calibration: same version; else another one."""
+    (tmp_path / "models").symlink_to(data_dir / "models")
+    plain = EngineContext(tmp_path / "models", device="cpu", replicas=1)
+
+    def version(context: EngineContext) -> str:
+        engine = WhisperProvider(context).create("whisper-base")
+        assert engine.version == ""
+        engine.load()
+        engine.close()
+        return engine.version
+
+    WhisperProvider(EngineContext(data_dir / "models")).path("whisper-base")
+    first = version(plain)
+    assert version(replace(plain, threads=1)) == first
+    assert version(replace(plain, compute_type="float32")) != first
+    packaged = json.loads((PACKAGED / "whisper-base.json").read_text())
+    packaged["policies"]["en"]["beam_size"] = 3
+    (tmp_path / "calibration").mkdir()
+    (tmp_path / "calibration" / "whisper-base.json").write_text(json.dumps(packaged))
+    assert version(plain) != first

@@ -20,7 +20,7 @@ from tests.backends import environment
 from tests.histories import Place, entry, texts, until
 from zhiyin.core.scribe import Scribe, ScribePolicy
 from zhiyin.domain.errors import ConfigError, Unavailable
-from zhiyin.domain.history import ANONYMOUS
+from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.store.history_sql import migrate
 from zhiyin.store.history_sql.database import Database, DatabaseOptions
 from zhiyin.store.history_sql.tables import metadata

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_transcribe import options, recording, service
+from tests.scripted import options, recording, service
 from zhiyin.core.jobs import JobRules, JobService
 from zhiyin.core.ledger import Ledger
 from zhiyin.core.scribe import Scribe, ScribePolicy

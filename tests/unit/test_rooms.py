@@ -12,7 +12,7 @@ from zhiyin.core.room import RoomLimits
 from zhiyin.core.rooms import Rooms
 from zhiyin.core.viewers import Viewer
 from zhiyin.domain.captions import Caption, Ended, Post, is_room, parse_room
-from zhiyin.domain.errors import InvalidRequest, Overloaded
+from zhiyin.domain.errors import InvalidRequest, Overloaded, SlowReader
 from zhiyin.domain.live import Final, Warned
 from zhiyin.store.captions_memory import MemoryCaptions
 
@@ -150,7 +150,7 @@ async def test_a_viewer_that_never_reads_is_told_so_and_harms_nobody() -> None:
             speaker.publish(final(number))
             await asyncio.sleep(0)
         assert len(lazy._waiting) == 0
-        with pytest.raises(Overloaded) as late:
+        with pytest.raises(SlowReader) as late:
             await anext(lazy.told())
         assert late.value.code == "too_slow"
         await good.has(*(f"text {number}" for number in range(100)))

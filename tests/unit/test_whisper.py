@@ -17,7 +17,7 @@ from zhiyin.engines.whisper.catalogue import BY_ID, MODELS
 from zhiyin.engines.whisper.guard import Hypothesis, is_failed, is_silence, repeats
 from zhiyin.engines.whisper.policy import DecodePolicy
 from zhiyin.engines.whisper.provider import WhisperProvider
-from zhiyin.engines.whisper.weights import WeightStore
+from zhiyin.engines.whisper.weights import WeightStore, fingerprint
 
 BASE = BY_ID["whisper-base"]
 
@@ -144,3 +144,15 @@ def test_pieces_of_long_recordings_share_few_windows() -> None:
 @given(st.floats(0, 30))
 def test_the_token_budget_is_whispers(seconds: float) -> None:
     assert 0 < POLICY.max_new_tokens(seconds) <= 224
+
+
+def test_a_models_digest_changes_with_each_of_its_files(tmp_path: Path) -> None:
+    for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt"):
+        (tmp_path / name).write_text(name)
+    first = fingerprint(tmp_path, None)
+    known = hashlib.sha256(b"model.bin").hexdigest()
+    assert fingerprint(tmp_path, known) == first
+    for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt"):
+        (tmp_path / name).write_text("other")
+        assert fingerprint(tmp_path, None) != first
+        (tmp_path / name).write_text(name)

@@ -13,6 +13,8 @@ from pydantic import BaseModel, SecretStr
 from zhiyin.config import Settings, load, settings_file
 from zhiyin.domain.errors import ConfigError
 
+_SECRET = re.compile(r"(?<=://).*@")  # what an address says of who asks
+
 
 def check() -> None:
     """Say that all is well, or raise ConfigError with every problem."""
@@ -77,5 +79,5 @@ def _value(value: Any) -> str:
         return f"{{ {inner} }}" if inner else "{}"
     plain = str(value) if isinstance(value, Path | SecretStr) else value  # a secret shows as stars
     if isinstance(plain, str):
-        plain = re.sub(r"(?<=://).*@", "***@", plain)  # so does what is secret in an address
+        plain = _SECRET.sub("***@", plain)
     return json.dumps(plain, ensure_ascii=False)

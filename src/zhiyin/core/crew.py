@@ -126,7 +126,12 @@ class Crew:
         except Exception as error:  # the engine thread: one bad clip must not end it
             if len(entries) > 1:
                 return [o for e in entries for o in self._run(engine, [e])]
-            log.error("engine failed on a clip: %s", type(error).__name__, exc_info=error)
+            _tell(entries[0], error)
             if isinstance(error, AsrError):
                 return [error]
             return [EngineFailed("The engine failed on this recording.")]
+
+
+def _tell(entry: Entry, error: Exception) -> None:
+    told = f"engine failed on a clip: {type(error).__name__}"
+    entry.ticket.context.copy().run(log.error, told, exc_info=error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,7 +16,7 @@ async def offload(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
 
     Whoever cancels closes files next; they must not be closed under a thread that reads them.
     """
-    submitted = pool.submit(call)
+    submitted = pool.submit(copy_context().run, call)  # what is logged there has the request's id
     waiting = asyncio.wrap_future(submitted)
     try:
         return await asyncio.shield(waiting)

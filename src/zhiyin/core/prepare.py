@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 import numpy as np
 
@@ -15,6 +17,8 @@ from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Notice, Piece
 from zhiyin.domain.source import AudioSource
 from zhiyin.ports.decoder import DecodedAudio, Decoder
 from zhiyin.ports.vad import FRAME, Vad
+
+_BLOCK = 1 << 20  # bytes
 
 
 class Preparation:
@@ -96,6 +100,15 @@ class Preparer:
     policy: CutPolicy
     pool: ThreadPoolExecutor
 
+    @property
+    def edition(self) -> str:
+        """Names the settings that change what is heard."""
+        return f"{self.limits} {self.policy}"
+
+    async def digest(self, source: AudioSource) -> bytes:
+        """The SHA-256 of a recording whose receiver has not counted it."""
+        return await offload(self.pool, lambda: _digest(source.stream))
+
     async def open(self, source: AudioSource, *, gated: bool, max_piece: float) -> Preparation:
         """Start on a recording. Raises UndecodableAudio, EmptyAudio or TooLong."""
         policy = replace(self.policy, gated=gated, max_piece=min(max_piece, self.policy.max_piece))
@@ -113,3 +126,12 @@ class Preparer:
                 decoded.close()
 
         return await offload(self.pool, look)
+
+
+def _digest(stream: BinaryIO) -> bytes:
+    stream.seek(0)
+    digest = hashlib.sha256()
+    while block := stream.read(_BLOCK):
+        digest.update(block)
+    stream.seek(0)
+    return digest.digest()

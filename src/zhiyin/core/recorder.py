@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from zhiyin.core.results import Recall
 from zhiyin.core.scribe import Scribe
 from zhiyin.core.transcribe import Transcriber
 from zhiyin.domain.events import Event, Finished
@@ -18,7 +19,10 @@ from zhiyin.domain.transcript import Transcript
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """Recognizes and keeps what was recognized, after the answer."""
+    """Recognizes and keeps what was recognized, after the answer.
+
+    An answer from the cache is kept like any other: each request has its own entry.
+    """
 
     transcriber: Transcriber
     scribe: Scribe
@@ -30,10 +34,13 @@ class Recorder:
         caller: Caller | None,
         *,
         timeout_s: float | None = None,
+        recall: Recall | None = None,
     ) -> Transcript:
         """See `Transcriber.transcribe`; without a caller nothing is kept."""
         begun = time.monotonic()
-        made = await self.transcriber.transcribe(source, options, timeout_s=timeout_s)
+        made = await self.transcriber.transcribe(
+            source, options, timeout_s=timeout_s, recall=recall
+        )
         self.scribe.remember(caller, made, time.monotonic() - begun)
         return made
 
@@ -44,10 +51,11 @@ class Recorder:
         caller: Caller | None,
         *,
         timeout_s: float | None = None,
+        recall: Recall | None = None,
     ) -> AsyncGenerator[Event, None]:
         """See `Transcriber.stream`; without a caller nothing is kept."""
         begun = time.monotonic()
-        events = self.transcriber.stream(source, options, timeout_s=timeout_s)
+        events = self.transcriber.stream(source, options, timeout_s=timeout_s, recall=recall)
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, Finished):

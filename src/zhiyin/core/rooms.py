@@ -17,7 +17,7 @@ from zhiyin.core.stopping import stop
 from zhiyin.core.viewers import Viewer
 from zhiyin.domain.captions import Caption, Ended, Post
 from zhiyin.domain.errors import Overloaded, Unavailable
-from zhiyin.domain.history import ANONYMOUS
+from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.ports.captions import CaptionStore
 
 _SWEEP_S = 10.0

@@ -80,6 +80,12 @@ class Scheduler:
         return self._state
 
     @property
+    def version(self) -> str:
+        """What the engine's texts come from; empty while there is no engine. See `ports.engine`."""
+        engine = self._crew.engine
+        return "" if engine is None else engine.version
+
+    @property
     def busy(self) -> bool:
         """Whether any request is admitted."""
         return bool(self._tickets)

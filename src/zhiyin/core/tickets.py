@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from concurrent.futures import Future
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,8 @@ class Ticket:
     tag: float = 0.0
     released: bool = False
     futures: set[Future[ClipResult]] = field(default_factory=set)
+    context: Context = field(default_factory=copy_context)
+    """Of the request, for what engine threads log of its clips."""
 
     @property
     def live(self) -> bool:

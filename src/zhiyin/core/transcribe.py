@@ -11,8 +11,11 @@ from typing import TypeVar
 
 from zhiyin.core.batching import Lane
 from zhiyin.core.context import Context
+from zhiyin.core.keys import result_key
 from zhiyin.core.prepare import Preparation, Preparer
 from zhiyin.core.registry import Registry
+from zhiyin.core.results import Recall, Results
+from zhiyin.core.scheduler import Scheduler
 from zhiyin.core.tickets import Ticket
 from zhiyin.domain.audio import Notice, Piece
 from zhiyin.domain.engine import Clip, ClipResult, ModelInfo
@@ -30,10 +33,14 @@ _SURE = 0.5  # a detected language at least this probable holds for the rest of 
 
 @dataclass(frozen=True, slots=True)
 class Transcriber:
-    """Recognizes recordings. `ahead` clips of one request wait at the engine at once."""
+    """Recognizes recordings. `ahead` clips of one request wait at the engine at once.
+
+    `results` None: nothing is shared or remembered.
+    """
 
     registry: Registry
     preparer: Preparer
+    results: Results | None = None
     ahead: int = 16
 
     async def transcribe(
@@ -43,9 +50,11 @@ class Transcriber:
         *,
         lane: Lane = Lane.ONE_SHOT,
         timeout_s: float | None = None,
+        recall: Recall | None = None,
     ) -> Transcript:
         """The whole transcript. Raises AsrError; see `stream`."""
-        async with aclosing(self.stream(source, options, lane=lane, timeout_s=timeout_s)) as run:
+        run = self.stream(source, options, lane=lane, timeout_s=timeout_s, recall=recall)
+        async with aclosing(run):
             async for event in run:
                 if isinstance(event, Finished):
                     return event.transcript
@@ -58,8 +67,9 @@ class Transcriber:
         *,
         lane: Lane = Lane.ONE_SHOT,
         timeout_s: float | None = None,
+        recall: Recall | None = None,
     ) -> AsyncGenerator[Event, None]:
-        """Events in order, `Finished` last.
+        """Events in order, `Finished` last; known results are told again where `recall` wants it.
 
         Raises AsrError: InvalidRequest, UnknownModel, UndecodableAudio, TooLong, Overloaded,
         DeadlineExceeded after `timeout_s` seconds, EngineFailed. Closing the generator takes
@@ -69,22 +79,49 @@ class Transcriber:
         loop = asyncio.get_running_loop()
         deadline = None if timeout_s is None else loop.time() + timeout_s
         scheduler = await _before(deadline, self.registry.scheduler(model))
-        preparation = await _before(deadline, self._open(source, options, model))
+        job = _Job(source, options, model, scheduler, lane, deadline)
+        async with aclosing(await _before(deadline, self._events(job, recall))) as events:
+            while (event := await _before(deadline, anext(events, None))) is not None:
+                yield event
+
+    async def _events(self, job: _Job, recall: Recall | None) -> AsyncGenerator[Event, None]:
+        if self.results is None or recall is None:
+            return self._recognize(job)
+        # Whoever asks for sampling wants another text each time.
+        if not recall.allowed or job.options.decode.temperature > 0 or not job.scheduler.version:
+            self.results.counts.bypassed += 1
+            return self._recognize(job)
+        digest = job.source.digest or await self.preparer.digest(job.source)
+        key = result_key(
+            digest, job.options, job.model, job.scheduler.version, self.results.edition
+        )
+        return self.results.stream(recall, key, job.lane, lambda: self._recognize(job))
+
+    async def _recognize(self, job: _Job) -> AsyncGenerator[Event, None]:
+        longest = job.model.capabilities.max_seconds
+        preparation = await self.preparer.open(job.source, gated=job.options.vad, max_piece=longest)
         try:
-            left = None if deadline is None else deadline - loop.time()
+            now = asyncio.get_running_loop().time()
+            left = None if job.deadline is None else job.deadline - now
             expected = preparation.declared or _UNDECLARED_S
-            with scheduler.admit(lane, expected, left) as ticket:
-                run = _Run(preparation, ticket, options, model, self.ahead)
-                while (event := await _before(deadline, run.next())) is not None:
+            with job.scheduler.admit(job.lane, expected, left) as ticket:
+                run = _Run(preparation, ticket, job.options, job.model, self.ahead)
+                while (event := await run.next()) is not None:
                     yield event
         finally:
             await preparation.close()
 
-    async def _open(
-        self, source: AudioSource, options: TranscribeOptions, model: ModelInfo
-    ) -> Preparation:
-        longest = model.capabilities.max_seconds
-        return await self.preparer.open(source, gated=options.vad, max_piece=longest)
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is to be recognized, by whom, and until which time of the loop."""
+
+    source: AudioSource
+    options: TranscribeOptions
+    model: ModelInfo
+    scheduler: Scheduler
+    lane: Lane
+    deadline: float | None
 
 
 async def _before(deadline: float | None, work: Awaitable[T]) -> T:

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from zhiyin.domain.errors import InvalidRequest
-from zhiyin.domain.history import ANONYMOUS
 from zhiyin.domain.live import Warned
+from zhiyin.domain.owner import ANONYMOUS
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

@@ -8,9 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 from zhiyin.domain.transcript import Transcript
 
-ANONYMOUS = "anonymous"
-"""Owner of everything as long as callers have no keys."""
-
 MAX_PAGE = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RANDOM_BITS = 10

@@ -10,8 +10,10 @@ from typing import BinaryIO
 class AudioSource:
     """A seekable binary stream, read by one thread at a time; the owner closes it.
 
-    `size` is in bytes.
+    `size` is in bytes; `digest` is their SHA-256, where whoever received them has counted it on
+    the way.
     """
 
     stream: BinaryIO
     size: int
+    digest: bytes | None = None

@@ -49,6 +49,11 @@ class ScriptedEngine:
             features=frozenset({"translate", "prompt", "hotwords", "beam", "detect"}),
         )  # fmt: skip
 
+    @property
+    def version(self) -> str:
+        """One script."""
+        return "scripted-1" if self.loaded else ""
+
     def load(self) -> None:
         """Nothing to load."""
         self.loaded = True

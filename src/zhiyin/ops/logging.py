@@ -1,42 +1,133 @@
-"""Logs on standard error, for people or as JSON lines. Never text, audio, names or keys."""
+"""Logs on standard error, for people or as JSON lines. Never text, audio, names or keys.
+
+Our own lines are written so. Other libraries quote what they work on, at some levels whole messages
+(websockets) and addresses (uvicorn): of theirs only the sentence in the program is shown, with
+nothing filled in but numbers, and no exception shows its message.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from datetime import UTC, datetime
+import threading
+from types import TracebackType
+from typing import Any
 
+import structlog
+from structlog.typing import EventDict, Processor
 
-class JsonLines(logging.Formatter):
-    """One JSON object a line."""
+from zhiyin.ops.outline import outline
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as JSON; times in UTC."""
-        body = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            body["trace"] = self.formatException(record.exc_info)
-        return json.dumps(body, ensure_ascii=False)
+FIELDS = ("method", "route", "status", "code", "took_ms", "client", "cache")
+"""What may stand in a line besides its sentence and the request's id, where the line brings it."""
+
+_OURS = "zhiyin"
+_PLAIN = frozenset({"uvicorn", "asyncio"})  # their sentences are fixed, up to the first line's end
+_WITHHELD = "(a message of this library)"
+log = logging.getLogger(__name__)
 
 
 def configure(level: str, form: str) -> None:
-    """Set up the root logger."""
+    """Set up the root logger; `level` is ours, other libraries tell from warnings on."""
     handler = logging.StreamHandler(sys.stderr)
-    plain = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    handler.setFormatter(JsonLines() if form == "json" else plain)
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("httpx", "faster_whisper", "multipart", "python_multipart", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It repeats every second that a broker is away, which the queue's callers say themselves.
+    handler.setFormatter(_formatter(form))
+    handler.addFilter(lambda record: _ours(record) or record.levelno >= logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger(_OURS).setLevel(level.upper())
+    # Connections to brokers that are away fail every second; who uses them says so once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # A table of changes a database goes through: for whoever migrates, at most.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_no_addresses)
+    logging.captureWarnings(capture=True)
+    threading.excepthook = _thread_died
+    sys.unraisablehook = _unraisable
+
+
+def _formatter(form: str) -> logging.Formatter:
+    shared: list[Processor] = [
+        _sentence,
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.ExtraAdder(FIELDS),
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper("iso", utc=True, key="time"),
+        _exception,
+    ]
+    last: list[Processor]
+    if form == "json":
+        last = [
+            structlog.processors.EventRenamer("message"),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    else:
+        colors = sys.stderr.isatty()
+        last = [structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", pad_event_to=0)]
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        foreign_pre_chain=shared,
+        use_get_message=False,
+        pass_foreign_args=True,
+    )
 
 
 def _no_addresses(record: logging.LogRecord) -> bool:
-    """Uvicorn tells the address of every WebSocket, tokens included, whatever `access_log` says."""
+    """Uvicorn tells the address of every WebSocket; `access_log` has told its route."""
     return '"WebSocket ' not in str(record.msg)
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    return record.name.split(".", 1)[0] == _OURS
+
+
+def _sentence(_: Any, __: str, line: EventDict) -> EventDict:
+    """The message, with its values only where it is ours."""
+    record: logging.LogRecord = line["_record"]
+    args = line.pop("positional_args")
+    if _ours(record):
+        line["event"] = line["event"] % args if args else line["event"]
+    else:
+        line["event"] = _bare(record.name, line["event"], args)
+    line.pop("stack_info", None)
+    return line
+
+
+def _bare(name: str, template: str, args: Any) -> str:
+    """A library's sentence without values: one that takes none may have been put together."""
+    if not args and name.split(".", 1)[0] not in _PLAIN:
+        return _WITHHELD
+    sentence = template.strip().split("\n", 1)[0]
+    if isinstance(args, tuple):
+        known = tuple(a if isinstance(a, int | float) else "..." for a in args)
+        try:
+            return sentence % known
+        except (TypeError, ValueError):
+            pass
+    return sentence
+
+
+def _exception(_: Any, __: str, line: EventDict) -> EventDict:
+    info = line.pop("exc_info", None)
+    if isinstance(info, tuple) and info[1] is not None:
+        line["exception"] = outline(info[1])
+    return line
+
+
+def _info(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> tuple[type[BaseException], BaseException, TracebackType | None] | None:
+    return None if error is None else (kind, error, trace)
+
+
+def _thread_died(args: threading.ExceptHookArgs) -> None:
+    if args.exc_type is not SystemExit:
+        log.error(
+            "a thread died", exc_info=_info(args.exc_type, args.exc_value, args.exc_traceback)
+        )
+
+
+def _unraisable(args: Any) -> None:
+    log.error(
+        "an error could not be raised",
+        exc_info=_info(args.exc_type, args.exc_value, args.exc_traceback),
+    )

@@ -29,6 +29,15 @@ class Engine(Protocol):
         """How many threads may call `transcribe_batch` at once; known after `load`."""
         ...
 
+    @property
+    def version(self) -> str:
+        """Names what its texts come from: weights, number format, policy, libraries.
+
+        Known after `load`, empty before. Engines of equal version give equal texts, on any machine;
+        results are kept under it.
+        """
+        ...
+
     def load(self) -> None:
         """Bring the weights into memory. Raises AsrError when that can't be done."""
         ...

@@ -24,6 +24,7 @@ def engine_contract(engine: Engine, speech: Samples, language: str = "en") -> No
     assert can.max_batch >= 1, "max_batch is at least 1"
     assert can.max_seconds > 0, "max_seconds is positive"
     engine.load()
+    assert engine.version, "a loaded engine names what its texts come from"
     assert engine.concurrency >= 1, "a loaded engine takes at least one call at a time"
     try:
         _check_results(engine, speech, language)

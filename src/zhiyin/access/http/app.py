@@ -12,6 +12,7 @@ from fastapi_offline import FastAPIOffline
 
 from zhiyin import __version__
 from zhiyin.access.http import errors
+from zhiyin.access.http.access_log import AccessLog
 from zhiyin.access.http.deps import Door, Service
 from zhiyin.access.http.middleware import BodyLimit, RequestId
 from zhiyin.access.http.routes import (
@@ -96,6 +97,7 @@ def create_app(service: RunningService, limits: HttpLimits) -> FastAPI:
     app.state.door = Door(service, limits.max_uploads, limits.timeout_s, limits.idle_s, view_token)
     errors.install(app)
     app.add_middleware(BodyLimit, max_bytes=limits.max_upload_bytes)
+    app.add_middleware(AccessLog)
     app.add_middleware(RequestId)
     for part in (recognition, jobs, history, models, captions, owners, health):
         app.include_router(part.router)

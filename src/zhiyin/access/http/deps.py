@@ -15,9 +15,10 @@ from zhiyin.core.live import LiveService
 from zhiyin.core.office import JobOffice
 from zhiyin.core.recorder import Recorder
 from zhiyin.core.registry import Registry
+from zhiyin.core.results import Recall
 from zhiyin.core.rooms import Rooms
 from zhiyin.domain.errors import Overloaded
-from zhiyin.domain.history import ANONYMOUS
+from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.ports.history import History
 from zhiyin.ports.sound import LiveDecoder
 
@@ -118,7 +119,16 @@ def owner(_: HTTPConnection) -> str:
 
 
 Owner = Annotated[str, Depends(owner)]
+
+
+def recall(request: Request, owner: Owner) -> Recall:
+    """Whose results a request may get, and whether it wants any: `Cache-Control: no-store`."""
+    wanted = request.headers.get("cache-control", "").lower().split(",")
+    return Recall(owner, allowed="no-store" not in (part.strip() for part in wanted))
+
+
 TheDoor = Annotated[Door, Depends(door)]
+TheRecall = Annotated[Recall, Depends(recall)]
 RequestId = Annotated[str, Depends(request_id)]
 
 

@@ -32,6 +32,12 @@ _MEANINGS = {
     503: "The service is starting or stopping.",
     504: "The result did not come within the time limit.",
 }
+_HEADERS = {
+    "X-Zhiyin-Cache": {
+        "description": "Whether the result was known: hit, miss, or bypass when nobody looked.",
+        "schema": {"type": "string", "enum": ["hit", "miss", "bypass"]},
+    }
+}
 
 
 def request_body(form: type[BaseModel], *, needs_file: bool = True) -> dict[str, Any]:
@@ -55,9 +61,9 @@ def responses(
     content: dict[str, Any] = {"application/json": {"example": example}}
     for kind, text in (formats or {}).items():
         content[kind] = {"schema": {"type": "string"}, "example": text}
-    answers: dict[int | str, Any] = {
-        status: {"description": "The text." if status == 200 else "Accepted.", "content": content}
-    }
+    answers: dict[int | str, Any] = {status: {"description": "Accepted.", "content": content}}
+    if status == 200:
+        answers[status] = {"description": "The text.", "content": content, "headers": _HEADERS}
     for wrong, meaning in _MEANINGS.items():
         answers[wrong] = {
             "description": meaning,

@@ -78,8 +78,13 @@ def error_response(error: e.AsrError) -> JSONResponse:
     return JSONResponse(error_body(error), status, headers)
 
 
+def internal_error() -> JSONResponse:
+    """The answer to what nobody expected; see `access_log`."""
+    return JSONResponse(_body(500, _INTERNAL, None, "internal_error"), 500)
+
+
 def install(app: FastAPI) -> None:
-    """Answer every failure in the API's own shape."""
+    """Answer every failure that is told by an exception in the API's own shape."""
 
     @app.exception_handler(e.AsrError)
     async def _asr(request: Request, error: e.AsrError) -> JSONResponse:
@@ -98,7 +103,3 @@ def install(app: FastAPI) -> None:
         first = error.errors()[0]
         param = str(first["loc"][-1]) if first["loc"] else None
         return JSONResponse(_body(400, str(first["msg"]), param, "invalid_value"), 400)
-
-    @app.exception_handler(Exception)
-    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse(_body(500, _INTERNAL, None, "internal_error"), 500)

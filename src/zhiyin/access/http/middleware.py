@@ -7,30 +7,38 @@ import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from zhiyin.access.http.errors import error_response
 from zhiyin.domain.errors import InvalidRequest, TooLarge
 
+_ANSWERS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class RequestId:
-    """Gives every request an id: the caller's `X-Request-ID` when it is a decent one."""
+    """Gives every request an id: the caller's `X-Request-ID` when it is a decent one.
+
+    WebSocket connections too. It stands in the answer's header and in each line of the log.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         wanted = Headers(scope=scope).get("x-request-id", "")
         request_id = wanted if _ID.fullmatch(wanted) else f"req_{uuid.uuid4().hex}"
         scope.setdefault("state", {})["request_id"] = request_id
+        # Each request is a task of its own: nobody else sees it, and nothing need be taken back.
+        bind_contextvars(request_id=request_id)
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in _ANSWERS:
+                message.setdefault("headers", [])
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
                 headers.setdefault("X-Content-Type-Options", "nosniff")

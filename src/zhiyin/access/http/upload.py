@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from zhiyin.domain.errors import EmptyAudio, InvalidRequest, Unavailable
@@ -42,7 +43,7 @@ async def read_upload(request: Request, model: type[Form]) -> tuple[Upload, Form
 
 async def read_form(request: Request, model: type[Form]) -> tuple[Upload | None, Form]:
     """The file, if there is one, and the validated fields; raises as `read_upload`."""
-    data = await _read(request)
+    data, digest = await _read(request)
     try:
         fields, file = _split(data, _list_fields(model))
         if file is None and "file" not in data:
@@ -57,7 +58,7 @@ async def read_form(request: Request, model: type[Form]) -> tuple[Upload | None,
         form = validated(model, fields)
         if not file.size:
             raise EmptyAudio("The file is empty: it has no bytes.", param="file")
-        return Upload(AudioSource(file.file, file.size), data), form
+        return Upload(AudioSource(file.file, file.size, digest), data), form
     except BaseException:
         await data.close()
         raise
@@ -90,7 +91,25 @@ def missing(name: str, hint: str = "") -> InvalidRequest:
     return InvalidRequest(message, code="missing_required_parameter", param=name)
 
 
-async def _read(request: Request) -> FormData:
+class _Parser(MultiPartParser):
+    """Counts the digest of what is in files while they arrive; of one, as there may be one only."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(
+            request.headers, request.stream(), max_files=2, max_fields=_MAX_FIELDS,
+            max_part_size=_MAX_FIELD_BYTES,
+        )  # fmt: skip
+        self.digest = hashlib.sha256()
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """As Starlette's, and count."""
+        super().on_part_data(data, start, end)
+        if self._current_part.file is not None:
+            self.digest.update(memoryview(data)[start:end])
+
+
+async def _read(request: Request) -> tuple[FormData, bytes]:
+    """The form, and the digest of its file."""
     kind = request.headers.get("content-type", "")
     if not kind.lower().startswith("multipart/form-data"):
         raise InvalidRequest(
@@ -99,11 +118,10 @@ async def _read(request: Request) -> FormData:
             code="invalid_content_type",
         )
     try:
-        return await request.form(
-            max_files=2, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
-        )
-    except HTTPException as error:
-        raise InvalidRequest(f"The form can't be read: {error.detail}") from error
+        parser = _Parser(request)
+        return await parser.parse(), parser.digest.digest()
+    except MultiPartException as error:
+        raise InvalidRequest(f"The form can't be read: {error.message}") from error
     except ClientDisconnect as error:
         raise InvalidRequest("The upload ended early.") from error
     except OSError as error:

@@ -44,6 +44,7 @@ class Backend:
             raise EngineFailed(
                 f"Whisper can't be loaded on {device} with {compute_type}: {error}"
             ) from error
+        self.device = device
         self.compute_type = compute_type
         self._model = self._whisper.model
         self._tokenizers: dict[tuple[str, str], Any] = {}

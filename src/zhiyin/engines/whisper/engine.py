@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from zhiyin.domain.engine import Again, Clip, ClipResult, EngineCapabilities, EngineContext, Plan
@@ -11,10 +12,14 @@ from zhiyin.domain.errors import AsrError, EngineFailed
 from zhiyin.engines.whisper import decoding
 from zhiyin.engines.whisper.placement import Placement, place
 from zhiyin.engines.whisper.policy import ModelPolicy
+from zhiyin.engines.whisper.weights import fingerprint
 
 
 class WhisperEngine:
-    """One Whisper model. `folder` is asked for at load, when weights are verified."""
+    """One Whisper model. `folder` is asked for at load, when weights are verified.
+
+    `weights` is the SHA-256 that they are verified against, None when nobody knows it.
+    """
 
     def __init__(
         self,
@@ -22,8 +27,11 @@ class WhisperEngine:
         capabilities: EngineCapabilities,
         context: EngineContext,
         policy: ModelPolicy,
+        weights: str | None = None,
     ) -> None:
         self.capabilities = capabilities
+        self.version = ""
+        self._weights = weights
         self._folder = folder
         self._context = context
         self._policy = policy
@@ -39,7 +47,11 @@ class WhisperEngine:
 
     def load(self) -> None:
         """Verify the weights and bring them into memory."""
-        self._placement = place(self._folder(), self._context)
+        folder = self._folder()
+        self._placement = place(folder, self._context)
+        backend = self._placement.alone
+        parts = [fingerprint(folder, self._weights), backend.device, backend.compute_type]
+        self.version = "|".join([*parts, *_libraries(), repr(self._policy)])
 
     def close(self) -> None:
         """Free the memory."""
@@ -72,3 +84,8 @@ class WhisperEngine:
             with self._count:
                 self._running -= 1
                 self._bulk -= bulk
+
+
+def _libraries() -> Iterator[str]:
+    for name in ("ctranslate2", "faster-whisper", "tokenizers"):
+        yield f"{name} {version(name)}"

@@ -45,7 +45,8 @@ class WhisperProvider:
         """An engine, not yet loaded; its calibration is read now. Raises ConfigError."""
         can = self._capabilities(model_id)
         policy = policies.load(model_id, self._calibrations)
-        return WhisperEngine(lambda: self.path(model_id), can, self._context, policy)
+        listed = None if model_id in self._folders else BY_ID[model_id].sha256
+        return WhisperEngine(lambda: self.path(model_id), can, self._context, policy, listed)
 
     def pull(self, model_id: str) -> Path:
         """Fetch a model's weights; the folder they are in. Raises UnknownModel, Unavailable."""

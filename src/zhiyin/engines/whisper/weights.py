@@ -80,6 +80,14 @@ class WeightStore:
         return folder
 
 
+def fingerprint(folder: Path, weights: str | None) -> str:
+    """A digest of a model's folder; `weights` is the SHA-256 of model.bin where it was verified."""
+    digest = hashlib.sha256((weights or _sha256(folder / "model.bin")).encode())
+    for path in sorted([*folder.glob("*.json"), *folder.glob("vocabulary.*")]):
+        digest.update(f"{path.name} {_sha256(path)}".encode())
+    return digest.hexdigest()
+
+
 def _located(parts: Iterable[PackagePart]) -> list[Path]:
     found: list[Path] = []
     for part in parts:

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from zhiyin.access.http import describe, render, run
-from zhiyin.access.http.deps import Asker, Door, RequestId, TheDoor
+from zhiyin.access.http.deps import Asker, Door, RequestId, TheDoor, TheRecall
 from zhiyin.access.http.forms import BaseForm, RecognizeForm, TranscriptionForm, TranslationForm
 from zhiyin.access.http.render import Json
 from zhiyin.access.http.upload import Form, Upload, read_upload
+from zhiyin.core.results import Recall
 from zhiyin.domain.events import Event
 from zhiyin.domain.history import Caller
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.domain.transcript import Transcript
 
 router = APIRouter(tags=["recognition"])
+
+CACHE_HEADER = "X-Zhiyin-Cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A recording, what to do with it, who is remembered, and what is wanted of the cache."""
+
+    upload: Upload
+    options: TranscribeOptions
+    caller: Caller | None
+    recall: Recall
+
 
 _EXAMPLE_SEGMENT = {
     "id": 0, "start": 0.32, "end": 2.58, "text": "打开客厅的灯", "confidence": 0.93,
@@ -49,25 +64,25 @@ _FORMATS = {
     responses=describe.responses(_EXAMPLE, formats=_FORMATS),
 )
 async def recognize(
-    request: Request, door: TheDoor, asker: Asker, request_id: RequestId
+    request: Request, door: TheDoor, asker: Asker, recall: TheRecall, request_id: RequestId
 ) -> Response:
     """Zhiyin's own form."""
     async with AsyncExitStack() as stack:
         upload, form = await _received(stack, request, door, RecognizeForm)
-        caller = _caller(form, asker, "recognize")
+        ask = Ask(upload, form.options(), _caller(form, asker, "recognize"), recall)
         if form.stream:
 
             def to_wire(event: Event) -> Json | None:
                 return render.recognition_event(event, request_id)
 
-            return await _stream(stack, door, upload, form.options(), caller, to_wire)
+            return await _stream(stack, door, ask, to_wire)
 
         def finish(transcript: Transcript) -> Response:
             if form.response_format == "json":
                 return JSONResponse(render.recognition(transcript, request_id))
             return render.response(transcript, form.response_format)
 
-        return await _whole(request, door, upload, form.options(), caller, finish)
+        return await _whole(request, door, ask, finish)
 
 
 @router.post(
@@ -78,19 +93,20 @@ async def recognize(
     openapi_extra=describe.request_body(TranscriptionForm),
     responses=describe.responses(_OPENAI_EXAMPLE, formats=_FORMATS),
 )
-async def transcriptions(request: Request, door: TheDoor, asker: Asker) -> Response:
+async def transcriptions(
+    request: Request, door: TheDoor, asker: Asker, recall: TheRecall
+) -> Response:
     """OpenAI's transcription."""
     async with AsyncExitStack() as stack:
         upload, form = await _received(stack, request, door, TranscriptionForm)
-        options = form.options()
-        caller = _caller(form, asker, "openai")
+        ask = Ask(upload, form.options(), _caller(form, asker, "openai"), recall)
         if form.stream:
-            return await _stream(stack, door, upload, options, caller, render.OpenAiEvents().of)
+            return await _stream(stack, door, ask, render.OpenAiEvents().of)
 
         def finish(transcript: Transcript) -> Response:
             return render.response(transcript, form.response_format, form.granularities)
 
-        return await _whole(request, door, upload, options, caller, finish)
+        return await _whole(request, door, ask, finish)
 
 
 @router.post(
@@ -99,7 +115,9 @@ async def transcriptions(request: Request, door: TheDoor, asker: Asker) -> Respo
     openapi_extra=describe.request_body(TranslationForm),
     responses=describe.responses(_OPENAI_EXAMPLE, formats=_FORMATS),
 )
-async def translations(request: Request, door: TheDoor, asker: Asker) -> Response:
+async def translations(
+    request: Request, door: TheDoor, asker: Asker, recall: TheRecall
+) -> Response:
     """OpenAI's translation."""
     async with AsyncExitStack() as stack:
         upload, form = await _received(stack, request, door, TranslationForm)
@@ -107,8 +125,8 @@ async def translations(request: Request, door: TheDoor, asker: Asker) -> Respons
         def finish(transcript: Transcript) -> Response:
             return render.response(transcript, form.response_format)
 
-        caller = _caller(form, asker, "openai")
-        return await _whole(request, door, upload, form.options(), caller, finish)
+        ask = Ask(upload, form.options(), _caller(form, asker, "openai"), recall)
+        return await _whole(request, door, ask, finish)
 
 
 def _caller(form: BaseForm, asker: tuple[str, str], door: str) -> Caller | None:
@@ -127,30 +145,26 @@ async def _received(
 
 
 async def _whole(
-    request: Request,
-    door: Door,
-    upload: Upload,
-    options: TranscribeOptions,
-    caller: Caller | None,
-    finish: Callable[[Transcript], Response],
+    request: Request, door: Door, ask: Ask, finish: Callable[[Transcript], Response]
 ) -> Response:
-    recorder = door.service.recorder
-    work = recorder.transcribe(upload.source, options, caller, timeout_s=door.timeout_s)
+    work = door.service.recorder.transcribe(
+        ask.upload.source, ask.options, ask.caller, timeout_s=door.timeout_s, recall=ask.recall
+    )
     try:
-        return finish(await run.while_connected(request, work))
+        response = finish(await run.while_connected(request, work))
     except run.ClientGone:
         return run.gone()
+    response.headers[CACHE_HEADER] = ask.recall.outcome
+    return response
 
 
 async def _stream(
-    stack: AsyncExitStack,
-    door: Door,
-    upload: Upload,
-    options: TranscribeOptions,
-    caller: Caller | None,
-    to_wire: Callable[[Event], Json | None],
+    stack: AsyncExitStack, door: Door, ask: Ask, to_wire: Callable[[Event], Json | None]
 ) -> Response:
-    recorder = door.service.recorder
-    events = recorder.stream(upload.source, options, caller, timeout_s=door.timeout_s)
+    events = door.service.recorder.stream(
+        ask.upload.source, ask.options, ask.caller, timeout_s=door.timeout_s, recall=ask.recall
+    )
     started = await run.begun(events)
-    return run.EventStream(started, to_wire, stack.pop_all().aclose)
+    response = run.EventStream(started, to_wire, stack.pop_all().aclose)
+    response.headers[CACHE_HEADER] = ask.recall.outcome
+    return response

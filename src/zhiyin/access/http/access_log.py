@@ -1,0 +1,99 @@
+"""One line in the log for each request, and two for each connection that stays open."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from zhiyin.access.http.errors import internal_error
+from zhiyin.ops.addresses import truncated
+
+log = logging.getLogger(__name__)
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_UNKNOWN = "-"  # what nobody knows was written by the caller, and may be anything
+_OPEN, _LOST = 101, 1005  # no close code was given, or there was no time for one
+_QUIET = "/health/"  # asked every few seconds by machines
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What will be told of a request; `status` 0: it got no answer."""
+
+    begun: float
+    status: int = 0
+    cache: str | None = None
+
+    def note(self, message: Message) -> None:
+        """Read what is answered."""
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
+            self.status = message["status"]
+            self.cache = Headers(raw=message["headers"]).get("x-zhiyin-cache")
+        elif message["type"] == "websocket.accept":
+            self.status = _OPEN
+        elif message["type"] == "websocket.close":
+            self.status = message.get("code", 1000)
+
+
+class AccessLog:
+    """Tells the route that was found, not what the caller wrote: no query, no names in paths.
+
+    One of the places that catch everything: what nobody expected is told in outline, and answered.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(time.monotonic())
+
+        async def noted(message: Message) -> None:
+            exchange.note(message)
+            if message["type"] == "websocket.accept":
+                log.info("connected", extra=_where(scope))
+            await send(message)
+
+        async def heard() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.disconnect" and exchange.status == _OPEN:
+                exchange.status = message.get("code") or _LOST
+            return message
+
+        try:
+            await self._app(scope, heard, noted)
+        except Exception:
+            if scope["type"] != "http" or exchange.status:
+                raise  # uvicorn breaks the connection off, and tells it
+            log.exception("a request failed")
+            await internal_error()(scope, receive, noted)
+        finally:
+            _tell(scope, exchange)
+
+
+def _tell(scope: Scope, exchange: Exchange) -> None:
+    fields = _where(scope) | {"took_ms": round((time.monotonic() - exchange.begun) * 1000)}
+    if scope["type"] == "websocket":
+        log.info("disconnected", extra=fields | {"code": exchange.status})
+        return
+    level = logging.DEBUG if _route(scope).startswith(_QUIET) else logging.INFO
+    method = scope["method"] if scope["method"] in _METHODS else _UNKNOWN
+    more = {} if exchange.cache is None else {"cache": exchange.cache}
+    log.log(level, "answered", extra=fields | {"method": method, "status": exchange.status} | more)
+
+
+def _where(scope: Scope) -> dict[str, object]:
+    client = scope.get("client")
+    return {"route": _route(scope), "client": truncated(client[0]) if client else _UNKNOWN}
+
+
+def _route(scope: Scope) -> str:
+    route = scope.get("route")
+    return str(getattr(route, "path_format", None) or getattr(route, "path", _UNKNOWN))

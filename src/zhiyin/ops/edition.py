@@ -1,0 +1,41 @@
+"""Which code and libraries make texts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import zhiyin
+
+_ROOMS = ("audio", "core", "domain", "engines", "text")
+_LIBRARIES = ("av", "faster-whisper", "numpy", "onnxruntime")  # faster-whisper brings the detector
+
+
+def edition() -> str:
+    """Changes with every change of the code between a recording and its text.
+
+    A number that somebody has to think of would one day let an old text pass for a new one; that a
+    change of a comment empties the cache costs little.
+    """
+    digest = hashlib.sha256()
+    root = Path(zhiyin.__file__).parent
+    for path in sorted(_sources(root)):
+        digest.update(
+            f"{path.relative_to(root)} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode()
+        )
+    return " ".join([zhiyin.__version__, digest.hexdigest(), *map(_installed, _LIBRARIES)])
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    for room in _ROOMS:
+        for suffix in ("*.py", "*.json"):
+            yield from (root / room).rglob(suffix)
+
+
+def _installed(library: str) -> str:
+    try:
+        return f"{library} {version(library)}"
+    except PackageNotFoundError:
+        return library

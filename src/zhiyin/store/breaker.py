@@ -1,0 +1,75 @@
+"""Nobody waits for a server that is known to be away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from zhiyin.domain.errors import Unavailable
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+_FIRST_S, _MOST_S = 0.5, 15.0
+
+
+class Breaker:
+    """After a failure calls are refused at once, while a task of its own tries until one succeeds.
+
+    `probe` raises as long as the server is away; `failures` are the driver's kinds of that. Going
+    and coming are told in the log once each. Used from the event loop.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        probe: Callable[[], Awaitable[None]],
+        failures: tuple[type[Exception], ...],
+        first_s: float = _FIRST_S,
+    ) -> None:
+        self._name = name
+        self._probe = probe
+        self._failures = failures
+        self._first_s = first_s
+        self._probing: asyncio.Task[None] | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether the server counts as away."""
+        return self._probing is not None
+
+    async def call(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What the work gives. Raises Unavailable."""
+        if self._probing is not None:
+            raise Unavailable(f"{self._name} is away.")
+        try:
+            return await work()
+        except self._failures as error:
+            self._trip(error)
+            raise Unavailable(f"{self._name} can't be reached.") from error
+
+    async def close(self) -> None:
+        """Try no more."""
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.gather(self._probing, return_exceptions=True)
+
+    def _trip(self, error: Exception) -> None:
+        if self._probing is None:  # else another call has told it
+            log.warning("%s is away (%s); it is done without", self._name, type(error).__name__)
+            self._probing = asyncio.create_task(self._recover())
+
+    async def _recover(self) -> None:
+        pause_s = self._first_s
+        while True:
+            await asyncio.sleep(pause_s)
+            try:
+                await self._probe()
+            except self._failures:
+                pause_s = min(_MOST_S, 2 * pause_s)
+            else:
+                break
+        log.warning("%s is back", self._name)
+        self._probing = None

@@ -1,0 +1,95 @@
+"""A cache in Redis or what speaks its protocol, shared by several servers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from zhiyin.domain.errors import ConfigError, Unavailable
+from zhiyin.store.breaker import Breaker
+
+T = TypeVar("T")
+
+_PREFIX = "zhiyin:cache"
+_CONNECTIONS = 32
+_ERASING_S = 10.0  # for each step of an erasure: it must happen, and nobody waits for its answer
+_STEP = 1000  # keys that a step looks at
+_FAILURES = (RedisError, OSError, TimeoutError)
+
+
+class RedisCache:
+    """Implements `ports.cache.Cache`. A server that does not answer in `timeout_s` counts as away.
+
+    An owner stands in the keys as a digest.
+    """
+
+    def __init__(self, url: str, ttl_s: float, max_value_bytes: int, timeout_s: float) -> None:
+        try:
+            pool = BlockingConnectionPool.from_url(
+                url, max_connections=_CONNECTIONS, timeout=timeout_s,
+                socket_timeout=_ERASING_S, socket_connect_timeout=timeout_s,
+                retry=Retry(NoBackoff(), 0),
+            )  # fmt: skip
+            pool.connection_class(**pool.connection_kwargs)  # says now what the address got wrong
+        except (TypeError, ValueError) as error:
+            raise ConfigError("cache.url is not an address of a Redis server.") from error
+        self._redis = Redis(connection_pool=pool)
+        self._ttl_ms = math.ceil(ttl_s * 1000)
+        self._largest = max_value_bytes
+        self._timeout_s = timeout_s
+        self._breaker = Breaker("the cache", self._probe, _FAILURES)
+
+    async def get(self, owner: str, key: str) -> bytes | None:
+        """See `ports.cache`."""
+        value = await self._soon(lambda: self._redis.get(_place(owner, key)))
+        return value if isinstance(value, bytes) else None
+
+    async def put(self, owner: str, key: str, value: bytes) -> None:
+        """See `ports.cache`; what goes for it is left to the server's `maxmemory-policy`."""
+        place = _place(owner, key)
+        if len(value) > self._largest:
+            await self._soon(lambda: self._redis.unlink(place))
+        else:
+            await self._soon(lambda: self._redis.set(place, value, px=self._ttl_ms))
+
+    async def drop(self, owner: str) -> int:
+        """See `ports.cache`; goes through all keys of the database. Tried even while it is away."""
+        cursor, dropped = 0, 0
+        try:
+            while True:
+                async with asyncio.timeout(_ERASING_S):
+                    cursor, found = await self._redis.scan(cursor, _place(owner, "*"), _STEP)
+                    dropped += await self._redis.unlink(*found) if found else 0
+                if cursor == 0:
+                    return dropped
+        except _FAILURES as error:
+            raise Unavailable("The cache can't be reached; nothing is sure to be gone.") from error
+
+    async def close(self) -> None:
+        """See `ports.cache`."""
+        await self._breaker.close()
+        await self._redis.aclose()
+
+    async def _soon(self, work: Callable[[], Awaitable[T]]) -> T:
+        async def bounded() -> T:
+            async with asyncio.timeout(self._timeout_s):
+                return await work()
+
+        return await self._breaker.call(bounded)
+
+    async def _probe(self) -> None:
+        """Write: a server that is full or a replica answers to less."""
+        async with asyncio.timeout(self._timeout_s):
+            await self._redis.set(f"{_PREFIX}:probe", b"", px=1000)
+
+
+def _place(owner: str, key: str) -> str:
+    return f"{_PREFIX}:{hashlib.sha256(owner.encode()).hexdigest()[:32]}:{key}"
