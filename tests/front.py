@@ -25,6 +25,7 @@ from zhiyin.access.ws.stream.shelf import Shelf
 from zhiyin.audio.decode import AvDecoder
 from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.core.cutting import CutPolicy
+from zhiyin.core.erasure import Erasure
 from zhiyin.core.live import LiveLimits, LiveService
 from zhiyin.core.office import JobOffice
 from zhiyin.core.prepare import Preparer
@@ -65,6 +66,10 @@ class Front:
     @property
     def jobs(self) -> JobOffice:
         raise AssertionError("there are no jobs here")
+
+    @property
+    def erasure(self) -> Erasure:
+        return Erasure(())
 
     @property
     def troubles(self) -> dict[str, str]:

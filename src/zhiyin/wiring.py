@@ -17,6 +17,7 @@ from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.audio.vad import SileroVad
 from zhiyin.config import Settings
 from zhiyin.core.cutting import CutPolicy
+from zhiyin.core.erasure import Erasure, OwnedHistory, OwnedJobs, OwnedRecordings
 from zhiyin.core.live import LiveLimits, LiveService
 from zhiyin.core.office import JobOffice
 from zhiyin.core.prepare import Preparer
@@ -38,15 +39,18 @@ from zhiyin.domain.errors import AsrError, ConfigError, MissingExtra
 from zhiyin.ops.edition import edition
 from zhiyin.ports.cache import Cache
 from zhiyin.ports.captions import CaptionStore
-from zhiyin.ports.cipher import KeyRing
+from zhiyin.ports.cipher import Cipher, KeyRing
 from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
+from zhiyin.ports.erasure import Erasable
 from zhiyin.ports.history import Archive, History
 from zhiyin.ports.sound import LiveDecoder
 from zhiyin.store.cache_memory import MemoryCache
+from zhiyin.store.cache_sealed import SealedCache
 from zhiyin.store.captions_memory import MemoryCaptions
 from zhiyin.store.cipher_plain import PlainRing
 from zhiyin.store.history_off import NoHistory
+from zhiyin.text.script import OpenCCScripts
 from zhiyin.wiring_jobs import job_office
 
 if TYPE_CHECKING:
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_HISTORY_FILE = "history.db"
 SAMPLES = Path(__file__).parent / "samples"
 
 
@@ -74,6 +79,7 @@ class Services:
     scribe: Scribe
     sweeper: Sweeper
     results: Results | None
+    erasure: Erasure
     _archive: Archive | None
     _pool: ThreadPoolExecutor
     _loading: asyncio.Task[None] | None = None
@@ -162,28 +168,35 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
 
     registry = Registry(providers(settings), _registry_policy(settings), make_scheduler)
     preparer = make_preparer(settings, pool)
-    cache = make_cache(settings) if remember else None
+    ring = key_ring(settings)
+    cache = make_cache(settings, ring) if remember else None
     results = None if cache is None else Results(cache, f"{edition()} {preparer.edition}")
     transcriber = Transcriber(registry, preparer, results)
-    kept = make_history(settings) if remember and settings.history.enabled else None
-    history = kept or NoHistory()
+    stored = make_history(settings, ring) if remember and _has_history(settings) else None
+    history = (stored if settings.history.enabled else None) or NoHistory()
     scribe = Scribe(history, ScribePolicy(waiting=settings.history.max_waiting))
     live = LiveService(
-        registry, preparer.vad, pool, _live_limits(settings), SessionPolicy(), scribe=scribe
+        registry,
+        preparer.vad,
+        pool,
+        _live_limits(settings),
+        SessionPolicy(),
+        scribe=scribe,
+        scripts=OpenCCScripts(),
     )
-    rooms = Rooms(_caption_store(settings), _room_limits(settings))
-    office = None if workers is None else job_office(settings, transcriber, scribe, workers)
+    rooms = Rooms(_caption_store(settings, ring), _room_limits(settings))
+    office = None if workers is None else job_office(settings, ring, transcriber, scribe, workers)
     return Services(
         settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, office,
-        Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history), results, kept,
-        pool,
+        Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history), results,
+        Erasure(_places(scribe, stored or history, office, rooms, results)), stored, pool,
     )  # fmt: skip
 
 
-def make_cache(settings: Settings) -> Cache | None:
+def make_cache(settings: Settings, cipher: Cipher) -> Cache | None:
     """The cache of results, None when it is off. Raises MissingExtra or ConfigError.
 
-    A cache that seals its values wraps the one that keeps them here.
+    What leaves this process is sealed.
     """
     cache = settings.cache
     largest = cache.max_value_kb << 10
@@ -195,7 +208,28 @@ def make_cache(settings: Settings) -> Cache | None:
         from zhiyin.store.cache_redis import RedisCache
     except ImportError as error:
         raise MissingExtra("The cache in Redis needs: pip install 'zhiyin[redis]'") from error
-    return RedisCache(cache.url, cache.ttl_s, largest, cache.timeout_ms / 1000)
+    return SealedCache(RedisCache(cache.url, cache.ttl_s, largest, cache.timeout_ms / 1000), cipher)
+
+
+def _has_history(settings: Settings) -> bool:
+    """Whether transcripts are kept, or may have been before that was switched off."""
+    chosen = settings.history
+    file = settings.data_dir / _HISTORY_FILE
+    return chosen.enabled or bool(chosen.url.get_secret_value()) or file.exists()
+
+
+def _places(
+    scribe: Scribe,
+    history: History,
+    office: JobOffice | None,
+    rooms: Rooms,
+    results: Results | None,
+) -> list[Erasable]:
+    """Where something of an owner may be; recordings are found by the jobs."""
+    places: list[Erasable] = [OwnedHistory(scribe, history)]
+    if office is not None:
+        places += [OwnedRecordings(office.service), OwnedJobs(office.service)]
+    return [*places, rooms, *([] if results is None else [results])]
 
 
 def make_history(settings: Settings, ring: KeyRing | None = None) -> SqlHistory:
@@ -207,7 +241,7 @@ def make_history(settings: Settings, ring: KeyRing | None = None) -> SqlHistory:
     from zhiyin.store.history_sql.store import SqlHistory
 
     chosen = settings.history
-    file = settings.data_dir / "history.db"
+    file = settings.data_dir / _HISTORY_FILE
     url = chosen.url.get_secret_value() or f"sqlite+aiosqlite:///{file}"
     database = Database(url, DatabaseOptions(chosen.connections, chosen.timeout_s))
     return SqlHistory(database, ring or key_ring(settings))
@@ -251,7 +285,7 @@ def _room_limits(settings: Settings) -> RoomLimits:
     )  # fmt: skip
 
 
-def _caption_store(settings: Settings) -> CaptionStore:
+def _caption_store(settings: Settings, cipher: Cipher) -> CaptionStore:
     rooms = settings.captions
     if rooms.url.startswith("memory:"):
         return MemoryCaptions(
@@ -263,8 +297,8 @@ def _caption_store(settings: Settings) -> CaptionStore:
     except ImportError as error:
         raise MissingExtra("captions.url needs: pip install 'zhiyin[redis]'") from error
     return RedisCaptions(
-        rooms.url, history=rooms.history, history_s=rooms.history_s, lease_s=rooms.lease_s,
-        timeout_s=rooms.timeout_s,
+        rooms.url, cipher, history=rooms.history, history_s=rooms.history_s,
+        lease_s=rooms.lease_s, timeout_s=rooms.timeout_s,
     )  # fmt: skip
 
 

@@ -20,11 +20,13 @@ from zhiyin.domain.errors import ConfigError, MissingExtra
 from zhiyin.domain.job import JobPolicy
 from zhiyin.net.addresses import parse_networks
 from zhiyin.net.web import GuardedWeb, WebLimits
+from zhiyin.ports.cipher import Cipher
 from zhiyin.ports.queue import JobQueue
 from zhiyin.store.blobs_folder import FolderBlobs
+from zhiyin.store.blobs_sealed import SealedBlobs
+from zhiyin.store.jobs_keys import JobKeys
 from zhiyin.store.jobs_sql import SqlJobs
 from zhiyin.store.queue_local import LocalQueue
-from zhiyin.store.sealing import Plain
 from zhiyin.store.sql import Database
 from zhiyin.store.tables import METADATA
 
@@ -32,16 +34,16 @@ _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 def job_office(
-    settings: Settings, transcriber: Transcriber, scribe: Scribe, workers: int
+    settings: Settings, cipher: Cipher, transcriber: Transcriber, scribe: Scribe, workers: int
 ) -> JobOffice:
     """Everything for jobs; connects to nothing yet. Raises ConfigError or MissingExtra."""
     jobs = settings.jobs
     max_bytes = int(settings.server.max_upload_mb * (1 << 20))
     secrets = parse_secrets(jobs.webhook_secret.get_secret_value())
-    database = Database(_database_url(settings), METADATA)
-    ledger = Ledger(SqlJobs(database, Plain()), _policy(jobs))
+    database = make_database(settings)
+    ledger = Ledger(SqlJobs(database, cipher), _policy(jobs))
     queue = _queue(jobs, database)
-    blobs = FolderBlobs(Path(jobs.blobs) if jobs.blobs else settings.data_dir / "blobs")
+    blobs = SealedBlobs(_folder(settings), cipher)
     networks = parse_networks(jobs.networks, "jobs.networks")
     web = GuardedWeb(WebLimits(jobs.fetch_s, jobs.webhook_s, networks))
     rules = JobRules(jobs.allow_urls, bool(secrets), max_bytes, jobs.max_watchers)
@@ -60,9 +62,21 @@ def job_office(
     return JobOffice(service, keeper, worker, workers, release)
 
 
-def _database_url(settings: Settings) -> str:
+def make_database(settings: Settings) -> Database:
+    """The database of jobs, unopened. Raises ConfigError, MissingExtra."""
     given = settings.jobs.database.get_secret_value()
-    return given or f"sqlite+aiosqlite:///{settings.data_dir / 'jobs.sqlite3'}"
+    url = given or f"sqlite+aiosqlite:///{settings.data_dir / 'jobs.sqlite3'}"
+    return Database(url, METADATA)
+
+
+def make_job_keys(settings: Settings, database: Database, cipher: Cipher) -> JobKeys:
+    """What rotates the keys of jobs; `cipher` opens what they have now."""
+    return JobKeys(database, _folder(settings), cipher)
+
+
+def _folder(settings: Settings) -> FolderBlobs:
+    chosen = settings.jobs.blobs
+    return FolderBlobs(Path(chosen) if chosen else settings.data_dir / "blobs")
 
 
 def _policy(jobs: JobSettings) -> JobPolicy:

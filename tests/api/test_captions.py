@@ -26,6 +26,7 @@ from tests.speech import final, replicas
 from tests.valkey import Valkey
 from zhiyin.domain.live import Final
 from zhiyin.store.captions_redis import RedisCaptions
+from zhiyin.store.cipher_plain import PlainRing
 
 NAMES = ["a b", "..", "a.srt", "%0d%0aSet-Cookie:%20a=b", "%E5%8E%85", "x" * 65, "a%00b", '"x"']
 
@@ -145,7 +146,7 @@ async def test_a_viewer_that_takes_nothing_is_closed(guarded: Server, valkey: Va
     query = "?room=flood&role=viewer&token=may-read"
     texts = [_noise() for _ in range(400)]
     async with (
-        replicas(RedisCaptions(valkey.url)) as (rooms,),
+        replicas(RedisCaptions(valkey.url, PlainRing())) as (rooms,),
         connect(address(guarded, query), max_size=None) as good,
         _deaf(address(guarded, query)) as deaf,
     ):

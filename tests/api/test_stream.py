@@ -159,3 +159,14 @@ async def test_silence_gives_no_text(server: Server) -> None:
         await socket.send('{"type":"eof"}')
         wire = await hear(socket)
     assert [e["type"] for e in wire] == ["done"]
+
+
+async def test_chinese_is_written_in_the_script_of_choice(server: Server) -> None:
+    async with opened(server, language="zh", script="traditional", words=True) as (socket, _):
+        await say(socket, media.encode(spoken("zh_other"), S16))
+        await socket.send('{"type": "eof"}')
+        wire = await hear(socket)
+    check(wire)
+    text, words = texts(wire), [w["word"] for e in wire for w in e.get("words", ())]
+    assert {"師", "參"} & set(text)
+    assert not {"师", "参"} & set(text + "".join(words))

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.histories import ring
 from zhiyin.domain.errors import MissingBlob, TooLarge, Unavailable
+from zhiyin.ports.blobs import BlobStore
 from zhiyin.store.blobs_folder import FolderBlobs
+from zhiyin.store.blobs_sealed import SealedBlobs
+from zhiyin.store.cipher_plain import PlainRing
 
 NAME = "job_019ab3f0d1c2a1b2c3d4e5f60718293a.audio"
 BAD_NAMES = [
@@ -30,16 +34,21 @@ async def failing() -> AsyncIterator[bytes]:
     raise RuntimeError("the client left")
 
 
-@pytest.fixture
-def blobs(tmp_path: Path) -> FolderBlobs:
-    return FolderBlobs(tmp_path / "blobs")
+@pytest.fixture(params=["folder", "marked", "sealed"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    folder = FolderBlobs(tmp_path / "blobs")
+    if request.param == "folder":
+        return folder
+    return SealedBlobs(folder, ring("k1") if request.param == "sealed" else PlainRing())
 
 
-def files(blobs: FolderBlobs) -> list[Path]:
-    return [p for p in blobs._folder.rglob("*") if p.is_file()]
+def files(blobs: BlobStore) -> list[Path]:
+    folder = blobs._inner if isinstance(blobs, SealedBlobs) else blobs
+    assert isinstance(folder, FolderBlobs)
+    return [p for p in folder._folder.rglob("*") if p.is_file()]
 
 
-async def test_what_is_written_is_read(blobs: FolderBlobs) -> None:
+async def test_what_is_written_is_read(blobs: BlobStore) -> None:
     written = await blobs.write(NAME, chunks(b"ab", b"", b"cd" * 100_000), 1 << 20)
     data = b"ab" + b"cd" * 100_000
     assert written.size_bytes == len(data)
@@ -54,14 +63,14 @@ async def test_what_is_written_is_read(blobs: FolderBlobs) -> None:
     assert len(files(blobs)) == 1
 
 
-async def test_too_much_leaves_nothing(blobs: FolderBlobs) -> None:
+async def test_too_much_leaves_nothing(blobs: BlobStore) -> None:
     await blobs.write(NAME, chunks(bytes(10)), 10)
     with pytest.raises(TooLarge):
         await blobs.write(NAME.replace("a1", "b2"), chunks(bytes(6), bytes(6)), 10)
     assert len(files(blobs)) == 1
 
 
-async def test_a_source_that_fails_leaves_nothing(blobs: FolderBlobs) -> None:
+async def test_a_source_that_fails_leaves_nothing(blobs: BlobStore) -> None:
     with pytest.raises(RuntimeError):
         await blobs.write(NAME, failing(), 100)
     assert files(blobs) == []
@@ -69,7 +78,7 @@ async def test_a_source_that_fails_leaves_nothing(blobs: FolderBlobs) -> None:
         await blobs.open(NAME)
 
 
-async def test_a_writer_that_is_cancelled_leaves_nothing(blobs: FolderBlobs) -> None:
+async def test_a_writer_that_is_cancelled_leaves_nothing(blobs: BlobStore) -> None:
     begun = asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
@@ -85,7 +94,7 @@ async def test_a_writer_that_is_cancelled_leaves_nothing(blobs: FolderBlobs) -> 
     assert files(blobs) == []
 
 
-async def test_deleting_forgets_and_may_be_repeated(blobs: FolderBlobs) -> None:
+async def test_deleting_forgets_and_may_be_repeated(blobs: BlobStore) -> None:
     await blobs.write(NAME, chunks(b"x"), 10)
     reader = await blobs.open(NAME)
     assert await blobs.delete(NAME)
@@ -96,7 +105,7 @@ async def test_deleting_forgets_and_may_be_repeated(blobs: FolderBlobs) -> None:
         await blobs.open(NAME)
 
 
-async def test_names_by_the_time_of_writing(blobs: FolderBlobs) -> None:
+async def test_names_by_the_time_of_writing(blobs: BlobStore) -> None:
     await blobs.write(NAME, chunks(b"x"), 10)
     now = time.time()
     assert await blobs.names(now - 60, now + 60) == [NAME]
@@ -104,7 +113,7 @@ async def test_names_by_the_time_of_writing(blobs: FolderBlobs) -> None:
     assert await blobs.names(0, now - 60) == []
 
 
-async def test_what_a_killed_writer_left_is_swept(blobs: FolderBlobs) -> None:
+async def test_what_a_killed_writer_left_is_swept(blobs: BlobStore) -> None:
     await blobs.write(NAME, chunks(b"x"), 10)
     left = files(blobs)[0].parent / ".tmpabc"
     left.write_bytes(b"half")
@@ -114,7 +123,7 @@ async def test_what_a_killed_writer_left_is_swept(blobs: FolderBlobs) -> None:
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
-async def test_names_can_not_lead_elsewhere(blobs: FolderBlobs, name: str) -> None:
+async def test_names_can_not_lead_elsewhere(blobs: BlobStore, name: str) -> None:
     for verb in (blobs.open(name), blobs.delete(name), blobs.write(name, chunks(b"x"), 10)):
         with pytest.raises(MissingBlob):
             await verb

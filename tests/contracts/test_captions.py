@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ import pytest_asyncio
 from tests.speech import until
 from tests.valkey import Valkey
 from zhiyin.core.stopping import stop
-from zhiyin.domain.captions import Caption, Ended, Post
+from zhiyin.domain.captions import Caption, Ended, Post, Withdrawn
 from zhiyin.domain.errors import ConfigError, Unavailable
 from zhiyin.domain.live import Warned
 from zhiyin.ports.captions import CaptionStore
 from zhiyin.store.captions_memory import MemoryCaptions
 from zhiyin.store.captions_redis import RedisCaptions
+from zhiyin.store.cipher_plain import PlainRing
 
 LEASE_S = 0.5
 Make = Callable[..., CaptionStore]
@@ -52,7 +54,9 @@ async def make(request: pytest.FixtureRequest, valkey: Valkey) -> AsyncIterator[
             made.append(MemoryCaptions(history=history, history_s=history_s, lease_s=LEASE_S))
         else:
             url = valkey.url.removesuffix("0") + str(database)
-            found = RedisCaptions(url, history=history, history_s=history_s, lease_s=LEASE_S)
+            found = RedisCaptions(
+                url, PlainRing(), history=history, history_s=history_s, lease_s=LEASE_S
+            )
             made.append(found)
         return made[-1]
 
@@ -208,8 +212,8 @@ def test_memory_forgets_the_room_that_was_silent_longest() -> None:
 
 
 async def test_databases_of_one_server_are_apart(valkey: Valkey) -> None:
-    first = RedisCaptions(valkey.url)
-    second = RedisCaptions(valkey.url.removesuffix("0") + "1")
+    first = RedisCaptions(valkey.url, PlainRing())
+    second = RedisCaptions(valkey.url.removesuffix("0") + "1", PlainRing())
     heard: list[Post] = []
 
     async def follow() -> None:
@@ -231,7 +235,7 @@ async def test_databases_of_one_server_are_apart(valkey: Valkey) -> None:
 
 
 async def test_what_is_not_ours_is_passed_over(valkey: Valkey) -> None:
-    store = RedisCaptions(valkey.url)
+    store = RedisCaptions(valkey.url, PlainRing())
     assert await store.claim("odd", "a")
     for body in ("", "{", "[]", '{"replica":"x","talk":0,"kind":"caption","told":{"evil":1}}'):
         await store._redis.xadd("zhiyin:captions:{odd}:record", {"body": body})
@@ -246,7 +250,7 @@ async def test_what_is_not_ours_is_passed_over(valkey: Valkey) -> None:
 
 
 async def test_an_absent_server_is_said_so() -> None:
-    store = RedisCaptions("redis://127.0.0.1:1/0", timeout_s=0.5)
+    store = RedisCaptions("redis://127.0.0.1:1/0", PlainRing(), timeout_s=0.5)
     for call in (store.check(), store.claim("r", "a"), store.history("r")):
         with pytest.raises(Unavailable):
             await call
@@ -258,12 +262,12 @@ async def test_an_absent_server_is_said_so() -> None:
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:port/0", "http://127.0.0.1"])
 def test_a_wrong_address_is_a_wrong_setting(url: str) -> None:
     with pytest.raises(ConfigError, match=r"captions\.url"):
-        RedisCaptions(url)
+        RedisCaptions(url, PlainRing())
 
 
 def test_what_is_kept_expires(valkey: Valkey, tmp_path: Path) -> None:
     async def run() -> None:
-        store = RedisCaptions(valkey.url, history_s=100, lease_s=10)
+        store = RedisCaptions(valkey.url, PlainRing(), history_s=100, lease_s=10)
         assert await store.claim("brief", "a")
         await store.publish("brief", "a", said(0))
         for key in [key async for key in store._redis.scan_iter("*brief*")]:
@@ -272,3 +276,26 @@ def test_what_is_kept_expires(valkey: Valkey, tmp_path: Path) -> None:
         await store.close()
 
     asyncio.run(run())
+
+
+async def test_an_owners_captions_are_erased(make: Make) -> None:
+    store = make(history=50)
+    for room in ("hall", "cellar"):
+        assert await store.claim(room, "a")
+        for number in range(4):
+            post = replace(said(number, talk=number % 2), owner=("ann", "bob")[number % 2])
+            assert await store.publish(room, "a", post)
+    before = await store.history("hall")
+    async with aclosing(store.follow("hall")) as batches:
+        await anext(batches)
+        assert await store.erase("ann") == 4
+        (told,) = await anext(batches)
+    assert told.told == Withdrawn("ann")
+    for room in ("hall", "cellar"):
+        assert await store.history(room) == (before[1], before[3])
+    assert await store.erase("ann") == 0
+    again = replace(said(5, talk=1), owner="bob")
+    assert await store.publish("hall", "a", again)
+    assert await store.history("hall") == (before[1], before[3], again)
+    assert await store.erase("bob") == 5
+    assert await store.history("hall") == ()

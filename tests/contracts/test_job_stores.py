@@ -23,8 +23,8 @@ from zhiyin.domain.job import (
     new_job_id,
 )
 from zhiyin.domain.options import DecodeOptions, TranscribeOptions
+from zhiyin.store.cipher_plain import PlainRing
 from zhiyin.store.jobs_sql import SqlJobs
-from zhiyin.store.sealing import Plain
 from zhiyin.store.sql import Database
 from zhiyin.store.tables import METADATA
 
@@ -42,7 +42,7 @@ def made(number: int = 0, owner: str = "ann", **changes: object) -> Job:
 
 @pytest.fixture
 def store(database: Database) -> SqlJobs:
-    return SqlJobs(database, Plain())
+    return SqlJobs(database, PlainRing())
 
 
 async def test_what_is_stored_comes_back_as_it_was(store: SqlJobs) -> None:
@@ -141,13 +141,13 @@ async def test_the_backlog_counts_what_is_to_be_done(store: SqlJobs) -> None:
 async def test_a_database_that_is_away_is_unavailable() -> None:
     database = Database("mysql+asyncmy://nobody@127.0.0.1:1/none", METADATA)
     with pytest.raises(Unavailable):
-        await SqlJobs(database, Plain()).get("x")
+        await SqlJobs(database, PlainRing()).get("x")
     await database.close()
 
 
 async def test_many_processes_may_make_the_tables_at_once(database_url: str) -> None:
     several = [Database(database_url, METADATA) for _ in range(6)]
-    found = await asyncio.gather(*(SqlJobs(one, Plain()).backlog() for one in several))
+    found = await asyncio.gather(*(SqlJobs(one, PlainRing()).backlog() for one in several))
     assert found == [Backlog(0, 0, 0.0)] * 6
     for one in several:
         await one.close()

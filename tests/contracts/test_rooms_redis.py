@@ -17,6 +17,7 @@ from zhiyin.core.room import LOCAL, RoomLimits
 from zhiyin.core.rooms import Rooms
 from zhiyin.domain.errors import InvalidRequest, Unavailable
 from zhiyin.store.captions_redis import RedisCaptions
+from zhiyin.store.cipher_plain import PlainRing
 
 QUICK = RoomLimits(renew_s=0.2, history=50)
 
@@ -39,7 +40,7 @@ def forgetful(tmp_path: Path) -> Iterator[Valkey]:
 
 
 def store(server: Valkey, lease_s: float = 0.6) -> RedisCaptions:
-    return RedisCaptions(server.url, history=50, lease_s=lease_s, timeout_s=0.5)
+    return RedisCaptions(server.url, PlainRing(), history=50, lease_s=lease_s, timeout_s=0.5)
 
 
 def texts(*numbers: int) -> list[str]:
@@ -292,3 +293,28 @@ async def test_whatever_happens_nothing_is_lost(
         await speaker.finish()
     async with replicas(store(server)) as (third,):
         assert await said(third) == said_so_far
+
+
+async def test_what_is_erased_is_gone_in_all_processes(valkey: Valkey) -> None:
+    async with (
+        replicas(store(valkey), store(valkey), store(valkey), limits=QUICK) as (here, there, third),
+        reading(there, "hall") as far,
+    ):
+        speaker = await here.speak("hall", "ann")
+        speaker.publish(final(0))
+        speaker.publish(final(1))
+        await far.has(*texts(0, 1))
+        assert await third.erase("bob") == 0
+        assert await third.erase("ann") == 2
+        await until(lambda: not len(here._rooms["hall"].record))
+        await until(lambda: not len(there._rooms["hall"].record))
+        speaker.publish(final(2))
+        await far.has(*texts(0, 1, 2))
+        valkey.kill()
+        valkey.start()
+        await until(lambda: not here._rooms["hall"]._troubled and not here.away)
+        speaker.publish(final(3))
+        await far.has(*texts(0, 1, 2, 3))
+        await until(lambda: not third.away)
+        assert await said(third) == texts(2, 3), "the speaker's server does not bring it back"
+        await speaker.finish()

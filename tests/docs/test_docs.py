@@ -45,10 +45,18 @@ def test_every_error_is_documented() -> None:
 
 
 def test_every_route_is_documented() -> None:
-    from zhiyin.access.http.routes import captions, health, history, jobs, models, recognition
+    from zhiyin.access.http.routes import (
+        captions,
+        health,
+        history,
+        jobs,
+        models,
+        owners,
+        recognition,
+    )
     from zhiyin.access.ws.realtime import routes as realtime
 
-    for part in (captions, health, history, jobs, models, recognition, realtime):
+    for part in (captions, health, history, jobs, models, owners, recognition, realtime):
         for route in part.router.routes:
             exact = getattr(route, "path", "")
             path = re.sub(r"\{(\w+?)(_id)?(:path)?\}", "{id}", exact)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import stat
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,8 @@ def operate(
         "ZHIYIN_ENCRYPTION__KEYS": keys,
         "ZHIYIN_ENCRYPTION__KEYS_FILE": keys_file,
     }
-    return zhiyin(*arguments, data_dir=None, stdin=None, **env)
+    with tempfile.TemporaryDirectory() as folder:  # jobs lie there, none of them
+        return zhiyin(*arguments, data_dir=Path(folder), stdin=None, **env)
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_rotating_without_or_with_the_wrong_key_is_explained(sqlite: Place) -> N
     assert "zhiyin keys generate" in none.stderr
     wrong = operate(sqlite, "keys", "rotate", keys=generate("k1"))
     assert wrong.returncode == 1
-    assert "3 transcripts could not be opened" in wrong.stderr
+    assert "3 transcripts or parts of jobs could not be opened" in wrong.stderr
 
 
 def test_going_back_to_no_encryption(sqlite: Place) -> None:

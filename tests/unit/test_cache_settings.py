@@ -11,6 +11,8 @@ from zhiyin.cli.configure import as_toml
 from zhiyin.config import load
 from zhiyin.domain.errors import ConfigError, MissingExtra
 from zhiyin.store.cache_memory import MemoryCache
+from zhiyin.store.cache_sealed import SealedCache
+from zhiyin.store.cipher_plain import PlainRing
 from zhiyin.wiring import make_cache
 
 
@@ -20,8 +22,8 @@ def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_memory_is_the_default_and_off_is_nothing() -> None:
-    assert isinstance(make_cache(load()), MemoryCache)
-    assert make_cache(load(cache={"url": "off"})) is None
+    assert isinstance(make_cache(load(), PlainRing()), MemoryCache)
+    assert make_cache(load(cache={"url": "off"}), PlainRing()) is None
 
 
 @pytest.mark.parametrize("url", ["", "memory", "off://", "http://x", "mysql://x", "redis:x"])
@@ -31,9 +33,8 @@ def test_other_addresses_stop_the_start(url: str) -> None:
 
 
 async def test_redis_comes_by_its_address() -> None:
-    made = make_cache(load(cache={"url": "redis://127.0.0.1:1/0"}))
-    assert type(made).__name__ == "RedisCache"
-    assert made is not None
+    made = make_cache(load(cache={"url": "redis://127.0.0.1:1/0"}), PlainRing())
+    assert isinstance(made, SealedCache)
     await made.close()
 
 
@@ -41,7 +42,7 @@ def test_an_absent_driver_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delitem(sys.modules, "zhiyin.store.cache_redis", raising=False)
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
     with pytest.raises(MissingExtra, match=r"pip install 'zhiyin\[redis\]'"):
-        make_cache(load(cache={"url": "redis://127.0.0.1"}))
+        make_cache(load(cache={"url": "redis://127.0.0.1"}), PlainRing())
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:

@@ -29,9 +29,9 @@ from zhiyin.domain.options import TranscribeOptions
 from zhiyin.net.addresses import parse_networks
 from zhiyin.net.web import GuardedWeb, WebLimits
 from zhiyin.store.blobs_folder import FolderBlobs
+from zhiyin.store.cipher_plain import PlainRing
 from zhiyin.store.jobs_sql import SqlJobs
 from zhiyin.store.queue_local import LocalQueue
-from zhiyin.store.sealing import Plain
 from zhiyin.store.sql import Database
 from zhiyin.store.tables import METADATA
 
@@ -105,7 +105,7 @@ def hook() -> Iterator[Receiver]:
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     clock = Clock()
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'x.sqlite3'}", METADATA)
-    ledger = Ledger(SqlJobs(database, Plain()), POLICY, clock)
+    ledger = Ledger(SqlJobs(database, PlainRing()), POLICY, clock)
     queue = LocalQueue(database, clock=clock)
     blobs = FolderBlobs(tmp_path / "blobs")
     web = GuardedWeb(WebLimits(5, 5, parse_networks(["127.0.0.0/8"], "x")))

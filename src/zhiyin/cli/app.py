@@ -143,6 +143,9 @@ def listen(
     pace: Annotated[
         float, typer.Option(min=0, help="Speed at which a file is played; 0 is at once.")
     ] = 1.0,
+    script: Annotated[
+        str, typer.Option(help="How Chinese is written: simplified or traditional.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Every event as a line of JSON.")] = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -151,9 +154,11 @@ def listen(
     from zhiyin.domain.languages import parse_language
     from zhiyin.domain.live import LiveOptions, parse_encoding
     from zhiyin.domain.options import DecodeOptions
+    from zhiyin.domain.script import parse_script
 
     decode = DecodeOptions(language=parse_language(language), prompt=prompt, hotwords=hotwords)
-    options = LiveOptions(model, decode, silence_s=silence_ms / 1000)
+    written = parse_script(script)
+    options = LiveOptions(model, decode, silence_s=silence_ms / 1000, script=written)
     run(Request(source, options, parse_encoding(encoding), rate, pace, as_json), data_dir)
 
 
@@ -236,6 +241,22 @@ def migrate(data_dir: DataDir = None) -> None:
     from zhiyin.cli.history import migrate
 
     migrate(data_dir)
+
+
+@app.command()
+def erase(
+    owner: Annotated[
+        str, typer.Argument(help="Whose; anonymous as long as there are no API keys.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Erase everything that is kept of an owner, and print a receipt; the service may run."""
+    from zhiyin.cli.erase import run
+
+    if not yes:
+        typer.confirm(f"Erase everything of '{owner}' for good?", abort=True)
+    run(owner, data_dir)
 
 
 @keys_app.command("generate")

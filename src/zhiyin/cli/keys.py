@@ -15,6 +15,7 @@ from zhiyin.ports.cipher import KeyRing
 from zhiyin.store.cipher_aesgcm import generate, parse_keys
 from zhiyin.store.cipher_plain import PlainRing
 from zhiyin.wiring import key_ring, make_history
+from zhiyin.wiring_jobs import make_database, make_job_keys
 
 _AT_ONCE = 50
 
@@ -35,17 +36,18 @@ def make(name: str, file: Path | None) -> None:
 def show(data_dir: Path | None) -> None:
     """Which keys there are, and what they hold; never the keys themselves."""
     settings = load(data_dir=data_dir)
-    names, uses = _ring_names(settings), asyncio.run(_uses(settings))
+    names = list(key_ring(settings).names)
+    history, jobs = asyncio.run(_uses(settings))
     table = Table()
-    for column in ("key", "", "owners' data keys"):
+    for column in ("key", "", "owners' data keys", "jobs and files"):
         table.add_column(column, no_wrap=True)
-    for place, name in enumerate(names):
-        table.add_row(name, "" if place else "encrypts", str(uses.pop(name, 0)))
-    for name, count in uses.items():
-        if name:
-            table.add_row(name, "missing", str(count))
-        else:
-            table.add_row("(no key)", "", f"{count} transcripts")
+    for name in [*names, *sorted({*history, *jobs} - {*names, ""})]:
+        state = "" if name in names else "missing"
+        state = "encrypts" if name in names[:1] else state
+        table.add_row(name, state, str(history.get(name, 0)), str(jobs.get(name, 0)))
+    if "" in history or "" in jobs:
+        transcripts = f"{history.get('', 0)} transcripts"
+        table.add_row("(no key)", "", transcripts, str(jobs.get("", 0)))
     Console().print(table)
 
 
@@ -55,12 +57,17 @@ def rotate(data_dir: Path | None, *, plain: bool) -> None:
     ring = key_ring(settings)
     if not ring.key_id:
         raise ConfigError("There is no encryption key. Make one: zhiyin keys generate")
-    unreadable = asyncio.run(_reseal(settings, ring, PlainRing() if plain else ring))
+    new = PlainRing() if plain else ring
+    unreadable = asyncio.run(_reseal_all(settings, ring, new))
     if unreadable:
         raise AsrError(
-            f"{unreadable} transcripts could not be opened and stay as they are; see the lines "
-            "above. Keep the old keys until that is settled."
+            f"{unreadable} transcripts or parts of jobs could not be opened and stay as they are; "
+            "see the lines above. Keep the old keys until that is settled."
         )
+
+
+async def _reseal_all(settings: Settings, old: KeyRing, new: KeyRing) -> int:
+    return await _reseal(settings, old, new) + await _reseal_jobs(settings, old, new)
 
 
 async def _reseal(settings: Settings, old: KeyRing, new: KeyRing) -> int:
@@ -75,19 +82,36 @@ async def _reseal(settings: Settings, old: KeyRing, new: KeyRing) -> int:
             await asyncio.sleep(0)
     finally:
         await archive.close()
-    print(f"{sealed} transcripts are {'encrypted anew' if new.key_id else 'no longer encrypted'}.")
+    print(f"{sealed} transcripts are {_outcome(new)}.")
     return unreadable
 
 
-def _ring_names(settings: Settings) -> list[str]:
-    return list(key_ring(settings).names)
-
-
-async def _uses(settings: Settings) -> dict[str, int]:
-    # Without keys: what is listed needs none, and they may be the wrong ones.
-    archive = make_history(settings, PlainRing())
+async def _reseal_jobs(settings: Settings, old: KeyRing, new: KeyRing) -> int:
+    database = make_database(settings)
     try:
-        found: list[KeyUse] = await archive.keys()
+        sealed, unreadable = await make_job_keys(settings, database, old).reseal(new)
+    finally:
+        await database.close()
+    print(f"{sealed} records and files of jobs are {_outcome(new)}.")
+    return unreadable
+
+
+def _outcome(new: KeyRing) -> str:
+    return "encrypted anew" if new.key_id else "no longer encrypted"
+
+
+async def _uses(settings: Settings) -> tuple[dict[str, int], dict[str, int]]:
+    """Of the history, and of jobs."""
+    # Without keys: what is listed needs none, and they may be the wrong ones.
+    archive, database = make_history(settings, PlainRing()), make_database(settings)
+    try:
+        history = await archive.keys()
+        jobs = await make_job_keys(settings, database, PlainRing()).uses()
     finally:
         await archive.close()
-    return {use.ring_key: use.count for use in found}
+        await database.close()
+    return _counts(history), _counts(jobs)
+
+
+def _counts(uses: list[KeyUse]) -> dict[str, int]:
+    return {use.ring_key: use.count for use in uses}

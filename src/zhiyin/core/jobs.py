@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
@@ -17,6 +16,7 @@ from zhiyin.core.prepare import Preparer
 from zhiyin.core.registry import Registry
 from zhiyin.domain.archive import dump_options, load_transcript
 from zhiyin.domain.errors import (
+    CannotDecrypt,
     Conflict,
     ForbiddenAddress,
     InvalidRequest,
@@ -89,7 +89,7 @@ class JobService:
 
         Without `source` the request has a URL. Raises InvalidRequest, UnknownModel,
         UndecodableAudio, TooLarge, Overloaded, Conflict when the key was used for something else,
-        and Unavailable.
+        CannotDecrypt and Unavailable.
         """
         self.registry.check(request.options)
         await self._check_addresses(request)
@@ -105,6 +105,7 @@ class JobService:
         held = await self.ledger.add(job)
         if held.id != job.id:
             await self._forget_blob(recording.blob)
+            _check_readable(held)
             if held.fingerprint != fingerprint:
                 raise Conflict(
                     "This Idempotency-Key was used for another request.",
@@ -132,8 +133,8 @@ class JobService:
         return await self.ledger.change(job_id, step) or await self.get(owner, job.id)
 
     async def retry(self, owner: str, job_id: str) -> Job:
-        """Have a failed or cancelled job done once more. Raises Conflict."""
-        await self.get(owner, job_id)
+        """Have a failed or cancelled job done once more. Raises Conflict, CannotDecrypt."""
+        _check_readable(await self.get(owner, job_id))
         now = self.ledger.clock()
         job = await self.ledger.change(job_id, partial(lifecycle.again, now=now))
         if job is None:
@@ -153,22 +154,15 @@ class JobService:
         for blob in (job.recording.blob, job.result):
             await self._forget_blob(blob)
 
-    async def erase(self, owner: str) -> int:
-        """Forget all of an owner's jobs, recordings and transcripts; how many jobs it had."""
-        erased = 0
-        while jobs := await self.list(JobQuery(owner, limit=100)):
-            for job in jobs:
-                with suppress(UnknownJob):  # another was quicker
-                    await self.delete(owner, job.id)
-                    erased += 1
-        return erased
-
     async def result(self, owner: str, job_id: str) -> tuple[Job, Transcript]:
-        """What was heard. Raises Conflict unless the job is done, MissingBlob when it is gone."""
+        """What was heard. Raises Conflict unless the job is done, MissingBlob when it is gone.
+
+        Raises CannotDecrypt.
+        """
         job = await self.get(owner, job_id)
         if job.state is not JobState.DONE:
             raise Conflict(f"The job is {job.state.value}; it has no result.", code="no_result")
-        return job, load_transcript(await _read(self.blobs, job.result))
+        return job, load_transcript(await _read(self.blobs, job.blob(job.result)))
 
     async def estimate(self, job: Job) -> float | None:
         """Seconds until the end, None when nobody can tell."""
@@ -270,6 +264,11 @@ class JobService:
                 await self.blobs.delete(name)
         except (Unavailable, MissingBlob) as error:
             log.warning("a blob could not be deleted yet: %s", error.message)
+
+
+def _check_readable(job: Job) -> None:
+    if job.unreadable:
+        raise CannotDecrypt(job.unreadable)
 
 
 def _digest(data: bytes) -> str:

@@ -13,6 +13,7 @@ from zhiyin.domain.job import Delivery, Failure, Job, JobPolicy, JobState, Lease
 _MOST_WAIT_S = 3600.0
 
 LOST = Failure("worker_lost", "The workers that had this job were lost, too often to go on.")
+_LOCKED = "cannot_decrypt"
 EXPIRED = Failure("expired", "Nobody came to this job before its recording had to be deleted.")
 
 
@@ -46,9 +47,11 @@ def not_put(job: Job, now: float, policy: JobPolicy) -> Job | None:
 
 
 def leased(job: Job, token: str, now: float, policy: JobPolicy) -> Job | None:
-    """A worker has it, if it waits and its time has come."""
+    """A worker has it, if it waits and its time has come; if nobody can read it, it fails."""
     if job.state is not JobState.QUEUED or job.due_at > now or job.recording.until <= now:
         return None
+    if job.unreadable:
+        return _ended(job, JobState.FAILED, now, policy, Failure(_LOCKED, job.unreadable))
     return replace(
         job,
         state=JobState.RUNNING,
@@ -154,11 +157,11 @@ def without_audio(job: Job) -> Job | None:
 
 
 def telling(job: Job, now: float, policy: JobPolicy) -> Job | None:
-    """The message about its end is sent now, or given up after too many attempts."""
+    """The message about its end is sent now, or given up: too many attempts, or no address."""
     hook = job.webhook
     if hook.delivery is not Delivery.PENDING or hook.due_at is None or hook.due_at > now:
         return None
-    if hook.attempts >= policy.webhook_attempts:
+    if hook.attempts >= policy.webhook_attempts or job.unreadable:
         return replace(job, webhook=replace(hook, delivery=Delivery.GIVEN_UP, due_at=None))
     wait = policy.webhook_timeout_s + backoff_s(policy.webhook_retry_s, hook.attempts + 1)
     return replace(job, webhook=Webhook(Delivery.PENDING, hook.attempts + 1, now + wait))

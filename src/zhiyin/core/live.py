@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from zhiyin.core.batching import Lane
 from zhiyin.core.endpointing import EndpointPolicy
 from zhiyin.core.offload import offload
-from zhiyin.core.recognizer import Recognizer
+from zhiyin.core.recognizer import Recognizer, Respell
 from zhiyin.core.registry import Registry
 from zhiyin.core.scribe import Scribe
 from zhiyin.core.session import Session, SessionPolicy
@@ -30,7 +30,9 @@ from zhiyin.domain.errors import AsrError, Overloaded, SlowReader, TooLong
 from zhiyin.domain.history import Caller
 from zhiyin.domain.live import Final, LiveEvent, LiveOptions, Partial
 from zhiyin.domain.options import TranscribeOptions
+from zhiyin.domain.script import Script
 from zhiyin.domain.transcript import Transcript
+from zhiyin.ports.script import Scripts
 from zhiyin.ports.vad import FRAME, Vad
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ class LiveService:
         policy: SessionPolicy,
         clock: Callable[[], float] = time.monotonic,
         scribe: Scribe | None = None,
+        scripts: Scripts | None = None,
     ) -> None:
         self._registry = registry
         self._vad = vad
@@ -79,6 +82,7 @@ class LiveService:
         self._limits = limits
         self._policy = policy
         self._scribe = scribe
+        self._scripts = scripts
         self._clock = clock
         self._sessions: set[LiveSession] = set()
         self._opening = 0
@@ -105,7 +109,9 @@ class LiveService:
         async def admit() -> Ticket:
             return (await self._registry.scheduler(model)).admit(Lane.PARTIAL, 0.0)
 
-        recognizer = Recognizer(admit, decode, self._limits.decode_timeout_s)
+        recognizer = Recognizer(
+            admit, decode, self._limits.decode_timeout_s, self._respell(options.script)
+        )
         self._opening += 1
         try:
             await recognizer.open()
@@ -134,6 +140,10 @@ class LiveService:
         transcript = session.transcript()
         if self._scribe is not None and transcript.segments:
             self._scribe.remember(session.caller, transcript, session.latency_s)
+
+    def _respell(self, script: Script) -> Respell | None:
+        scripts = self._scripts
+        return None if scripts is None or not script else lambda t: scripts.convert(t, script)
 
     def _detector(self) -> Detect:
         vad = self._vad.session()

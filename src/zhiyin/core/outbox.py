@@ -32,6 +32,12 @@ class Outbox:
         if self._posts and self._posts[0] is post:
             self._posts.popleft()
 
+    def withdraw(self, owner: str) -> None:
+        """Drop captions of the owner."""
+        kept = [p for p in self._posts if p.owner != owner or not isinstance(p.told, Caption)]
+        self._posts.clear()
+        self._posts.extend(kept)
+
     def again(self, record: Iterable[Post]) -> None:
         """Begin anew: the whole record, and of what waits all that lasts."""
         waiting = [p for p in self._posts if p.settled or isinstance(p.told, Ended)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from zhiyin.core.batching import Lane
@@ -12,9 +12,13 @@ from zhiyin.core.utterance import Heard, Work
 from zhiyin.domain.engine import Clip, ClipResult
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.options import DecodeOptions
+from zhiyin.domain.script import WRITTEN_SO
 from zhiyin.domain.transcript import Word
 
 _SURE, _SURE_S = 0.8, 2.0  # when a detected language holds for the rest of the session
+
+Respell = Callable[[Sequence[str]], Sequence[str]]
+"""Writes words that follow each other in another script."""
 
 Admit = Callable[[], Awaitable[Ticket]]
 """Takes a place at an engine that runs, loaded when need be. Raises AsrError."""
@@ -23,10 +27,13 @@ Admit = Callable[[], Awaitable[Ticket]]
 class Recognizer:
     """Holds a place at the engine from `open` to `close`; at another one when that has failed."""
 
-    def __init__(self, admit: Admit, decode: DecodeOptions, timeout_s: float) -> None:
+    def __init__(
+        self, admit: Admit, decode: DecodeOptions, timeout_s: float, respell: Respell | None = None
+    ) -> None:
         self._admit = admit
         self._decode = decode
         self._timeout_s = timeout_s
+        self._respell = respell
         self._ticket: Ticket | None = None
 
     async def open(self) -> None:
@@ -53,7 +60,8 @@ class Recognizer:
         sure = (result.language_probability or 0.0) >= _SURE and clip.seconds >= _SURE_S
         if self._decode.language is None and sure:
             self._decode = replace(self._decode, language=result.language)
-        return _heard(result, work, self._decode.language)
+        heard = _heard(result, work, self._decode.language)
+        return heard if self._respell is None else _respelled(heard, self._respell)
 
     async def _place(self) -> Ticket:
         ticket = self._ticket
@@ -80,3 +88,12 @@ def _heard(result: ClipResult, work: Work, asked: str | None) -> Heard:
     ends = work.end_s  # the silence after it is not of the stream
     inside = tuple(replace(w, start=min(w.start, ends), end=min(w.end, ends)) for w in shifted)
     return Heard(inside, asked or result.language, confidence)
+
+
+def _respelled(heard: Heard, respell: Respell) -> Heard:
+    """Before hypotheses are compared, so that settled text is never written anew."""
+    if heard.language not in WRITTEN_SO:
+        return heard
+    texts = respell([word.text for word in heard.words])
+    words = (replace(w, text=text) for w, text in zip(heard.words, texts, strict=True))
+    return replace(heard, words=tuple(words))

@@ -48,6 +48,12 @@ class Record:
         for post in (*older, *newer):
             self.add(post)
 
+    def withdraw(self, owner: str) -> None:
+        """Forget what was said on behalf of the owner; it stays known, so it does not come back."""
+        kept = [post for post in self._posts if post.owner != owner]
+        self._posts.clear()
+        self._posts.extend(kept)
+
     def clear(self) -> None:
         """Forget everything but how far the ids have come."""
         self._posts.clear()

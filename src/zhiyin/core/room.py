@@ -20,7 +20,7 @@ from zhiyin.core.record import Record
 from zhiyin.core.speaker import Speaker
 from zhiyin.core.stopping import stop
 from zhiyin.core.viewers import Audience, Viewer
-from zhiyin.domain.captions import Ended, Post, Told
+from zhiyin.domain.captions import UNREADABLE, Ended, Post, Told, Withdrawn
 from zhiyin.domain.errors import InvalidRequest, Unavailable
 from zhiyin.domain.live import Warned
 from zhiyin.ports.captions import CaptionStore
@@ -75,6 +75,7 @@ class Room:
         self._merged = False
         self._following = False
         self._troubled = False
+        self._unreadable = False
         self._loaded = asyncio.Event()
         self._told = asyncio.Event()
         self._follow_task = asyncio.create_task(self._follow())
@@ -113,9 +114,16 @@ class Room:
         viewer.skip()
         if self._troubled:
             viewer.show(LOCAL)
+        if self._unreadable:
+            viewer.show(UNREADABLE)
         return viewer
 
-    async def speak(self, talk: int) -> Speaker:
+    def withdraw(self, owner: str) -> None:
+        """Forget what was said on behalf of the owner; who has read it, has read it."""
+        self.record.withdraw(owner)
+        self._outbox.withdraw(owner)
+
+    async def speak(self, talk: int, owner: str) -> Speaker:
         """Take the speaker's place. Raises InvalidRequest when it is taken."""
         if self._taken:
             raise _taken()
@@ -132,8 +140,8 @@ class Room:
             inbox.show(LOCAL)
         replica = self._meeting.replica
         self._speaker = Speaker(
-            inbox, lambda told: self._tell(Post(replica, talk, told)),
-            lambda: self._leave(Post(replica, talk, Ended())), self._first_id(),
+            inbox, lambda told: self._tell(Post(replica, talk, told, owner)),
+            lambda: self._leave(Post(replica, talk, Ended(), owner)), self._first_id(),
         )  # fmt: skip
         if self._write_task is None:
             self._write_task = asyncio.create_task(self._write())
@@ -173,7 +181,8 @@ class Room:
         if post.settled:
             self.record.add(post)
             self._changed = self._meeting.clock()
-        self._show(post.told)
+        if not isinstance(post.told, Withdrawn):
+            self._show(post.told)
         self._outbox.add(post)
         self._told.set()
 
@@ -206,22 +215,27 @@ class Room:
 
     async def _hear(self, batch: tuple[Post, ...]) -> None:
         if not self._merged and len(self.record):
-            self.record.put_before(batch)  # it was said before, and elsewhere: no news for anybody
-        else:
-            for post in batch:
-                self._pass_on(post)
-                await asyncio.sleep(0)  # who reads can take this before the next one comes
+            # It was said before, and elsewhere: no news for anybody.
+            self.record.put_before(post for post in batch if post.settled)
+            batch = tuple(post for post in batch if not post.settled)
+        for post in batch:
+            self._pass_on(post)
+            await asyncio.sleep(0)  # who reads can take this before the next one comes
         self._merged = self._following = True
         self._recover()
         self._loaded.set()
 
     def _pass_on(self, post: Post) -> None:
+        if isinstance(post.told, Withdrawn):
+            self.withdraw(post.told.owner)
+            return
         if post.settled:
             if not self.record.add(post):
                 return
             self._changed = self._meeting.clock()
         elif post.replica == self._meeting.replica:
             return
+        self._unreadable = self._unreadable or post.told == UNREADABLE
         self._show(post.told)
 
     async def _write(self) -> None:

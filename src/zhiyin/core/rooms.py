@@ -17,6 +17,7 @@ from zhiyin.core.stopping import stop
 from zhiyin.core.viewers import Viewer
 from zhiyin.domain.captions import Caption, Ended, Post
 from zhiyin.domain.errors import Overloaded, Unavailable
+from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.ports.captions import CaptionStore
 
 _SWEEP_S = 10.0
@@ -25,8 +26,10 @@ _SWEEP_S = 10.0
 class Rooms:
     """All rooms as this process sees them; the store is where its speakers and viewers meet others.
 
-    Used from one event loop, between `start` and `close`.
+    Used from one event loop, between `start` and `close`. A `ports.erasure.Erasable`.
     """
+
+    name = "captions"
 
     def __init__(
         self,
@@ -72,9 +75,15 @@ class Rooms:
             room.audience.leave(viewer)
             await self._sweep()
 
-    async def speak(self, name: str) -> Speaker:
+    async def speak(self, name: str, owner: str = ANONYMOUS) -> Speaker:
         """Speak in the room; finish it. Raises Overloaded, or InvalidRequest when it is taken."""
-        return await self._enter(name).speak(next(self._talks))
+        return await self._enter(name).speak(next(self._talks), owner)
+
+    async def erase(self, owner: str) -> int:
+        """Remove what was said on behalf of the owner; how many captions. Raises Unavailable."""
+        for room in self._rooms.values():
+            room.withdraw(owner)
+        return await self._meeting.store.erase(owner)
 
     def private(self) -> Speaker:
         """Speak where nobody else reads."""

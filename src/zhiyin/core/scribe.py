@@ -71,6 +71,7 @@ class Scribe:
         self._changed = asyncio.Event()
         self._progress = asyncio.Event()
         self._pause_s = policy.retry_s
+        self._writing = asyncio.Lock()
         self._careful = False
         self._hopeless = False
         self._task: asyncio.Task[None] | None = None
@@ -102,6 +103,19 @@ class Scribe:
             now = datetime.now(UTC)
             self.keep(Entry(new_id(now), now, caller, latency_s, transcript))
 
+    async def forget(self, owner: str) -> int:
+        """Drop an owner's entries that are not written yet; how many.
+
+        Afterwards none of those that were taken so far is under way any more.
+        """
+        async with self._writing:
+            theirs = [w for w in self._queue if w.entry.caller.owner == owner]
+            for waiting in theirs:
+                self._queue.remove(waiting)
+                self._chars -= waiting.chars
+        self._progress.set()
+        return len(theirs)
+
     async def close(self) -> None:
         """Write what waits, unless the database is away, and stop."""
         if self._task is None:
@@ -128,13 +142,17 @@ class Scribe:
                 self._changed.clear()
                 await self._changed.wait()
             await asyncio.sleep(self._policy.linger_s)
-            if not await self._write():
+            async with self._writing:
+                done = await self._write()
+            if not done:
                 await self._pause()
 
     async def _write(self) -> bool:
         """Write the next entries; one alone after a failure, to find out what can't be written."""
         count = 1 if self._careful else self._policy.batch
         some = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
+        if not some:  # forgotten meanwhile
+            return True
         try:
             done = await self._tried(self._history.add([w.entry for w in some]))
         except asyncio.CancelledError:

@@ -97,11 +97,16 @@ class Worker:
             return
         token = secrets.token_hex(16)
         job = await self._lease(ticket, token)
-        if job is not None:
+        if job is None:
+            return
+        if job.lease is not None:
             await self._work(_Attempt(job, token))
+        else:
+            log.error("a job can't be decrypted and has failed")
+            self.ended()
 
     async def _lease(self, ticket: Ticket, token: str) -> Job | None:
-        """The job, ours now; None when another has it or it needs nobody."""
+        """The job, ours now or failed; None when another has it or it needs nobody."""
         step = partial(
             lifecycle.leased, token=token, now=self.ledger.clock(), policy=self.ledger.policy
         )
@@ -136,7 +141,7 @@ class Worker:
     async def _transcribe(self, attempt: _Attempt) -> Transcript:
         await self._fetch(attempt)
         recording = attempt.job.recording
-        with await self.blobs.open(recording.blob) as stream:
+        with await self.blobs.open(attempt.job.blob(recording.blob)) as stream:
             source = AudioSource(stream, recording.size_bytes)
             options, limit_s = attempt.job.request.options, self.limits.timeout_s
             run = self.transcriber.stream(source, options, lane=Lane.JOB, timeout_s=limit_s)
@@ -168,7 +173,12 @@ class Worker:
         step = partial(
             lifecycle.fetched, token=attempt.token, blob=name, size_bytes=written.size_bytes
         )
-        attempt.job = await self.ledger.change(job.id, step) or job
+        held = await self.ledger.change(job.id, step)
+        attempt.job = held or job
+        if held is None:
+            now = await self.ledger.store.get(job.id)
+            if now is None or now.state.ended:  # nobody else would know of it
+                await self.blobs.delete(name)
 
     async def _hold(self, attempt: _Attempt) -> None:
         """Renew the lease and tell the progress; return once the job is not ours any more."""

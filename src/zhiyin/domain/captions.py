@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.live import Warned
+from zhiyin.domain.owner import ANONYMOUS
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -47,17 +48,30 @@ class Ended:
 
 Told = Caption | Warned | Ended
 
+UNREADABLE = Warned(
+    "captions_unreadable",
+    "Some captions can't be decrypted here: this server has no key for them, or a wrong one.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """All that was said on behalf of the owner is erased: whoever has a copy drops it."""
+
+    owner: str
+
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """Something told by a speaker: the `talk`-th of the process `replica`.
+    """Something told by a speaker: the `talk`-th of the process `replica`, on behalf of `owner`.
 
     Replica, talk and a caption's id name a caption for good, however often it is passed on.
     """
 
     replica: str
     talk: int
-    told: Told
+    told: Told | Withdrawn
+    owner: str = ANONYMOUS
 
     @property
     def settled(self) -> bool:

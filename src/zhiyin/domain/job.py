@@ -11,6 +11,7 @@ import secrets
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.domain.options import TranscribeOptions
 
 MAX_URL_CHARS = 2048
@@ -113,7 +114,8 @@ class Job:
     leases of this run. `due_at` is the earliest time to work on it, `put_at` when it was given to
     the queue (None: not yet), `processed_s` seconds of audio done, `result` the name of the
     transcript's blob, `until` when the record of an ended job goes, `attend_at` when somebody must
-    look at it.
+    look at it. `unreadable` says why what the client sent can't be decrypted: `request` and
+    `fingerprint` are then empty ones.
     """
 
     id: str
@@ -138,11 +140,20 @@ class Job:
     failure: Failure | None = None
     webhook: Webhook = Webhook()
     attend_at: float | None = None
+    unreadable: str = ""
 
     @property
     def event_id(self) -> str:
         """The id of the message about this run's end: the same however often it is sent."""
         return f"msg_{self.id.removeprefix('job_')}_{self.run}"
+
+    def blob(self, name: str) -> str:
+        """The name, if it is one of this job's blobs. Raises CannotDecrypt."""
+        if name and not name.startswith(f"{self.id}."):
+            raise CannotDecrypt(
+                "The record of this job was tampered with: it names another's data."
+            )
+        return name
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Literal, cast, get_args
 
 from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.options import DecodeOptions
+from zhiyin.domain.script import Script
 from zhiyin.domain.transcript import Word
 
 Reason = Literal["vad", "commit", "split", "eof"]
@@ -39,7 +40,7 @@ class LiveOptions:
 
     `silence_s` of silence ends a segment; None leaves segments to the client's commits (and to the
     length limit). `threshold` is the speech probability that counts as speech; a segment begins
-    `lead_in_s` before it.
+    `lead_in_s` before it. `script` is how Chinese is written.
     """
 
     model: str = ""
@@ -48,6 +49,7 @@ class LiveOptions:
     threshold: float = 0.5
     lead_in_s: float = 0.3
     partials: bool = True
+    script: Script = ""
 
 
 @dataclass(frozen=True, slots=True)

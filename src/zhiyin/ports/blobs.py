@@ -26,7 +26,10 @@ class BlobStore(Protocol):
         ...
 
     async def open(self, name: str) -> BinaryIO:
-        """A seekable stream of the whole value; the caller closes it. Raises MissingBlob."""
+        """A seekable stream of the whole value; the caller closes it. Raises MissingBlob.
+
+        Raises CannotDecrypt, when it is read too.
+        """
         ...
 
     async def delete(self, name: str) -> bool:

@@ -33,7 +33,11 @@ class CaptionStore(Protocol):
         ...
 
     async def history(self, room: str) -> tuple[Post, ...]:
-        """The record, oldest first."""
+        """The record, oldest first. Raises CannotDecrypt."""
+        ...
+
+    async def erase(self, owner: str) -> int:
+        """Remove the owner's captions from all records; how many. Those who follow are told."""
         ...
 
     def follow(self, room: str) -> AsyncGenerator[tuple[Post, ...], None]:

@@ -30,6 +30,10 @@ class JobStore(Protocol):
         """Forget the record, if the stored one still has `job.version`."""
         ...
 
+    async def scrub(self) -> None:
+        """Let what was removed leave the disk too, as far as the store can."""
+        ...
+
     async def list(self, query: JobQuery) -> Sequence[Job]:
         """An owner's jobs, the newest first."""
         ...

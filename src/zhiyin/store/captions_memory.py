@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
-from zhiyin.domain.captions import Caption, Post
+from zhiyin.domain.captions import Caption, Post, Withdrawn
 from zhiyin.domain.errors import Unavailable
 
 _WAITING = 1000  # posts that may wait for a follower
@@ -102,6 +102,17 @@ class MemoryCaptions:
         if place is None or self._old(place):
             return ()
         return tuple(place.record)
+
+    async def erase(self, owner: str) -> int:
+        """See the port."""
+        erased = 0
+        for place in self._rooms.values():
+            kept = [post for post in place.record if post.owner != owner]
+            erased += len(place.record) - len(kept)
+            place.record = deque(kept, maxlen=self._history)
+            for follower in place.followers:
+                follower.tell(Post("", 0, Withdrawn(owner), owner))
+        return erased
 
     async def follow(self, room: str) -> AsyncGenerator[tuple[Post, ...], None]:
         """See the port."""

@@ -8,7 +8,7 @@ lease, and what a broken connection leaves in doubt can be published again witho
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -18,8 +18,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from zhiyin.domain.captions import Caption, Post
-from zhiyin.domain.errors import ConfigError, Unavailable
+from zhiyin.domain.captions import UNREADABLE, Caption, Post, Withdrawn
+from zhiyin.domain.errors import CannotDecrypt, ConfigError, Unavailable
+from zhiyin.ports.cipher import Cipher
 from zhiyin.store.captions_wire import decode, encode
 
 log = logging.getLogger(__name__)
@@ -38,9 +39,24 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 """
 
+# The record is written anew: what XDEL deletes stays in memory and files for a while.
+# KEYS: record. ARGV: owner.
+_ERASE = """
+local left = redis.call('PTTL', KEYS[1])
+local kept, erased = {}, 0
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do
+  if entry[2][8] == ARGV[1] then erased = erased + 1 else table.insert(kept, entry) end
+end
+if erased == 0 then return 0 end
+redis.call('DEL', KEYS[1])
+for _, entry in ipairs(kept) do redis.call('XADD', KEYS[1], entry[1], unpack(entry[2])) end
+if left > 0 then redis.call('PEXPIRE', KEYS[1], left) end
+return erased
+"""
+
 # KEYS: lease, record. ARGV: holder, lease in ms, channel, body, speaker, caption id or '' for what
-# passes, captions kept, ms kept. The newest entry is nearly always the speaker's own; the whole
-# record is read for the first caption of a talk only.
+# passes, captions kept, ms kept, owner. The newest entry is nearly always the speaker's own; the
+# whole record is read for the first caption of a talk only.
 _PUBLISH = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -53,7 +69,7 @@ if ARGV[6] ~= '' then
   local known = last('COUNT', 1) or last()
   if known and known >= tonumber(ARGV[6]) then return 1 end
   redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[7], '*',
-             'speaker', ARGV[5], 'id', ARGV[6], 'body', ARGV[4])
+             'speaker', ARGV[5], 'id', ARGV[6], 'body', ARGV[4], 'owner', ARGV[9])
   redis.call('PEXPIRE', KEYS[2], ARGV[8])
 end
 redis.call('PUBLISH', ARGV[3], ARGV[4])
@@ -62,11 +78,15 @@ return 1
 
 
 class RedisCaptions:
-    """A `CaptionStore`; every answer is waited for `timeout_s` seconds at most."""
+    """A `CaptionStore`; every answer is waited for `timeout_s` seconds at most.
+
+    What is told is sealed by `cipher`. Who follows is warned once of what does not open.
+    """
 
     def __init__(
         self,
         url: str,
+        cipher: Cipher,
         *,
         history: int = 500,
         history_s: float = 3600.0,
@@ -74,6 +94,7 @@ class RedisCaptions:
         timeout_s: float = 2.0,
     ) -> None:
         """Nothing is connected yet. Raises ConfigError for a URL that is none."""
+        self._cipher = cipher
         self._timeout_s = timeout_s
         self._lease_ms = round(lease_s * 1000)
         self._kept = (history, round(history_s * 1000))
@@ -93,6 +114,7 @@ class RedisCaptions:
         self._database = self._redis.connection_pool.connection_kwargs.get("db") or 0
         self._claim = self._redis.register_script(_CLAIM)
         self._release = self._redis.register_script(_RELEASE)
+        self._erase = self._redis.register_script(_ERASE)
         self._publish = self._redis.register_script(_PUBLISH)
 
     async def claim(self, room: str, holder: str) -> bool:
@@ -110,19 +132,29 @@ class RedisCaptions:
         speaker = f"{post.replica}:{post.talk}"
         number = post.told.id if isinstance(post.told, Caption) and post.settled else ""
         keys = [_key(room, "lease"), _key(room, "record")]
-        body = encode(post)
+        body = encode(post, room, self._cipher)
         with _reached():
             done = await self._publish(
                 keys,
-                [holder, self._lease_ms, self._channel(room), body, speaker, number, *self._kept],
-            )
+                [holder, self._lease_ms, self._channel(room), body, speaker, number, *self._kept,
+                 post.owner],
+            )  # fmt: skip
         return bool(done)
 
     async def history(self, room: str) -> tuple[Post, ...]:
         """See the port."""
+        return tuple(self._decoded(room, await self._record(room)))
+
+    async def erase(self, owner: str) -> int:
+        """See the port."""
+        erased = 0
         with _reached():
-            entries: list[Any] = await self._redis.xrange(_key(room, "record")) or []
-        return tuple(_posts(str(fields.get("body")) for _, fields in entries))
+            keys = [str(key) async for key in self._redis.scan_iter(_key("*", "*"))]
+            for room in {key.split("{")[1].split("}")[0] for key in keys}:
+                erased += int(await self._erase([_key(room, "record")], [owner]))
+                body = encode(Post("", 0, Withdrawn(owner), owner), room, self._cipher)
+                await self._redis.publish(self._channel(room), body)
+        return erased
 
     async def follow(self, room: str) -> AsyncGenerator[tuple[Post, ...], None]:
         """See the port."""
@@ -133,12 +165,16 @@ class RedisCaptions:
                 # Once it is confirmed, what is not in the record yet will come by the channel.
                 if await channel.get_message(timeout=self._timeout_s) is None:
                     raise Unavailable("Redis does not confirm the subscription.")
-            yield await self.history(room)
+            posts, warned = self._readable(room, await self._record(room))
+            yield (*posts, Post("", 0, UNREADABLE)) if warned else posts
             while True:
                 with _reached():
                     text = await self._next(channel)
-                for post in _posts([text]):
-                    yield (post,)
+                posts, unreadable = self._readable(room, [text])
+                if unreadable and not warned:
+                    warned, posts = True, (Post("", 0, UNREADABLE),)
+                if posts:
+                    yield posts
         finally:
             with suppress(RedisError, OSError):
                 await channel.aclose()  # type: ignore[no-untyped-call]
@@ -152,6 +188,31 @@ class RedisCaptions:
         """See the port."""
         with suppress(RedisError, OSError):
             await self._redis.aclose()
+
+    async def _record(self, room: str) -> list[str]:
+        with _reached():
+            entries: list[Any] = await self._redis.xrange(_key(room, "record")) or []
+        return [str(fields.get("body")) for _, fields in entries]
+
+    def _decoded(self, room: str, texts: Iterable[str]) -> Iterator[Post]:
+        """Raises CannotDecrypt."""
+        for text in texts:
+            try:
+                yield decode(text, room, self._cipher)
+            except ValueError:
+                log.warning("a caption in Redis is not ours, or of another version; passed over")
+
+    def _readable(self, room: str, texts: Iterable[str]) -> tuple[tuple[Post, ...], bool]:
+        """What opens, and whether something does not."""
+        found: list[Post] = []
+        unreadable = False
+        for text in texts:
+            try:
+                found += self._decoded(room, [text])
+            except CannotDecrypt as error:
+                unreadable = True
+                log.error("a caption in Redis can't be decrypted: %s", error.message)
+        return tuple(found), unreadable
 
     def _channel(self, room: str) -> str:
         return f"{_key(room, 'told')}@{self._database}"
@@ -173,14 +234,6 @@ class RedisCaptions:
 def _key(room: str, what: str) -> str:
     """Keys of one room lie in one slot of a cluster."""
     return f"zhiyin:captions:{{{room}}}:{what}"
-
-
-def _posts(texts: Iterator[str] | list[str]) -> Iterator[Post]:
-    for text in texts:
-        try:
-            yield decode(text)
-        except ValueError:
-            log.warning("a caption in Redis is not ours, or of another version; passed over")
 
 
 @contextmanager

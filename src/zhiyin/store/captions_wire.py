@@ -1,32 +1,61 @@
-"""What is told in a caption room as text, for servers between processes."""
+"""What is told in a caption room as text, for servers between processes.
+
+What was said is sealed for its room, speaker and caption, so that it can't be passed off as
+another's or as said elsewhere. Without a key it stands there as JSON.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import asdict
 
-from zhiyin.domain.captions import Caption, Ended, Post, Told
+from zhiyin.domain.captions import Caption, Ended, Post, Withdrawn
 from zhiyin.domain.live import Warned
+from zhiyin.domain.sealing import PLAIN
+from zhiyin.ports.cipher import Cipher
 
-_KINDS: dict[str, type[Caption] | type[Warned] | type[Ended]] = {
+_KINDS: dict[str, type[Caption] | type[Warned] | type[Ended] | type[Withdrawn]] = {
     "caption": Caption,
     "warning": Warned,
     "ended": Ended,
+    "withdrawn": Withdrawn,
 }
 
 
-def encode(post: Post) -> str:
+def encode(post: Post, room: str, cipher: Cipher) -> str:
     """A post as JSON."""
     kind = next(name for name, known in _KINDS.items() if isinstance(post.told, known))
-    body = {"replica": post.replica, "talk": post.talk, "kind": kind, "told": asdict(post.told)}
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    number = post.told.id if isinstance(post.told, Caption) else -1
+    body: dict[str, object] = {"owner": post.owner, "replica": post.replica, "talk": post.talk}
+    body |= {"kind": kind, "id": number}
+    sealed = cipher.seal(_dump(asdict(post.told)).encode(), _identity(room, body))
+    if sealed[:1] == PLAIN:
+        return _dump(body | {"told": sealed[1:].decode()})
+    return _dump(body | {"sealed": base64.b64encode(sealed).decode()})
 
 
-def decode(text: str) -> Post:
-    """The post that was encoded. Raises ValueError for anything else."""
+def decode(text: str, room: str, cipher: Cipher) -> Post:
+    """The post that was encoded. Raises CannotDecrypt, and ValueError for what is no post."""
     try:
         body = json.loads(text)
-        told: Told = _KINDS[body["kind"]](**body["told"])
-        return Post(str(body["replica"]), int(body["talk"]), told)
-    except (KeyError, TypeError, RecursionError) as error:
+        kind, replica, talk = _KINDS[body["kind"]], str(body["replica"]), int(body["talk"])
+        if "sealed" in body:
+            sealed = base64.b64decode(body["sealed"], validate=True)
+        else:
+            sealed = PLAIN + body["told"].encode()
+        told = kind(**json.loads(cipher.open(sealed, _identity(room, body))))
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("not a post") from error
+    return Post(replica, talk, told, str(body["owner"]))
+
+
+def _identity(room: str, body: dict[str, object]) -> str:
+    return "captions/{}/{}/{}/{}/{}/{}".format(room, *(body[k] for k in _PUBLIC))
+
+
+_PUBLIC = ("owner", "replica", "talk", "kind", "id")
+
+
+def _dump(body: dict[str, object]) -> str:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, sele
 from sqlalchemy.exc import IntegrityError
 
 from zhiyin.domain.archive import dump_options, load_options
+from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.domain.job import (
     Backlog,
     Delivery,
@@ -23,19 +24,25 @@ from zhiyin.domain.job import (
     Recording,
     Webhook,
 )
-from zhiyin.store.sealing import Sealing
+from zhiyin.domain.options import TranscribeOptions
+from zhiyin.ports.cipher import Cipher
 from zhiyin.store.sql import Database
 from zhiyin.store.tables import JOBS
 
 _C = JOBS.c
+_MOST_MESSAGE_CHARS = 1000
 
 
 class SqlJobs:
-    """Implements `ports.jobs.JobStore`; what clients wrote is sealed."""
+    """Implements `ports.jobs.JobStore`; what clients wrote is sealed.
 
-    def __init__(self, database: Database, sealing: Sealing) -> None:
+    Of a record that does not open the rest is given, with the reason in `Job.unreadable`; what is
+    sealed stays as it is when such a record is replaced.
+    """
+
+    def __init__(self, database: Database, cipher: Cipher) -> None:
         self._database = database
-        self._sealing = sealing
+        self._cipher = cipher
 
     async def add(self, job: Job) -> Job:
         """INSERT; the unique constraint finds the earlier one."""
@@ -65,6 +72,10 @@ class SqlJobs:
         async with self._database.begin() as db:
             done = await db.execute(delete(JOBS).where(_same(job)))
         return done.rowcount == 1
+
+    async def scrub(self) -> None:
+        """Empty SQLite's journal; in the file itself it was overwritten."""
+        await self._database.truncate_journal()
 
     async def list(self, query: JobQuery) -> Sequence[Job]:
         """By owner; ids sort by time."""
@@ -108,7 +119,6 @@ class SqlJobs:
             "id": job.id,
             "owner": job.owner,
             "idempotency": job.key or None,
-            "fingerprint": job.fingerprint,
             "state": job.state.value,
             "priority": int(job.request.priority),
             "version": job.version,
@@ -130,23 +140,50 @@ class SqlJobs:
             "processed_s": job.processed_s,
             "result": job.result,
             "failure_code": failure.code if failure else None,
-            "failure_message": failure.message[:1000] if failure else None,
+            "failure_message": self._sealed_message(job),
             "webhook": job.webhook.delivery.value,
             "webhook_attempts": job.webhook.attempts,
             "webhook_due_at": job.webhook.due_at,
-            "payload": self._sealing.seal(_payload(job.request), job.id),
+            **self._sealed(job),
         }
 
+    def _sealed(self, job: Job) -> dict[str, Any]:
+        if job.unreadable:
+            return {}
+        payload = self._cipher.seal(_payload(job), identity(job.owner, job.id, "payload"))
+        return {"key_id": self._cipher.key_id, "payload": payload}
+
+    def _sealed_message(self, job: Job) -> bytes | None:
+        if job.failure is None:
+            return None
+        message = job.failure.message[:_MOST_MESSAGE_CHARS].encode()
+        return self._cipher.seal(message, identity(job.owner, job.id, "failure_message"))
+
+    def _failure(self, row: Row[Any]) -> Failure | None:
+        if row.failure_code is None:
+            return None
+        name = identity(row.owner, row.id, "failure_message")
+        try:
+            message = self._cipher.open(bytes(row.failure_message), name).decode()
+        except CannotDecrypt as error:
+            message = error.message
+        return Failure(row.failure_code, message)
+
+    def _private(self, row: Row[Any]) -> tuple[JobRequest, str, str]:
+        """Request, fingerprint, and why they don't open."""
+        priority = Priority(row.priority)
+        try:
+            opened = self._cipher.open(bytes(row.payload), identity(row.owner, row.id, "payload"))
+        except CannotDecrypt as error:
+            return JobRequest(TranscribeOptions(), priority), "", error.message
+        body = json.loads(opened)
+        options = load_options(body["options"].encode())
+        request = JobRequest(options, priority, body["url"], body["webhook_url"], body["store"])
+        return request, body["fingerprint"], ""
+
     def _job(self, row: Row[Any]) -> Job:
-        payload = json.loads(self._sealing.open(bytes(row.payload), row.id))
-        request = JobRequest(
-            load_options(payload["options"].encode()),
-            Priority(row.priority), payload["url"], payload["webhook_url"], payload["store"],
-        )  # fmt: skip
+        request, fingerprint, unreadable = self._private(row)
         lease = None if row.lease_token is None else Lease(row.lease_token, row.lease_until)
-        failure = (
-            None if row.failure_code is None else Failure(row.failure_code, row.failure_message)
-        )
         return Job(
             id=row.id,
             owner=row.owner,
@@ -155,7 +192,7 @@ class SqlJobs:
             created_at=row.created_at,
             due_at=row.due_at,
             key=row.idempotency or "",
-            fingerprint=row.fingerprint,
+            fingerprint=fingerprint,
             state=JobState(row.state),
             version=row.version,
             run=row.run,
@@ -167,10 +204,16 @@ class SqlJobs:
             lease=lease,
             processed_s=row.processed_s,
             result=row.result,
-            failure=failure,
+            failure=self._failure(row),
             webhook=Webhook(Delivery(row.webhook), row.webhook_attempts, row.webhook_due_at),
             attend_at=row.attend_at,
+            unreadable=unreadable,
         )
+
+
+def identity(owner: str, job_id: str, column: str) -> str:
+    """What a sealed value is bound to."""
+    return f"job/{owner}/{job_id}/{column}"
 
 
 def _same(job: Job) -> ColumnElement[bool]:
@@ -183,11 +226,13 @@ def _ahead_of(job: Job) -> ColumnElement[bool]:
     return or_(_C.state == JobState.RUNNING.value, _C.priority > priority, earlier)
 
 
-def _payload(request: JobRequest) -> bytes:
+def _payload(job: Job) -> bytes:
+    request = job.request
     body = {
         "options": dump_options(request.options).decode(),
         "url": request.url,
         "webhook_url": request.webhook_url,
         "store": request.store,
+        "fingerprint": job.fingerprint,
     }
     return json.dumps(body, ensure_ascii=False).encode()

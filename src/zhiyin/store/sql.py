@@ -23,6 +23,12 @@ from zhiyin.domain.errors import ConfigError, MissingExtra, Unavailable
 
 _AWAY = "The database does not answer. Try again later."
 _BUSY_MS = 10_000
+_PRAGMAS = (
+    f"busy_timeout = {_BUSY_MS}",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "secure_delete = ON",  # what is deleted is overwritten, not just forgotten
+)
 _RACES = 5
 _CONNECT_S = 5
 _PATIENCE_S = 30.0
@@ -50,6 +56,12 @@ class Database:
             raise
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             raise Unavailable(_AWAY) from error
+
+    async def truncate_journal(self) -> None:
+        """Let SQLite's journal forget what was deleted; another database has none of this kind."""
+        if self._engine.dialect.name == "sqlite":
+            async with self.begin() as connection:
+                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def close(self) -> None:
         """Close the connections."""
@@ -79,6 +91,7 @@ def _engine(url: str) -> AsyncEngine:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             engine = create_async_engine(parsed, hide_parameters=True)
             event.listen(engine.sync_engine, "connect", _tune_sqlite)
+            event.listen(engine.sync_engine, "do_connect", lambda *_: _make_file(parsed.database))
             return engine
         return create_async_engine(
             parsed, hide_parameters=True, pool_pre_ping=True, pool_recycle=1800,
@@ -95,9 +108,15 @@ def _engine(url: str) -> AsyncEngine:
         ) from error
 
 
+def _make_file(name: str | None) -> None:
+    """For its owner's eyes only; SQLite's own files beside it follow its mode."""
+    if name and name != ":memory:":
+        Path(name).touch(mode=0o600)
+
+
 def _tune_sqlite(connection: Any, _: object) -> None:
     """Readers beside one writer, and every commit on the disk before it counts."""
     cursor = connection.cursor()
-    for pragma in (f"busy_timeout = {_BUSY_MS}", "journal_mode = WAL", "synchronous = FULL"):
+    for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

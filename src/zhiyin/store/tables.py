@@ -23,6 +23,7 @@ from sqlalchemy import (
 METADATA = MetaData()
 
 _MOST_PAYLOAD_BYTES = 1 << 20
+_MOST_MESSAGE_BYTES = 1 << 13
 
 
 def _text(length: int) -> String:
@@ -38,7 +39,6 @@ JOBS = Table(
     Column("id", _text(36), primary_key=True),
     Column("owner", _text(128), nullable=False),
     Column("idempotency", _text(64)),
-    Column("fingerprint", _text(64), nullable=False),
     Column("state", _text(16), nullable=False),
     Column("priority", SmallInteger, nullable=False),
     Column("version", Integer, nullable=False),
@@ -60,11 +60,14 @@ JOBS = Table(
     Column("processed_s", Double, nullable=False),
     Column("result", _text(96), nullable=False),
     Column("failure_code", _text(64)),
-    Column("failure_message", String(1000)),
+    # Sealed, as it may quote the request.
+    Column("failure_message", LargeBinary(_MOST_MESSAGE_BYTES)),
     Column("webhook", _text(16), nullable=False),
     Column("webhook_attempts", Integer, nullable=False),
     Column("webhook_due_at", Double),
-    # Sealed: what the client wrote (options with prompt and hotwords, addresses).
+    # Sealed with the key `key_id`: what the client wrote (options with prompt and hotwords,
+    # addresses), and its fingerprint.
+    Column("key_id", _text(32), nullable=False),
     Column("payload", LargeBinary(_MOST_PAYLOAD_BYTES), nullable=False),
     UniqueConstraint("owner", "idempotency", name="jobs_once"),
     Index("jobs_by_owner", "owner", "id"),

@@ -21,6 +21,7 @@ from zhiyin.access.http.routes import (
     history,
     jobs,
     models,
+    owners,
     page,
     recognition,
 )
@@ -36,6 +37,7 @@ Self-hosted speech recognition: any audio in, good text out.
   its clients work with `base_url` set to this server's `/v1`.
 * `POST /v1/jobs` takes long recordings and answers at once; the text is fetched later.
 * `GET /v1/history` finds what was recognized before.
+* `DELETE /v1/owners/me/data` erases everything that is kept of the caller.
 * `WS /v1/stream` is the plain way for speech that is still being spoken.
 * `WS /ws/subtitle` shows what one speaker says to many viewers.
 * `WS /v1/realtime` speaks OpenAI's Realtime transcription, text while it is spoken.
@@ -97,7 +99,7 @@ def create_app(service: RunningService, limits: HttpLimits) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=limits.max_upload_bytes)
     app.add_middleware(AccessLog)
     app.add_middleware(RequestId)
-    for part in (recognition, jobs, history, models, captions, health):
+    for part in (recognition, jobs, history, models, captions, owners, health):
         app.include_router(part.router)
     realtime.install(app)
     stream.install(

@@ -10,6 +10,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
+from zhiyin.core.erasure import Erasure
 from zhiyin.core.live import LiveService
 from zhiyin.core.office import JobOffice
 from zhiyin.core.recorder import Recorder
@@ -58,6 +59,11 @@ class Service(Protocol):
     @property
     def jobs(self) -> JobOffice:
         """Recognition that is done later."""
+        ...
+
+    @property
+    def erasure(self) -> Erasure:
+        """Forgetting an owner."""
         ...
 
     @property

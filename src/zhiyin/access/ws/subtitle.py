@@ -28,12 +28,23 @@ from zhiyin.domain.history import Caller
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import LiveOptions, Warned, parse_encoding
 from zhiyin.domain.options import DecodeOptions
+from zhiyin.domain.script import parse_script
 from zhiyin.ports.sound import LiveSound
 
 log = logging.getLogger(__name__)
 router = APIRouter()
 
-_KNOWN = {"room", "role", "language", "model", "sample_rate", "encoding", "token", "store"}
+_KNOWN = {
+    "room",
+    "role",
+    "language",
+    "model",
+    "sample_rate",
+    "encoding",
+    "token",
+    "store",
+    "script",
+}
 _GONE = (RuntimeError, WebSocketDisconnect)
 _FAREWELL_S = 30.0  # how long a client that reads nothing may take to hear why it is closed
 
@@ -137,10 +148,14 @@ async def _speak(
         parse_encoding(query.get("encoding", "s16le")), _rate(query.get("sample_rate", "16000"))
     )
     language = parse_language(query.get("language", ""))
-    options = LiveOptions(query.get("model", ""), DecodeOptions(language=language))
+    options = LiveOptions(
+        query.get("model", ""),
+        DecodeOptions(language=language),
+        script=parse_script(query.get("script", "")),
+    )
     rooms = door.service.rooms
     try:
-        speaker = await rooms.speak(room) if room else rooms.private()
+        speaker = await rooms.speak(room, owner(websocket)) if room else rooms.private()
         try:
             live = await door.service.live.open(options)
             if query.get("store", "true") != "false":

@@ -21,6 +21,7 @@ from zhiyin.domain.live import (
     LiveOptions,
 )
 from zhiyin.domain.options import MAX_HOTWORDS_CHARS, MAX_PROMPT_CHARS, DecodeOptions
+from zhiyin.domain.script import Script
 
 
 def _bounded(words: str | list[str]) -> str:
@@ -55,6 +56,7 @@ class Start(Fields):
     prefix_padding_ms: int = Field(300, ge=0, le=MAX_LEAD_IN_S * 1000)
     threshold: float = Field(0.5, ge=0.1, le=0.95)
     store: bool = True
+    script: Script = ""
 
     def options(self, silence_s: float) -> LiveOptions:
         """For the service; `silence_s` is for a client that doesn't say."""
@@ -68,7 +70,7 @@ class Start(Fields):
         )
         return LiveOptions(
             self.model, decode, silence_s=silence, threshold=self.threshold,
-            lead_in_s=self.prefix_padding_ms / 1000, partials=self.partials,
+            lead_in_s=self.prefix_padding_ms / 1000, partials=self.partials, script=self.script,
         )  # fmt: skip
 
 

@@ -1,0 +1,21 @@
+"""What erasing an owner's data asks of every place where some of it is kept."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Erasable(Protocol):
+    """A place, called by what is kept there: `history`, `jobs`, `recordings` ..."""
+
+    @property
+    def name(self) -> str:
+        """Under which the receipt counts it."""
+        ...
+
+    async def erase(self, owner: str) -> int:
+        """Remove all that is the owner's; how many things it were. Safe to call again.
+
+        Raises Unavailable when the place can't be reached; something may then be left.
+        """
+        ...

@@ -1,0 +1,182 @@
+"""Blobs that are encrypted at rest, in chunks, over any other store of blobs.
+
+A stored value is a header and chunks. Each chunk is sealed for the blob's name, the whole header
+(which has random bytes), its number, and whether it is the last one; so chunks can't be changed,
+swapped, repeated, taken from another value or left out, at the end either (the STREAM construction
+of Hoang, Reyhanitabar, Rogaway and Vizár, 2015).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import os
+import secrets
+import struct
+import sys
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from zhiyin.domain.errors import CannotDecrypt, TooLarge
+from zhiyin.ports.blobs import BlobStore, Written
+from zhiyin.ports.cipher import Cipher
+
+CHUNK_BYTES = 1 << 18
+_MAGIC = b"zhiyin-1"
+_SHAPE = struct.Struct(">8s16sII32s")  # magic, random, bytes of a chunk open and sealed, key id
+_DAMAGED = "This recording or transcript is damaged: it is no sealed data, or its end is missing."
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """How the value is cut; `key_id` says who sealed it, without any promise."""
+
+    raw: bytes
+    open_bytes: int
+    sealed_bytes: int
+    key_id: str
+
+    @classmethod
+    def read(cls, file: BinaryIO) -> _Header:
+        raw = file.read(_SHAPE.size)
+        if len(raw) != _SHAPE.size or not raw.startswith(_MAGIC):
+            raise CannotDecrypt(_DAMAGED)
+        _, _, opened, sealed, key_id = _SHAPE.unpack(raw)
+        if not 0 < opened < sealed:
+            raise CannotDecrypt(_DAMAGED)
+        return cls(raw, opened, sealed, key_id.rstrip(b"\0").decode("ascii", "replace"))
+
+    @classmethod
+    def made(cls, cipher: Cipher) -> _Header:
+        sealed = CHUNK_BYTES + len(cipher.seal(b"", ""))
+        key_id = cipher.key_id.encode()
+        raw = _SHAPE.pack(_MAGIC, secrets.token_bytes(16), CHUNK_BYTES, sealed, key_id)
+        return cls(raw, CHUNK_BYTES, sealed, cipher.key_id)
+
+    def identity(self, name: str, number: int, last: bool) -> str:
+        """What a chunk is bound to."""
+        return f"blob/{name}/{self.raw.hex()}/{number}/{'last' if last else 'more'}"
+
+
+class SealedBlobs:
+    """Implements `ports.blobs.BlobStore`; sizes, digests and limits are of what was given.
+
+    `open` and reading what it gives raise CannotDecrypt.
+    """
+
+    def __init__(self, inner: BlobStore, cipher: Cipher) -> None:
+        self._inner = inner
+        self._cipher = cipher
+
+    async def write(self, name: str, chunks: AsyncIterable[bytes], max_bytes: int) -> Written:
+        """See the port."""
+        tally = _Tally(max_bytes)
+        await self._inner.write(name, self._sealed(name, chunks, tally), sys.maxsize)
+        return Written(tally.size, tally.digest.hexdigest())
+
+    async def open(self, name: str) -> BinaryIO:
+        """See the port."""
+        file = await self._inner.open(name)
+        try:
+            raw = await asyncio.to_thread(_Opened, file, name, self._cipher)
+        except BaseException:
+            file.close()
+            raise
+        return io.BufferedReader(raw, CHUNK_BYTES)
+
+    async def delete(self, name: str) -> bool:
+        """See the port."""
+        return await self._inner.delete(name)
+
+    async def names(self, after: float, before: float) -> Sequence[str]:
+        """See the port."""
+        return await self._inner.names(after, before)
+
+    async def key_of(self, name: str) -> str:
+        """Which key the value says to be sealed with. Raises MissingBlob, CannotDecrypt."""
+        with await self._inner.open(name) as file:
+            return (await asyncio.to_thread(_Header.read, file)).key_id
+
+    async def _sealed(
+        self, name: str, chunks: AsyncIterable[bytes], tally: _Tally
+    ) -> AsyncIterator[bytes]:
+        """Header and chunks. Something is held back until it is known whether it is the last."""
+        header, held, number = _Header.made(self._cipher), bytearray(), 0
+        yield header.raw
+        async for chunk in chunks:
+            tally.add(chunk)
+            held += chunk
+            while len(held) > CHUNK_BYTES:
+                part = bytes(held[:CHUNK_BYTES])
+                del held[:CHUNK_BYTES]
+                yield self._cipher.seal(part, header.identity(name, number, last=False))
+                number += 1
+        yield self._cipher.seal(bytes(held), header.identity(name, number, last=True))
+
+
+class _Tally:
+    """Size and SHA-256 of what is written. Raises TooLarge."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.size = 0
+        self.digest = hashlib.sha256()
+        self._max_bytes = max_bytes
+
+    def add(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        if self.size > self._max_bytes:
+            raise TooLarge(f"The recording is larger than {self._max_bytes} bytes.", param="file")
+        self.digest.update(chunk)
+
+
+class _Opened(io.RawIOBase):
+    """The open value, a chunk at a time; the last one is looked at first, so that it is whole."""
+
+    def __init__(self, file: BinaryIO, name: str, cipher: Cipher) -> None:
+        super().__init__()
+        self._file, self._name, self._cipher = file, name, cipher
+        self._header = _Header.read(file)
+        body = file.seek(0, os.SEEK_END) - _SHAPE.size
+        self._last = max(0, -(-body // self._header.sealed_bytes) - 1)
+        self._at, self._number, self._chunk = 0, -1, b""
+        self._size = self._last * self._header.open_bytes + len(self._read_chunk(self._last))
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError("negative position")
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        """As much as fits of the chunk at the position; 0 at the end."""
+        if self._at >= self._size:
+            return 0
+        number, offset = divmod(self._at, self._header.open_bytes)
+        part = self._read_chunk(number)[offset : offset + len(buffer)]
+        buffer[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def _read_chunk(self, number: int) -> bytes:
+        if number != self._number:
+            self._file.seek(_SHAPE.size + number * self._header.sealed_bytes)
+            sealed = self._file.read(self._header.sealed_bytes)
+            identity = self._header.identity(self._name, number, number == self._last)
+            self._chunk, self._number = self._cipher.open(sealed, identity), number
+        return self._chunk

@@ -1,0 +1,132 @@
+"""Which keys seal the jobs and their blobs, and sealing them anew."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any, BinaryIO
+
+from sqlalchemy import Row, select, update
+
+from zhiyin.domain.errors import CannotDecrypt, MissingBlob
+from zhiyin.domain.sealing import PLAIN, KeyUse
+from zhiyin.ports.blobs import BlobStore
+from zhiyin.ports.cipher import Cipher
+from zhiyin.store.blobs_sealed import CHUNK_BYTES, SealedBlobs
+from zhiyin.store.jobs_sql import identity
+from zhiyin.store.sql import Database
+from zhiyin.store.tables import JOBS
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 100
+_C = JOBS.c
+_SEALED = ("payload", "failure_message")
+
+
+class JobKeys:
+    """Looks at all jobs; `cipher` opens what they have now."""
+
+    def __init__(self, database: Database, blobs: BlobStore, cipher: Cipher) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._cipher = _AlsoPlain(cipher)
+
+    async def uses(self) -> list[KeyUse]:
+        """How many records and blobs each key seals. Needs no key. Raises Unavailable."""
+        found: Counter[str] = Counter()
+        blobs = SealedBlobs(self._blobs, self._cipher)
+        async for row in self._rows():
+            found[row.key_id] += 1
+            for name in filter(None, (row.audio, row.result)):
+                try:
+                    found[await blobs.key_of(name)] += 1
+                except (MissingBlob, CannotDecrypt):
+                    continue
+        return [KeyUse(name, count) for name, count in found.items()]
+
+    async def reseal(self, new: Cipher) -> tuple[int, int]:
+        """Seal everything with `new`: how many values it were, and how many don't open."""
+        sealed = unreadable = 0
+        async for row in self._rows():
+            names = filter(None, (row.audio, row.result))
+            works = [self._reseal_record(row.id, new)]
+            works += [self._reseal_blob(row.id, name, new) for name in names]
+            for work in works:
+                try:
+                    sealed += await work
+                except MissingBlob:
+                    continue
+                except CannotDecrypt as error:
+                    log.error("something of %s can't be opened: %s", row.id, error.message)
+                    unreadable += 1
+        return sealed, unreadable
+
+    async def _rows(self) -> AsyncIterator[Any]:
+        last = ""
+        wanted = select(_C.id, _C.key_id, _C.audio, _C.result).order_by(_C.id).limit(_AT_ONCE)
+        while True:
+            async with self._database.begin() as db:
+                rows = (await db.execute(wanted.where(_C.id > last))).all()
+            for row in rows:
+                yield row
+            if len(rows) < _AT_ONCE:
+                return
+            last = rows[-1].id
+
+    async def _reseal_record(self, job_id: str, new: Cipher) -> bool:
+        """Whether there was something to do; again when somebody else has written meanwhile."""
+        while True:
+            async with self._database.begin() as db:
+                row = (await db.execute(select(JOBS).where(_C.id == job_id))).first()
+                if row is None or row.key_id == new.key_id:
+                    return False
+                values: dict[str, Any] = {c: self._moved(row, c, new) for c in _SEALED}
+                same = (_C.id == job_id) & (_C.version == row.version)
+                values |= {"key_id": new.key_id}
+                if (await db.execute(update(JOBS).where(same).values(values))).rowcount == 1:
+                    return True
+
+    def _moved(self, row: Row[Any], column: str, new: Cipher) -> bytes | None:
+        sealed = getattr(row, column)
+        if sealed is None:
+            return None
+        name = identity(row.owner, row.id, column)
+        return new.seal(self._cipher.open(bytes(sealed), name), name)
+
+    async def _reseal_blob(self, job_id: str, name: str, new: Cipher) -> bool:
+        """Whether there was something to do."""
+        old = SealedBlobs(self._blobs, self._cipher)
+        if await old.key_of(name) == new.key_id:
+            return False
+        with await old.open(name) as stream:
+            await SealedBlobs(self._blobs, new).write(name, _chunks(stream), sys.maxsize)
+        async with self._database.begin() as db:
+            kept = (await db.execute(select(_C.id).where(_C.id == job_id))).first()
+        if kept is None:  # deleted meanwhile
+            await self._blobs.delete(name)
+        return True
+
+
+class _AlsoPlain:
+    """Opens what was stored before there was a key, too; a key that is in use refuses it."""
+
+    def __init__(self, cipher: Cipher) -> None:
+        self._cipher = cipher
+        self.key_id = cipher.key_id
+
+    def seal(self, plaintext: bytes, identity: str) -> bytes:
+        """As the other does."""
+        return self._cipher.seal(plaintext, identity)
+
+    def open(self, sealed: bytes, identity: str) -> bytes:
+        """Without the mark, or as the other does."""
+        return sealed[1:] if sealed[:1] == PLAIN else self._cipher.open(sealed, identity)
+
+
+async def _chunks(stream: BinaryIO) -> AsyncIterator[bytes]:
+    while data := await asyncio.to_thread(stream.read, CHUNK_BYTES):
+        yield data

@@ -1,0 +1,186 @@
+"""Sealed blobs, looked at from outside: raw files, moved and missing chunks, lost keys."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import media
+from tests.histories import ring
+from zhiyin.audio.decode import AvDecoder
+from zhiyin.domain.audio import SAMPLE_RATE as RATE
+from zhiyin.domain.audio import AudioLimits
+from zhiyin.domain.errors import CannotDecrypt, TooLarge
+from zhiyin.domain.source import AudioSource
+from zhiyin.ports.cipher import Cipher, KeyRing
+from zhiyin.store.blobs_folder import FolderBlobs
+from zhiyin.store.blobs_sealed import _SHAPE, CHUNK_BYTES, SealedBlobs
+from zhiyin.store.cipher_plain import PlainRing
+
+NAME = "job_019ab3f0d1c2a1b2c3d4e5f60718293a.audio"
+OTHER = NAME.replace("019a", "119a")
+WORDS = "打开客厅的灯 and quokkas ".encode()
+LONG = WORDS * (3 * CHUNK_BYTES // len(WORDS))
+SEALED_BYTES = CHUNK_BYTES + 2 + len("k1") + 12 + 16
+LENGTHS = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES, len(LONG)]
+
+
+async def parts(data: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+class Place:
+    """A folder, and the keys of who looks at it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = FolderBlobs(folder)
+        self.keys: KeyRing = ring("k1")
+
+    async def write(self, data: bytes, name: str = NAME) -> Path:
+        """The raw file of a new blob."""
+        written = await SealedBlobs(self.folder, self.keys).write(
+            name, parts(data, 70_001), 1 << 30
+        )
+        assert written.size_bytes == len(data)
+        return self.folder._path(name)
+
+    async def read(self, name: str = NAME, keys: Cipher | None = None) -> bytes:
+        with await SealedBlobs(self.folder, keys or self.keys).open(name) as stream:
+            return stream.read()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def cut(raw: bytes) -> tuple[bytes, list[bytes]]:
+    """Header and sealed chunks."""
+    body = raw[_SHAPE.size :]
+    starts = range(0, len(body), SEALED_BYTES)
+    return raw[: _SHAPE.size], [body[s : s + SEALED_BYTES] for s in starts]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+async def test_values_of_all_lengths_come_back(place: Place, length: int) -> None:
+    file = await place.write(LONG[:length])
+    assert await place.read() == LONG[:length]
+    assert len(cut(file.read_bytes())[1]) == max(1, -(-length // CHUNK_BYTES))
+
+
+async def test_any_part_can_be_read(place: Place) -> None:
+    await place.write(LONG)
+    draw = random.Random(1)
+    with await SealedBlobs(place.folder, place.keys).open(NAME) as stream:
+        assert stream.seekable()
+        assert stream.seek(0, io.SEEK_END) == len(LONG)
+        assert stream.read() == b""
+        for _ in range(300):
+            start, count = draw.randrange(len(LONG) + 10), draw.randrange(2 * CHUNK_BYTES)
+            stream.seek(start)
+            assert stream.read(count) == LONG[start : start + count]
+            assert stream.tell() == start + len(LONG[start : start + count])
+        stream.seek(-5, io.SEEK_END)
+        assert stream.read() == LONG[-5:]
+
+
+async def test_limits_count_what_was_given(place: Place) -> None:
+    blobs = SealedBlobs(place.folder, place.keys)
+    await blobs.write(NAME, parts(LONG, 1 << 20), len(LONG))
+    with pytest.raises(TooLarge):
+        await blobs.write(OTHER, parts(LONG, 1 << 20), len(LONG) - 1)
+
+
+async def test_nothing_can_be_read_in_the_file(place: Place) -> None:
+    file = await place.write(LONG)
+    assert not any(word in file.read_bytes() for word in WORDS.split())
+    place.keys = PlainRing()
+    await place.write(LONG)
+    assert WORDS in file.read_bytes(), "it looks in the right place"
+
+
+async def test_what_is_cut_off_is_refused_at_once(place: Place) -> None:
+    whole = (await place.write(LONG)).read_bytes()
+    file = place.folder._path(NAME)
+    ends = [0, 5, _SHAPE.size, _SHAPE.size + 10, _SHAPE.size + SEALED_BYTES]
+    for end in [*ends, _SHAPE.size + 2 * SEALED_BYTES, len(whole) - 1]:
+        file.write_bytes(whole[:end])
+        with pytest.raises(CannotDecrypt):
+            await SealedBlobs(place.folder, place.keys).open(NAME)
+    for more in (b"x", whole[-100:], whole[_SHAPE.size :]):
+        file.write_bytes(whole + more)
+        with pytest.raises(CannotDecrypt):
+            await place.read()
+
+
+async def test_chunks_can_not_be_moved(place: Place) -> None:
+    other = cut((await place.write(LONG, OTHER)).read_bytes())[1]
+    older = cut((await place.write(LONG)).read_bytes())[1]
+    file = await place.write(LONG)
+    header, (one, two, three) = cut(file.read_bytes())
+    forgeries = [
+        [two, one, three], [one, one, three], [one, three], [two, three], [one, two], [three],
+        [one, two, two], [one, other[1], three], [one, older[1], three], [*older], [*other],
+        [one, two, older[2]], [one, bytes(SEALED_BYTES), three],
+        [one, two[:-1] + bytes([two[-1] ^ 1]), three],
+    ]  # fmt: skip
+    for chunks in forgeries:
+        file.write_bytes(header + b"".join(chunks))
+        with pytest.raises(CannotDecrypt):
+            await place.read()
+    file.write_bytes(header + one + two + three)
+    assert await place.read() == LONG
+
+
+async def test_a_header_can_not_be_changed(place: Place) -> None:
+    file = await place.write(LONG)
+    whole = file.read_bytes()
+    for at in range(_SHAPE.size):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(CannotDecrypt):
+            await place.read()
+
+
+async def test_another_blobs_value_is_refused(place: Place) -> None:
+    one, two = await place.write(WORDS), await place.write(b"what bob said", OTHER)
+    one.write_bytes(two.read_bytes())
+    with pytest.raises(CannotDecrypt, match="another record"):
+        await place.read()
+
+
+async def test_a_wrong_or_lost_key_is_an_error(place: Place) -> None:
+    file = await place.write(LONG)
+    for keys in (ring("k1"), ring("k2"), PlainRing()):
+        with pytest.raises(CannotDecrypt):
+            await place.read(keys=keys)
+    await SealedBlobs(place.folder, PlainRing()).write(NAME, parts(WORDS, 10), 1 << 20)
+    assert WORDS in file.read_bytes()
+    with pytest.raises(CannotDecrypt, match="without encryption"):
+        await place.read()
+
+
+async def test_a_recording_is_decoded_from_it(place: Place) -> None:
+    sound = media.wav(np.linspace(-0.5, 0.5, 40 * RATE, dtype=np.float32))
+    file = await place.write(sound)
+    assert await decoded(place, len(sound)) == 40 * RATE
+    header, chunks = cut(file.read_bytes())
+    chunks[2] = chunks[3]
+    file.write_bytes(header + b"".join(chunks))
+    with pytest.raises(CannotDecrypt):
+        await decoded(place, len(sound))
+
+
+async def decoded(place: Place, size: int) -> int:
+    """Samples that the decoder finds in the blob."""
+    with await SealedBlobs(place.folder, place.keys).open(NAME) as stream:
+        audio = AvDecoder().open(AudioSource(stream, size), AudioLimits(100))
+        try:
+            return sum(len(block) for block in audio.blocks())
+        finally:
+            audio.close()
