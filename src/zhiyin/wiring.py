@@ -78,8 +78,8 @@ class Services:
     history: History
     scribe: Scribe
     sweeper: Sweeper
-    erasure: Erasure
     results: Results | None
+    erasure: Erasure
     _archive: Archive | None
     _pool: ThreadPoolExecutor
     _loading: asyncio.Task[None] | None = None
@@ -188,9 +188,27 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     office = None if workers is None else job_office(settings, ring, transcriber, scribe, workers)
     return Services(
         settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, office,
-        Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history),
-        Erasure(_places(scribe, stored or history, office, rooms, results)), results, stored, pool,
+        Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history), results,
+        Erasure(_places(scribe, stored or history, office, rooms, results)), stored, pool,
     )  # fmt: skip
+
+
+def make_cache(settings: Settings, cipher: Cipher) -> Cache | None:
+    """The cache of results, None when it is off. Raises MissingExtra or ConfigError.
+
+    What leaves this process is sealed.
+    """
+    cache = settings.cache
+    largest = cache.max_value_kb << 10
+    if cache.url == "off":
+        return None
+    if cache.url.startswith("memory://"):
+        return MemoryCache(int(cache.max_mb * (1 << 20)), cache.ttl_s, largest)
+    try:
+        from zhiyin.store.cache_redis import RedisCache
+    except ImportError as error:
+        raise MissingExtra("The cache in Redis needs: pip install 'zhiyin[redis]'") from error
+    return SealedCache(RedisCache(cache.url, cache.ttl_s, largest, cache.timeout_ms / 1000), cipher)
 
 
 def _has_history(settings: Settings) -> bool:
@@ -211,28 +229,7 @@ def _places(
     places: list[Erasable] = [OwnedHistory(scribe, history)]
     if office is not None:
         places += [OwnedRecordings(office.service), OwnedJobs(office.service)]
-    if results is not None:
-        places.append(results)
-    return [*places, rooms]
-
-
-def make_cache(settings: Settings, cipher: Cipher) -> Cache | None:
-    """The cache of results, None when it is off. Raises MissingExtra or ConfigError.
-
-    What leaves this process is sealed when there is a key.
-    """
-    cache = settings.cache
-    largest = cache.max_value_kb << 10
-    if cache.url == "off":
-        return None
-    if cache.url.startswith("memory://"):
-        return MemoryCache(int(cache.max_mb * (1 << 20)), cache.ttl_s, largest)
-    try:
-        from zhiyin.store.cache_redis import RedisCache
-    except ImportError as error:
-        raise MissingExtra("The cache in Redis needs: pip install 'zhiyin[redis]'") from error
-    shared = RedisCache(cache.url, cache.ttl_s, largest, cache.timeout_ms / 1000)
-    return SealedCache(shared, cipher) if cipher.key_id else shared
+    return [*places, rooms, *([] if results is None else [results])]
 
 
 def make_history(settings: Settings, ring: KeyRing | None = None) -> SqlHistory:

@@ -190,7 +190,7 @@ def test_a_redis_that_was_never_there_stops_nothing(data_dir: Path, store: Valke
 
 
 def test_redis_holds_no_words_of_names(data_dir: Path, store: Valkey) -> None:
-    """Until values are sealed the text is in them, but nothing names whom or what it is of."""
+    """Nothing names whom or what a value is of; without a key the text is in it, compressed."""
     with served(data_dir, ZHIYIN_CACHE__URL=store.url) as client:
         ask(client, fresh(8), {"prompt": "Zebra Holdings"})
     with store.client() as raw:

@@ -82,7 +82,9 @@ def fill(server: Server, http: httpx.Client) -> tuple[list[str], list[bytes], in
 @pytest.mark.parametrize("keys", ["", generate("k1")], ids=["plain", "encrypted"])
 def test_everything_is_gone(tmp_path: Path, valkey: Valkey, keys: str) -> None:
     data = tmp_path / "data"
-    environment = settings(ZHIYIN_CAPTIONS__URL=valkey.url, ZHIYIN_ENCRYPTION__KEYS=keys)
+    environment = settings(
+        ZHIYIN_CAPTIONS__URL=valkey.url, ZHIYIN_CACHE__URL=valkey.url, ZHIYIN_ENCRYPTION__KEYS=keys
+    )
 
     def seen(traces: list[bytes]) -> list[bytes]:
         everything = on_disk(data) + in_redis(valkey)
@@ -99,7 +101,7 @@ def test_everything_is_gone(tmp_path: Path, valkey: Valkey, keys: str) -> None:
         assert answer.status_code == 200, answer.text
         receipt = answer.json()
         assert begun < datetime.fromisoformat(receipt.pop("erased_at")) <= datetime.now(UTC)
-        counts = {"history": 2, "jobs": 3, "recordings": 3, "captions": captions}
+        counts = {"history": 2, "jobs": 3, "recordings": 3, "captions": captions, "cache": 1}
         assert receipt == {"owner": "anonymous"} | NOTHING | counts
         assert seen(traces) == []
         time.sleep(3)  # the worker of the job that ran has noticed it

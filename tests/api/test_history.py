@@ -72,7 +72,7 @@ def test_what_was_recognized_is_kept(client: httpx.Client, name: str) -> None:
     for key in ("text", "language", "duration", "model", "engine", "segments", "task"):
         assert entry[key] == body[key], key
     assert entry["door"] == "recognize"
-    assert entry["latency"] > 0
+    assert entry["latency"] >= 0  # rounded; what was asked before comes from the cache
     assert entry["id"].startswith("tr_")
     assert client.get(f"/v1/history/{entry['id']}").json() == entry
     words = media.units(body["text"])

@@ -8,15 +8,17 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from tests.histories import ring
 from tests.valkey import Valkey, valkey
 from zhiyin.domain.errors import ConfigError, Unavailable
 from zhiyin.ports.cache import Cache
 from zhiyin.store.cache_memory import MemoryCache
 from zhiyin.store.cache_redis import RedisCache
 from zhiyin.store.cache_sealed import SealedCache
+from zhiyin.store.cipher_aesgcm import AesRing, generate, parse_keys
+from zhiyin.store.cipher_plain import PlainRing
 
 LARGEST = 10_000
+SEAL = 32  # bytes that sealing adds with a key of this name
 Make = Callable[[float], Cache]
 """From the seconds that a value is kept to a cache."""
 
@@ -34,12 +36,11 @@ async def make(request: pytest.FixtureRequest, server: Valkey) -> AsyncIterator[
     def one(ttl_s: float) -> Cache:
         if request.param == "memory":
             made.append(MemoryCache(1 << 20, ttl_s, LARGEST))
-        elif request.param == "sealed":
-            keys = ring("k1")
-            more = len(keys.seal(b"", "any"))
-            made.append(SealedCache(RedisCache(server.url, ttl_s, LARGEST + more, 1.0), keys))
-        else:
+        elif request.param == "redis":
             made.append(RedisCache(server.url, ttl_s, LARGEST, 1.0))
+        else:
+            inner = RedisCache(server.url, ttl_s, LARGEST + SEAL, 1.0)
+            made.append(SealedCache(inner, AesRing(parse_keys(generate("k1")))))
         return made[-1]
 
     yield one
@@ -65,25 +66,6 @@ async def test_what_was_put_comes_back_to_its_owner_alone(make: Make) -> None:
     assert await cache.get("ann", "other") is None
     await cache.put("ann", "k", b"three")
     assert await cache.get("ann", "k") == b"three"
-
-
-async def test_sealed_values_are_of_no_use_to_others(server: Valkey) -> None:
-    redis = RedisCache(server.url, 60, LARGEST, 1.0)
-    cache, other = SealedCache(redis, ring("k1")), SealedCache(redis, ring("k2"))
-    await cache.put("ann", "k", b"what was said")
-    value = await redis.get("ann", "k")
-    assert value is not None
-    assert b"said" not in value
-    assert await other.get("ann", "k") is None, "another key"
-    await redis.put("bob", "k", value)
-    await redis.put("ann", "j", value)
-    assert await cache.get("bob", "k") is None, "another owner"
-    assert await cache.get("ann", "j") is None, "another recording"
-    await redis.put("ann", "plain", b"what was said")
-    assert await cache.get("ann", "plain") is None, "stored without a key"
-    assert await cache.get("ann", "k") == b"what was said"
-    assert await cache.drop("ann") == 3
-    await redis.close()
 
 
 async def test_an_erased_owner_has_nothing_and_the_others_everything(make: Make) -> None:
@@ -188,6 +170,32 @@ async def test_redis_shows_no_owner_and_every_value_has_an_end(server: Valkey) -
         assert 0 < client.pttl(key) <= 60_000
         client.delete(key)
     await cache.close()
+
+
+async def test_sealed_values_open_in_their_place_alone(server: Valkey) -> None:
+    new, old = generate("k2"), generate("k1")
+    inner = RedisCache(server.url, 60, LARGEST, 1.0)
+    sealed, rotated, lost, plain = (
+        SealedCache(inner, ring)
+        for ring in (
+            AesRing(parse_keys(old)), AesRing(parse_keys(f"{new},{old}")),
+            AesRing(parse_keys(new)), PlainRing(),
+        )
+    )  # fmt: skip
+    await sealed.put("ann", "k", b"said")
+    raw = await inner.get("ann", "k")
+    assert raw is not None
+    assert b"said" not in raw
+    assert await rotated.get("ann", "k") == b"said"
+    assert [await cache.get("ann", "k") for cache in (lost, plain)] == [None, None]
+    await inner.put("bob", "k", raw)
+    await inner.put("ann", "other", raw)
+    await inner.put("ann", "broken", raw[:-1])
+    for owner, key in (("bob", "k"), ("ann", "other"), ("ann", "broken")):
+        assert await sealed.get(owner, key) is None
+    await plain.put("ann", "k", b"said")
+    assert await sealed.get("ann", "k") is None, "it was kept before there was a key"
+    await inner.close()
 
 
 async def test_a_dead_redis_is_asked_once_and_found_again(

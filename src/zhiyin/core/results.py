@@ -61,7 +61,7 @@ class Results:
     `edition` names what made a text besides options and engine: code, libraries, settings.
     """
 
-    name = "cache"
+    name = "cache"  # for `ports.erasure`
 
     def __init__(self, cache: Cache, edition: str) -> None:
         self.edition = edition

@@ -1,7 +1,6 @@
 """What zhiyin asks of a cache of results.
 
-Values are bytes that mean nothing to the cache: whoever wants them sealed puts a `Cache` that seals
-and opens before another one, bound to owner and key.
+Values are bytes that mean nothing to the cache; `store.cache_sealed` seals them before another one.
 """
 
 from __future__ import annotations

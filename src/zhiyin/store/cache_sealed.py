@@ -1,48 +1,40 @@
-"""A cache whose values nobody else can read."""
+"""A cache whose values are encrypted when there is a key."""
 
 from __future__ import annotations
 
-import logging
+from dataclasses import dataclass
 
 from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.ports.cache import Cache
 from zhiyin.ports.cipher import Cipher
 
-log = logging.getLogger(__name__)
 
-
+@dataclass(frozen=True, slots=True)
 class SealedCache:
-    """Implements `ports.cache.Cache` before another one. What does not open is not there."""
+    """Implements `ports.cache.Cache` before another one; what does not open counts as missing."""
 
-    def __init__(self, inner: Cache, cipher: Cipher) -> None:
-        self._inner = inner
-        self._cipher = cipher
-        self._told = False
+    cache: Cache
+    cipher: Cipher
 
     async def get(self, owner: str, key: str) -> bytes | None:
         """See `ports.cache`."""
-        value = await self._inner.get(owner, key)
-        if value is None:
-            return None
+        sealed = await self.cache.get(owner, key)
         try:
-            return self._cipher.open(value, _identity(owner, key))
-        except CannotDecrypt as error:
-            if not self._told:
-                self._told = True
-                log.warning("cached results are made anew: %s", error.message)
+            return None if sealed is None else self.cipher.open(sealed, _identity(owner, key))
+        except CannotDecrypt:
             return None
 
     async def put(self, owner: str, key: str, value: bytes) -> None:
         """See `ports.cache`."""
-        await self._inner.put(owner, key, self._cipher.seal(value, _identity(owner, key)))
+        await self.cache.put(owner, key, self.cipher.seal(value, _identity(owner, key)))
 
     async def drop(self, owner: str) -> int:
         """See `ports.cache`."""
-        return await self._inner.drop(owner)
+        return await self.cache.drop(owner)
 
     async def close(self) -> None:
         """See `ports.cache`."""
-        await self._inner.close()
+        await self.cache.close()
 
 
 def _identity(owner: str, key: str) -> str:
