@@ -201,3 +201,16 @@ def test_redis_holds_no_words_of_names(data_dir: Path, store: Valkey) -> None:
 
 def _events(text: str) -> list[dict[str, Any]]:
     return [json.loads(line.removeprefix("data: ")) for line in text.split("\n\n") if line]
+
+
+def test_jobs_and_requests_share_results(client: httpx.Client) -> None:
+    data = fresh(77)
+    form = {"language": "en"}
+    job = client.post("/v1/jobs", files={"file": ("a.wav", data)}, data=form).json()
+    end = time.monotonic() + 60
+    while (told := client.get(f"/v1/jobs/{job['id']}").json())["state"] != "done":
+        assert time.monotonic() < end, told
+        time.sleep(0.05)
+    answer = ask(client, data)
+    assert answer.headers[HEADER] == "hit"
+    assert client.get(told["result_url"]).json()["text"] == answer.json()["text"]

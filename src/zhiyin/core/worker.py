@@ -20,6 +20,7 @@ from zhiyin.core import lifecycle
 from zhiyin.core.batching import Lane
 from zhiyin.core.fates import Fate, fate_of
 from zhiyin.core.ledger import Ledger
+from zhiyin.core.results import Recall
 from zhiyin.core.scribe import Scribe
 from zhiyin.core.transcribe import Transcriber
 from zhiyin.domain.archive import dump_transcript
@@ -144,7 +145,9 @@ class Worker:
         with await self.blobs.open(attempt.job.blob(recording.blob)) as stream:
             source = AudioSource(stream, recording.size_bytes)
             options, limit_s = attempt.job.request.options, self.limits.timeout_s
-            run = self.transcriber.stream(source, options, lane=Lane.JOB, timeout_s=limit_s)
+            run = self.transcriber.stream(
+                source, options, lane=Lane.JOB, timeout_s=limit_s, recall=Recall(attempt.job.owner)
+            )
             async with aclosing(run):
                 async for event in run:
                     if isinstance(event, Finished):
