@@ -2,6 +2,7 @@
 VENV   ?= .venv
 HOST   ?= 127.0.0.1
 PORT   ?= 8000
+JOBS   ?= 3
 BIN    := $(VENV)/bin
 # The first Python of at least 3.11 and below 3.14.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -35,7 +36,7 @@ serve: $(VENV)/.run  ## Start the service: HOST=127.0.0.1 PORT=8000 DATA_DIR=...
 	@exec $(BIN)/zhiyin serve --host '$(HOST)' --port '$(PORT)' $(if $(DATA_DIR),--data-dir '$(DATA_DIR)')
 
 test: $(VENV)/.test lint  ## Lint, types, walls, and every test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.test  ## Style, types, import walls, sizes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

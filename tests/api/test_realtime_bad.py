@@ -198,7 +198,8 @@ async def test_clients_that_vanish_leave_nothing() -> None:
 
 
 def alive() -> list[object]:
-    return [o for o in gc.get_objects() if isinstance(o, LiveSession | Outbox | Connection)]
+    kinds = (LiveSession, Outbox, Connection)
+    return [o for o in gc.get_objects() if issubclass(type(o), kinds)]
 
 
 async def test_an_engine_that_fails_is_an_event() -> None:

@@ -37,7 +37,8 @@ BEFORE: list[tuple[str, str | bytes, str | None, str]] = [
 ]  # fmt: skip
 FIELDS: list[tuple[str, object, str]] = [
     ("colour", "red", "unknown_parameter"),
-    ("script", "simplified", "unknown_parameter"),
+    ("script", "cursive", "invalid_value"),
+    ("scripts", "simplified", "unknown_parameter"),
     ("encoding", "mp3", "invalid_value"),
     ("encoding", None, "invalid_value"),
     ("sample_rate", "16000", "invalid_value"),

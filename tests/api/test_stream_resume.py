@@ -207,7 +207,7 @@ KINDS = (HeldSession, LiveSession, Session, Outbox, Connection)
 
 
 def alive() -> list[str]:
-    return [type(o).__name__ for o in gc.get_objects() if isinstance(o, KINDS)]
+    return [type(o).__name__ for o in gc.get_objects() if issubclass(type(o), KINDS)]
 
 
 async def come_and_go(service: Front, number: int) -> None:

@@ -118,7 +118,12 @@ async def test_what_others_wrote_into_the_topic_is_passed_over(
         await producer.send_and_wait("alone.jobs.normal", rubbish)
     await queue.put(job, Priority.NORMAL)
     await expected(queue, job)
-    assert await queue.lag() == 0
+    async with asyncio.timeout(60):
+        while await queue.lag():  # what stands in other partitions comes later
+            ticket = await queue.take(0.5)
+            if ticket is not None:
+                assert ticket.job_id == ""
+                await queue.ack(ticket)
 
 
 async def test_a_commit_never_passes_a_ticket_that_is_held(
