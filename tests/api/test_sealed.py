@@ -42,7 +42,7 @@ def rotate(folder: Path, keys: str) -> subprocess.CompletedProcess[str]:
     return zhiyin("keys", "rotate", data_dir=folder, stdin=None, ZHIYIN_ENCRYPTION__KEYS=keys)
 
 
-@pytest.mark.parametrize("keys", ["", OLD])
+@pytest.mark.parametrize("keys", ["", OLD], ids=["plain", "encrypted"])
 def test_nothing_can_be_read_on_the_disk(tmp_path: Path, keys: str) -> None:
     with client(tmp_path, keys) as http:
         job_id = submit(http, SOUND, prompt=WORDS).json()["id"]
