@@ -56,6 +56,7 @@ def test_what_was_recognized_is_listed_searched_opened_and_deleted(
         page.click("#filters .main")
         expect(page.locator(".entry")).to_have_count(1)
         page.click(".entry summary")
+        expect(page.locator(".entry .segments")).to_contain_text("kitchen")
         text = page.inner_text(".entry .segments")
         assert media.heard(media.reference("en_short"), text) > 0.9
         page.click("text=Copy text")
