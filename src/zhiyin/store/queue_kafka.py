@@ -37,6 +37,7 @@ _AWAY = "The queue's broker does not answer. Try again later."
 _REQUEST_S = 10.0
 _POLL_S = 1.0
 _LOOK_S = 15.0
+_PATIENT_LOOKS = 2
 _REST_S = 5.0
 _SESSION_S = 6.0  # the least that brokers allow by default: as long nobody has a dead one's part
 _EXISTS = 36  # Kafka's code for a topic that is there already
@@ -111,6 +112,8 @@ class KafkaQueue:
         self._returned: deque[Ticket] = deque()
         self._looking = asyncio.Lock()
         self._looked = 0.0
+        self._read = False
+        self._idle_looks = 0
         self._away_until = 0.0
 
     async def put(self, job_id: str, priority: Priority) -> None:
@@ -155,18 +158,14 @@ class KafkaQueue:
     async def lag(self) -> int:
         """Messages that the group has not committed."""
         async with _translated(), self._watching() as watcher:
-            partitions = [
-                TopicPartition(topic, number)
-                for topic in self._address.topics
-                for number in sorted(watcher.partitions_for_topic(topic) or ())
-            ]
-            ends = await watcher.end_offsets(partitions)
-            begins = await watcher.beginning_offsets(partitions)
-            lag = 0
-            for partition in partitions:
-                committed = await watcher.committed(partition)
-                lag += max(0, ends[partition] - (committed or begins[partition]))
-            return lag
+            return await _behind(watcher, self._partitions(watcher))
+
+    def _partitions(self, watcher: AIOKafkaConsumer) -> list[TopicPartition]:
+        return [
+            TopicPartition(topic, number)
+            for topic in self._address.topics
+            for number in sorted(watcher.partitions_for_topic(topic) or ())
+        ]
 
     async def close(self) -> None:
         """Leave the group at once, so that others get its partitions."""
@@ -224,14 +223,31 @@ class KafkaQueue:
         self._looked = _now()
         try:
             known = await asyncio.wait_for(consumer.topics(), _REQUEST_S)
-        except (KafkaError, OSError, TimeoutError):
+        except BaseException:
             self._consumer = None
             await _stop(consumer)
             raise
-        if not set(self._address.topics) <= known:
+        lost = not set(self._address.topics) <= known
+        if lost or await self._stuck(consumer):
             self._consumer = None
             await _stop(consumer)
-            raise KafkaError("the broker has lost its topics")
+            raise KafkaError("the broker has lost its topics, or forgotten this reader")
+
+    async def _stuck(self, consumer: AIOKafkaConsumer) -> bool:
+        """Whether nothing was read for a while although something is there for us.
+
+        After some looks, also when it is in what others have: a broker that came back with less or
+        more partitions than before may have some that nobody was given.
+        """
+        read, self._read = self._read, False
+        self._idle_looks = 0 if read else self._idle_looks + 1
+        if read:
+            return False
+        async with self._watching() as watcher:
+            ours = sorted(consumer.assignment())
+            if self._idle_looks >= _PATIENT_LOOKS:
+                self._idle_looks, ours = 0, self._partitions(watcher)
+            return await _behind(watcher, ours) > 0
 
     @asynccontextmanager
     async def _watching(self) -> AsyncIterator[AIOKafkaConsumer]:
@@ -265,6 +281,7 @@ class KafkaQueue:
         for partition, records in found.items():
             for record in records:
                 self._progress.begun(partition, record.offset)
+                self._read = True
                 receipt = f"{partition.topic}/{partition.partition}/{record.offset}"
                 return Ticket(*_read(record.value), receipt)
         return None
@@ -311,6 +328,17 @@ class _Progress(ConsumerRebalanceListener):  # type: ignore[misc]
         """Begins at the committed offset."""
 
 
+async def _behind(watcher: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> int:
+    """Messages that the group has not committed."""
+    ends = await watcher.end_offsets(partitions)
+    begins = await watcher.beginning_offsets(partitions)
+    behind = 0
+    for partition in partitions:
+        committed = await watcher.committed(partition)
+        behind += max(0, ends[partition] - (committed or begins[partition]))
+    return behind
+
+
 def _read(value: bytes) -> tuple[str, Priority]:
     """A message's job; one that is no message of ours names no job and is dropped by its taker."""
     try:
@@ -345,6 +373,8 @@ async def _stop(client: Any) -> None:
             await asyncio.wait_for(client.stop(), _REQUEST_S)
     except (KafkaError, OSError, TimeoutError) as error:
         log.debug("a client did not stop well: %s", type(error).__name__)
+    except asyncio.CancelledError:
+        _raise_if_cancelled()
 
 
 @asynccontextmanager
@@ -353,3 +383,13 @@ async def _translated() -> AsyncIterator[None]:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unavailable(_AWAY) from error
+    except asyncio.CancelledError:
+        _raise_if_cancelled()
+        raise Unavailable(_AWAY) from None
+
+
+def _raise_if_cancelled() -> None:
+    """The client cancels what waits on a connection that breaks; that is not our caller's wish."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
