@@ -88,8 +88,9 @@ async def test_closing_a_stream_stops_the_work() -> None:
             if isinstance(event, SegmentReady):
                 break
         await run.aclose()
+        begun = len(engine.calls)
         await asyncio.sleep(0.5)
-        assert len(engine.calls) <= 3
+        assert len(engine.calls) <= begun + 1 < 20
 
 
 async def test_an_engine_error_reaches_the_caller_and_the_next_is_served() -> None:
