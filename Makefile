@@ -67,6 +67,7 @@ bench: $(VENV)/.bench  ## All benches, then docs/performance.md: MANIFEST=../sha
 	$(BIN)/python -m bench.memory $(BENCH_ARGS)
 	$(BIN)/python -m bench.stream $(BENCH_ARGS)
 	$(BIN)/python -m bench.endurance $(BENCH_ARGS)
+	$(BIN)/python -m bench.start $(ARGS)
 	$(BIN)/python -m bench.viewers $(BENCH_ARGS)
 	$(BIN)/python -m bench.history
 	$(BIN)/python -m bench.cache $(BENCH_ARGS)

@@ -86,6 +86,14 @@ second table: peak memory of a library process, the shortest recording first."""
         tables.memory,
     ),
     Section(
+        "start",
+        "Start",
+        """From the start of the process to its first good answer, asked every 0.1 s. zhiyin calls
+itself ready when it has recognized a recording; `plain` when its model is loaded. A new data folder
+means that the weights are put together and verified first.""",
+        tables.start,
+    ),
+    Section(
         "viewers",
         "Viewers of a caption room",
         """One server process, one speaker in real time, and so many WebSocket viewers of the room.

@@ -189,6 +189,20 @@ def _peak_cells(one: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def start(result: Result) -> str:
+    """A line for each server, and what importing the package takes."""
+    columns = ["server", "data folder", "starts", "ready s, median", "s, longest"]
+    imports = result["imports"]
+    said = f"`import zhiyin`: {number(1000 * imports['median_s'], 0)} ms."
+    return f"{said}\n\n{markdown(columns, map(_start_cells, result['servers']))}"
+
+
+def _start_cells(one: Mapping[str, Any]) -> list[str]:
+    times = one["ready"]
+    seconds = [number(times[key], 2) for key in ("median_s", "max_s")]
+    return [one["name"], one["folder"], str(times["count"]), *seconds]
+
+
 def viewers(result: Result) -> str:
     """A line for each number of viewers."""
     columns = ["viewers", "captions", "finals p50 ms", "p95 ms", "p99 ms", "last viewer p95 ms"]
