@@ -28,6 +28,7 @@ from zhiyin.store.history_sql.database import Database, DatabaseOptions
 from zhiyin.store.history_sql.store import SqlHistory
 
 RESULT = provenance.RESULTS / "history.json"
+_HISTORY = "/v1/history"
 _SAMPLE = Path("src/zhiyin/samples/en.flac")
 _WORDS = {"rare word": RARE, "frequent word": FREQUENT, "no hit": ABSENT,
           "two words": f"{FREQUENT}{RARE}", "one character": RARE[0]}  # fmt: skip
@@ -161,8 +162,10 @@ def _serving(place: Place, setup: Setup) -> Iterator[str]:
 
 
 def _read(base: str, place: Place, rows: int, times: int) -> Iterator[Read]:
-    with httpx.Client(base_url=f"{base}/v1/history", trust_env=False, timeout=600) as http:
-        deep = http.get("", params={"to": "2026-01-01T00:30:00", "limit": 1}).raise_for_status()
+    with httpx.Client(base_url=base, trust_env=False, timeout=600) as http:
+        deep = http.get(
+            _HISTORY, params={"to": "2026-01-01T00:30:00", "limit": 1}
+        ).raise_for_status()
         questions = {
             "first page": {},
             "deep page": {"cursor": deep.json()["next_cursor"]},
@@ -175,7 +178,7 @@ def _read(base: str, place: Place, rows: int, times: int) -> Iterator[Read]:
 
 def _timed(http: httpx.Client, params: Mapping[str, str]) -> float:
     start = time.perf_counter()
-    http.get("", params=params).raise_for_status()
+    http.get(_HISTORY, params=params).raise_for_status()
     return time.perf_counter() - start
 
 

@@ -143,6 +143,15 @@ recording.""",
         tables.cache,
     ),
     Section(
+        "jobs",
+        "Jobs while everything is killed",
+        """The server, three workers, webhooks and the stores run on loopback with the scripted
+engine, so that the right text is known. A worker is killed (`kill -9`) every few seconds; at a
+third of the jobs the database is killed and started again, at two thirds the broker; with the
+embedded stores the server itself. A webhook may come again, with the id that it had.""",
+        tables.jobs,
+    ),
+    Section(
         "accuracy",
         "Error rates by kind of recording",
         "All scored recordings, one after another, as a library. `time`: over zhiyin's.",

@@ -264,6 +264,26 @@ def cache(result: Result) -> str:
     return f"{size}\n\n{markdown(columns, map(_cache_cells, result['results']))}"
 
 
+def jobs(result: Result) -> str:
+    """A line for each pair of stores; what should be 0 is 0 when nothing was lost or doubled."""
+    columns = ["stores", "jobs", "done", "lost", "wrong text", "several webhook ids", "no webhook"]
+    columns += ["webhooks sent again", "workers killed", "restarted", "attempts", "s"]
+    return markdown(columns, map(_jobs_cells, result["runs"]))
+
+
+def _jobs_cells(run: Mapping[str, Any]) -> list[str]:
+    keys = ("lost", "wrong_text", "with_several_ids", "without_message", "repeated_messages")
+    return [
+        run["stores"],
+        str(run["jobs"]),
+        str(run["states"].get("done", 0)),
+        *(str(run[key]) for key in (*keys, "kills")),
+        ", ".join(run["restarted"]),
+        str(run["attempts"]),
+        number(run["seconds"], 0),
+    ]
+
+
 def _cache_cells(one: Mapping[str, Any]) -> list[str]:
     return [
         one["store"],

@@ -37,7 +37,18 @@ class JobSettings(Group):
         300, ge=2, le=86_400, description="A job that waits so long in an idle queue is put again."
     )
     blobs: str = Field(
-        "", description="Folder of recordings and transcripts, shared by all; empty: in data_dir."
+        "",
+        description="Folder of recordings and transcripts, or s3://BUCKET[/PREFIX], shared by "
+        "all servers and workers; empty: in data_dir.",
+    )
+    blobs_endpoint: str = Field("", description="s3://: address of the service; empty: Amazon's.")
+    blobs_region: str = Field("", description="s3://: its region.")
+    blobs_key: str = Field(
+        "", description="s3://: access key id; empty: from the environment, as other S3 tools do."
+    )
+    blobs_secret: SecretStr = Field(SecretStr(""), description="s3://: secret access key.")
+    blobs_timeout_s: float = Field(
+        30, gt=0, le=600, description="s3://: a request that takes longer is tried again."
     )
     max_waiting: int = Field(1000, ge=1, le=1_000_000, description="Jobs in line; more get 429.")
     max_attempts: int = Field(5, ge=1, le=100, description="A job fails for good after so many.")

@@ -20,6 +20,7 @@ from zhiyin.domain.errors import ConfigError, MissingExtra
 from zhiyin.domain.job import JobPolicy
 from zhiyin.net.addresses import parse_networks
 from zhiyin.net.web import GuardedWeb, WebLimits
+from zhiyin.ports.blobs import BlobStore
 from zhiyin.ports.cipher import Cipher
 from zhiyin.ports.queue import JobQueue
 from zhiyin.store.blobs_folder import FolderBlobs
@@ -43,7 +44,7 @@ def job_office(
     database = make_database(settings)
     ledger = Ledger(SqlJobs(database, cipher), _policy(jobs))
     queue = _queue(jobs, database)
-    blobs = SealedBlobs(_folder(settings), cipher)
+    blobs = SealedBlobs(_blobs(settings), cipher)
     networks = parse_networks(jobs.networks, "jobs.networks")
     web = GuardedWeb(WebLimits(jobs.fetch_s, jobs.webhook_s, networks))
     rules = JobRules(jobs.allow_urls, bool(secrets), max_bytes, jobs.max_watchers)
@@ -71,12 +72,31 @@ def make_database(settings: Settings) -> Database:
 
 def make_job_keys(settings: Settings, database: Database, cipher: Cipher) -> JobKeys:
     """What rotates the keys of jobs; `cipher` opens what they have now."""
-    return JobKeys(database, _folder(settings), cipher)
+    return JobKeys(database, _blobs(settings), cipher)
 
 
-def _folder(settings: Settings) -> FolderBlobs:
+def _blobs(settings: Settings) -> BlobStore:
     chosen = settings.jobs.blobs
+    if chosen.startswith("s3://"):
+        return _bucket(settings.jobs)
     return FolderBlobs(Path(chosen) if chosen else settings.data_dir / "blobs")
+
+
+def _bucket(jobs: JobSettings) -> BlobStore:
+    bucket, _, prefix = jobs.blobs.removeprefix("s3://").partition("/")
+    if not bucket or jobs.blobs_endpoint.partition("://")[0] not in ("", "http", "https"):
+        raise ConfigError("jobs.blobs: use s3://BUCKET[/PREFIX], and an http(s) endpoint if any.")
+    try:
+        from zhiyin.store.blobs_s3 import S3Address, S3Blobs
+    except ImportError as error:
+        raise MissingExtra("S3 needs: pip install 'zhiyin[s3]'") from error
+    secret = jobs.blobs_secret.get_secret_value()
+    return S3Blobs(
+        S3Address(
+            bucket, prefix, jobs.blobs_endpoint, jobs.blobs_region, jobs.blobs_key, secret,
+            jobs.blobs_timeout_s,
+        )
+    )  # fmt: skip
 
 
 def _policy(jobs: JobSettings) -> JobPolicy:
