@@ -125,6 +125,18 @@ def test_without_room_for_bulk_none_is_taken(
     assert bool(pick.batch) == bool(others)
 
 
+@given(entries, policies, st.floats(0, 200))
+def test_partial_results_wait_for_a_final_but_not_for_ever(
+    waiting: list[Waiting], policy: BatchPolicy, now: float
+) -> None:
+    pick = pick_batch(waiting, policy, now, Room(final=True))
+    by_number = {e.number: e for e in waiting}
+    for entry in (by_number[n] for n in pick.batch):
+        assert entry.lane is not Lane.PARTIAL or now - entry.enqueued >= policy.ageing_s
+    others = [e for e in waiting if e.lane is not Lane.PARTIAL and e.number not in pick.expired]
+    assert bool(pick.batch) >= bool(others)
+
+
 @given(entries, policies, st.floats(0, 200), st.integers(1, 8))
 def test_idle_threads_leave_something_for_each_other(
     waiting: list[Waiting], policy: BatchPolicy, now: float, idle: int

@@ -273,12 +273,12 @@ async def test_a_slow_engine_gets_less_to_do() -> None:
         reader = Reader(session)
         await session.feed(said(10, 0.8))
         await until(lambda: len(engine.calls) == 1)
-        h.clock.now = 3.0
+        h.clock.now = 1.0
         gate.set()
         await until(lambda: reader.of(Partial))
-        await session.feed(said(20, 3.0))
+        await session.feed(said(20, 2.5))
         await until(lambda: idle(session))
-        assert len(engine.calls) == 1, "1.2 times what the last one took has not passed"
+        assert len(engine.calls) == 1, "three times what the last one took has not passed"
         await session.feed(said(20, 1.0))
         await until(lambda: len(engine.calls) == 2)
 
@@ -291,8 +291,9 @@ async def test_a_language_once_heard_for_sure_is_kept() -> None:
             await session.feed(said(10, seconds))
             await session.commit()
             await until(lambda: len(reader.of(Final)) == session.segments)
-    asked = [c.options.language for c in h.finals()]
-    assert asked == [None, None, "en"]
+    # A partial result of the second may have been sure before its final was asked for.
+    first, _, last = [c.options.language for c in h.finals()]
+    assert (first, last) == (None, "en")
     assert {f.language for f in reader.of(Final)} == {"en"}
 
 

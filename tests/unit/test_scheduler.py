@@ -110,6 +110,21 @@ def test_urgent_lanes_go_first() -> None:
         assert seen == [9, Lane.FINAL + 1, Lane.ONE_SHOT + 1, Lane.JOB + 1]
 
 
+def test_a_partial_result_comes_after_the_final_that_is_being_made() -> None:
+    engine = ScriptedEngine(concurrency=2, gate=threading.Event())
+    with running(engine) as s, s.admit(Lane.FINAL, 1) as ticket:
+        final = ticket.submit(clip(1), Lane.FINAL)
+        until(lambda: len(engine.calls) == 1)
+        partial = ticket.submit(clip(2), Lane.PARTIAL)
+        other = ticket.submit(clip(3), Lane.FINAL)
+        until(lambda: len(engine.calls) == 2)
+        assert engine.gate is not None
+        engine.gate.set()
+        assert (text(final), text(partial), text(other)) == ("t1", "t2", "t3")
+        seen = [round(float(c.samples[0]) * 100) for call in engine.calls for c in call]
+        assert seen == [1, 3, 2]
+
+
 def test_a_short_request_does_not_wait_for_all_of_a_long_one() -> None:
     engine = ScriptedEngine(gate=threading.Event())
     with running(engine) as s, s.admit(Lane.ONE_SHOT, 600) as long:

@@ -59,12 +59,14 @@ class BatchPolicy:
 class Room:
     """The engine threads: `idle` ones, the asking one included, and how many may begin bulk.
 
-    `spare` says that one is kept from bulk.
+    `spare` says that one is kept from bulk, `final` that a live final is being recognized: partial
+    results wait for it rather than share the cores with it.
     """
 
     idle: int = 1
     bulk: int = 1
     spare: bool = False
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,15 @@ def pick_batch(
     for entry in waiting:
         late = entry.deadline is not None and entry.deadline <= now
         expired.append(entry.number) if late else alive.append(entry)
-    ready = [e for e in alive if room.bulk or not e.bulk]
+    ready = [e for e in alive if _may_begin(e, policy, now, room)]
     ready.sort(key=lambda e: (rank(e, policy, now), e.tag, e.number))
     return Pick(tuple(e.number for e in _fill(ready, policy, room)), tuple(expired))
+
+
+def _may_begin(entry: Waiting, policy: BatchPolicy, now: float, room: Room) -> bool:
+    if room.final and entry.lane is Lane.PARTIAL and rank(entry, policy, now) > Lane.FINAL:
+        return False
+    return bool(room.bulk) or not entry.bulk
 
 
 def _fill(ordered: list[Waiting], policy: BatchPolicy, room: Room) -> list[Waiting]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from zhiyin.core.batching import Room
+from zhiyin.core.batching import Lane, Room
 from zhiyin.core.tickets import Entry
 from zhiyin.domain.engine import Again, ClipResult
 from zhiyin.domain.errors import AsrError, EngineFailed
@@ -27,6 +27,11 @@ class Call:
     begun: float
     bulk: bool
     given_up: bool = False
+
+    @property
+    def final(self) -> bool:
+        """Whether somebody who speaks live waits for it."""
+        return any(e.waiting.lane is Lane.FINAL for e in self.entries)
 
 
 class Desk(Protocol):
@@ -67,10 +72,11 @@ class Crew:
     @property
     def room(self) -> Room:
         """For `pick_batch`: one thread is kept from bulk when there are several."""
+        final = any(c.final for c in self.calls)
         if self.size == 1:
-            return Room(self.idle)
+            return Room(self.idle, final=final)
         bulk = sum(c.bulk for c in self.calls)
-        return Room(self.idle, max(0, self.size - 1 - bulk), spare=True)
+        return Room(self.idle, max(0, self.size - 1 - bulk), spare=True, final=final)
 
     def start(self) -> None:
         """Load the engine on a thread of its own and begin to work."""

@@ -232,6 +232,8 @@ class Scheduler:
                     self._again(crew, entry, outcome.clip)
                 else:
                     done.append((entry, outcome))
+            if call.final:
+                self._wake.notify_all()  # partial results may have waited for it
         for entry, outcome in done:
             if isinstance(outcome, AsrError):
                 entry.future.set_exception(outcome)

@@ -39,16 +39,17 @@ class SessionPolicy:
     """Seconds. A segment begins `lead_in` before its speech, and is decoded with up to `context`.
 
     A partial is due after `first_partial` of speech, and then whenever there is `cadence` of new
-    audio, and `cost_factor` times what the last pass took. Partials look at `window` seconds, of
+    audio; once something was heard, also `cost_factor` times what the last pass took: of several
+    speakers the finals would else wait for the partials. Partials look at `window` seconds, of
     which `overlap` are settled text. With `behind` finals waiting partials pause. A final gets
     `tail` of silence after its speech.
     """
 
     lead_in: float = 0.3
     context: float = 1.0
-    first_partial: float = 0.6
+    first_partial: float = 0.5
     cadence: float = 0.5
-    cost_factor: float = 1.2
+    cost_factor: float = 3.0
     window: float = 10.0
     overlap: float = 1.5
     tail: float = 1.0
@@ -248,7 +249,8 @@ class Session:
             return None
         policy, now = self._policy, self._points.frame
         spoken = (utterance.ended - utterance.began) * FRAME_S
-        wanted = max(policy.cadence, policy.cost_factor * self._pass_s)
+        paced = policy.cost_factor * self._pass_s if any(utterance.shown) else 0.0
+        wanted = max(policy.cadence, paced)
         fresh = (now - utterance.looked) * FRAME_S
         first = utterance.looked == utterance.began
         if spoken < policy.first_partial or (fresh < wanted and not first):
