@@ -121,12 +121,20 @@ def test_punctuation_alone_is_no_text() -> None:
 
 
 def test_the_end_of_the_sound_is_not_eligible() -> None:
-    policy = AgreementPolicy(edge=0.4)
+    policy = AgreementPolicy(edge=0.4, hindsight=0.0)
     agreement = Agreement(policy)
     agreement.hear(words("one two three"), 0.0, 1.5, 0.0)
     view = agreement.hear(words("one two three"), 0.0, 1.85, 0.0)
     assert view.stable == "one two"
     assert agreement.hear(words("one two three"), 0.0, 2.2, 0.0).stable == "one two three"
+
+
+def test_a_beginning_is_not_settled_before_enough_was_heard() -> None:
+    agreement = Agreement(AgreementPolicy(edge=0.5, hindsight=3.5))
+    for end in (3.0, 4.0, 5.4):
+        assert agreement.hear(words("one two"), 2.0, end, 2.0).stable == ""
+    assert agreement.hear(words("one two"), 2.0, 5.6, 2.0).stable == ""
+    assert agreement.hear(words("one two"), 2.0, 5.9, 2.0).stable == "one two"
 
 
 def test_hypotheses_over_nearly_the_same_sound_confirm_nothing() -> None:
@@ -143,7 +151,7 @@ def test_who_never_agrees_is_believed_in_the_end() -> None:
 
 
 def test_the_newest_words_are_never_forced() -> None:
-    agreement = Agreement(AgreementPolicy(patience=1, stalled=1.0, trailing=2.0))
+    agreement = Agreement(AgreementPolicy(hindsight=0, patience=1, stalled=1.0, trailing=2.0))
     view = heard(agreement, "one two three four five six", audio_end=3.0)
     assert view.stable == "one two"
 

@@ -20,13 +20,15 @@ from zhiyin.domain.transcript import Word
 class AgreementPolicy:
     """Seconds. `fresh` must lie between two hypotheses that confirm each other.
 
-    Words that end less than `edge` before the end of the audio may still be cut off. After
-    `patience` hypotheses that settled nothing, with `stalled` of speech waiting, the newest one is
-    believed up to `trailing` before its end.
+    Words that end less than `edge` before the end of the audio may still be cut off. Nothing is
+    settled before `hindsight` of a segment was heard: from less, hypotheses agree on what is wrong.
+    After `patience` hypotheses that settled nothing, with `stalled` of speech waiting, the newest
+    one is believed up to `trailing` before its end.
     """
 
     fresh: float = 0.3
-    edge: float = 1.5
+    edge: float = 1.2
+    hindsight: float = 3.5
     patience: int = 3
     stalled: float = 4.0
     trailing: float = 2.0
@@ -137,8 +139,9 @@ class Agreement:
         """
         units = self._tail(units_of(words), window)
         fresh = audio_end - self._until >= self._policy.fresh
-        agreed = self._agreed(units, audio_end) if fresh else 0
-        if fresh and not agreed:
+        ripe = fresh and audio_end - speech_start >= self._policy.hindsight
+        agreed = self._agreed(units, audio_end) if ripe else 0
+        if ripe and not agreed:
             self._fruitless += 1
             agreed = self._forced(units, audio_end, speech_start)
         if agreed:
