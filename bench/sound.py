@@ -14,5 +14,5 @@ def samples_of(recording: Recording) -> Samples:
     """float32 at 16 kHz, mono. Raises AsrError."""
     with recording.path.open("rb") as stream:
         source = AudioSource(stream, recording.path.stat().st_size)
-        decoded = AvDecoder().open(source, AudioLimits(3600.0))
+        decoded = AvDecoder().open(source, AudioLimits(4 * 3600.0))
         return np.concatenate(list(decoded.blocks()))
