@@ -28,7 +28,7 @@ class AgreementPolicy:
 
     fresh: float = 0.3
     edge: float = 1.2
-    hindsight: float = 3.5
+    hindsight: float = 3.0
     patience: int = 3
     stalled: float = 4.0
     trailing: float = 2.0
