@@ -34,6 +34,7 @@ _FRAME_S = 0.1
 _SILENCE_S = 0.5
 _EVERY_S = 60.0  # of sound, between two looks at the memory
 _AT_ONCE = 16
+_REST_S = 20.0  # in which the server gives back what it does not need
 
 
 @dataclass(slots=True)
@@ -68,7 +69,10 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """Short sessions one after another: memory before and after them, and those that failed."""
+    """Short sessions one after another, and those that failed.
+
+    Memory is looked at `_REST_S` after the last one, and before them, after some others.
+    """
 
     sessions: int
     rss_before_mb: float
@@ -164,8 +168,10 @@ def _hour(spoken: Recording, seen: Session, pace: float) -> Hour:
 
 async def _many(url: str, sound: Samples, language: str, sessions: int, pid: int) -> Many:
     failed = await _sessions(url, sound, language, min(sessions, 5 * _AT_ONCE))
+    await asyncio.sleep(_REST_S)
     before = rss_mb(pid)
     failed += await _sessions(url, sound, language, sessions)
+    await asyncio.sleep(_REST_S)
     after = rss_mb(pid)
     return Many(sessions, before, after, 100 * (after / before - 1), failed)
 

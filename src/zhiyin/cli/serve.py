@@ -18,6 +18,7 @@ from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.config import Settings, load
 from zhiyin.domain.errors import ConfigError
 from zhiyin.ops.logging import configure
+from zhiyin.ops.memory import give_back_regularly
 from zhiyin.wiring import build
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     )
     # uvicorn raises the signal again when all is shut down; being told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    give_back_regularly()
     _announce(listener)
     if settings.history.enabled and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
         log.warning("whoever reaches this address can read what is kept: see docs/data.md")

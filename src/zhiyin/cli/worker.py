@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zhiyin.config import Settings, load
 from zhiyin.ops.logging import configure
+from zhiyin.ops.memory import give_back_regularly
 from zhiyin.wiring import build
 
 
@@ -25,5 +26,6 @@ async def _work(settings: Settings, workers: int) -> None:
         loop.add_signal_handler(number, stop.set)
     async with build(settings, workers) as services:
         services.start()
+        give_back_regularly()
         print(f"zhiyin works on {workers} job{'s' * (workers > 1)} at once", flush=True)
         await stop.wait()
