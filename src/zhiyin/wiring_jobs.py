@@ -21,8 +21,9 @@ from zhiyin.domain.job import JobPolicy
 from zhiyin.net.addresses import parse_networks
 from zhiyin.net.web import GuardedWeb, WebLimits
 from zhiyin.ports.blobs import BlobStore
-from zhiyin.ports.cipher import Cipher
+from zhiyin.ports.cipher import KeyRing
 from zhiyin.ports.queue import JobQueue
+from zhiyin.store.blob_keys import BlobKeys
 from zhiyin.store.blobs_folder import FolderBlobs
 from zhiyin.store.blobs_sealed import SealedBlobs
 from zhiyin.store.jobs_keys import JobKeys
@@ -35,16 +36,16 @@ _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 def job_office(
-    settings: Settings, cipher: Cipher, transcriber: Transcriber, scribe: Scribe, workers: int
+    settings: Settings, ring: KeyRing, transcriber: Transcriber, scribe: Scribe, workers: int
 ) -> JobOffice:
     """Everything for jobs; connects to nothing yet. Raises ConfigError or MissingExtra."""
     jobs = settings.jobs
     max_bytes = int(settings.server.max_upload_mb * (1 << 20))
     secrets = parse_secrets(jobs.webhook_secret.get_secret_value())
     database = make_database(settings)
-    ledger = Ledger(SqlJobs(database, cipher), _policy(jobs))
+    ledger = Ledger(SqlJobs(database, ring), _policy(jobs))
     queue = _queue(jobs, database)
-    blobs = SealedBlobs(_blobs(settings), cipher)
+    blobs = SealedBlobs(_blobs(settings), BlobKeys(database, ring))
     networks = parse_networks(jobs.networks, "jobs.networks")
     web = GuardedWeb(WebLimits(jobs.fetch_s, jobs.webhook_s, networks))
     rules = JobRules(jobs.allow_urls, bool(secrets), max_bytes, jobs.max_watchers)
@@ -70,9 +71,9 @@ def make_database(settings: Settings) -> Database:
     return Database(url, METADATA)
 
 
-def make_job_keys(settings: Settings, database: Database, cipher: Cipher) -> JobKeys:
-    """What rotates the keys of jobs; `cipher` opens what they have now."""
-    return JobKeys(database, _blobs(settings), cipher)
+def make_job_keys(settings: Settings, database: Database, ring: KeyRing) -> JobKeys:
+    """What rotates the keys of jobs; `ring` opens what they have now."""
+    return JobKeys(database, _blobs(settings), ring)
 
 
 def _blobs(settings: Settings) -> BlobStore:

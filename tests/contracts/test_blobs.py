@@ -16,10 +16,13 @@ from tests.histories import ring
 from tests.s3 import S3Server
 from zhiyin.domain.errors import MissingBlob, TooLarge, Unavailable
 from zhiyin.ports.blobs import BlobStore
+from zhiyin.store.blob_keys import BlobKeys
 from zhiyin.store.blobs_folder import FolderBlobs
 from zhiyin.store.blobs_s3 import S3Blobs
 from zhiyin.store.blobs_sealed import SealedBlobs
 from zhiyin.store.cipher_plain import PlainRing
+from zhiyin.store.sql import Database
+from zhiyin.store.tables import METADATA
 
 _NUMBERS = itertools.count()
 Files = Callable[[], list[Path]]
@@ -57,7 +60,7 @@ class Place:
 
 
 @pytest.fixture(params=["folder", "marked", "sealed", "s3", "sealed-s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     kind, folder = str(request.param), tmp_path / "blobs"
     inner: BlobStore = FolderBlobs(folder)
     if "s3" in kind:
@@ -65,8 +68,14 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         prefix = f"test-{next(_NUMBERS)}"
         inner, folder = S3Blobs(server.address(prefix)), server.files / prefix
     if kind in ("folder", "s3"):
-        return Place(inner, folder)
-    return Place(SealedBlobs(inner, PlainRing() if kind == "marked" else ring("k1")), folder)
+        yield Place(inner, folder)
+        return
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'jobs.sqlite3'}", METADATA)
+    keys = BlobKeys(database, PlainRing() if kind == "marked" else ring("k1"))
+    yield Place(SealedBlobs(inner, keys), folder)
+    held = await keys.names(0, time.time() + 60)
+    assert len(held) <= len([p for p in folder.rglob("*") if p.is_file()]), "a key without a blob"
+    await database.close()
 
 
 @pytest.fixture

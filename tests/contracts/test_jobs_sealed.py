@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from zhiyin.core import lifecycle
 from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.domain.job import Failure, Job, JobPolicy, JobQuery, JobState
 from zhiyin.domain.sealing import KeyUse
-from zhiyin.ports.cipher import Cipher
+from zhiyin.ports.cipher import Cipher, KeyRing
+from zhiyin.store.blob_keys import BlobKeys
 from zhiyin.store.blobs_folder import FolderBlobs
 from zhiyin.store.blobs_sealed import SealedBlobs
 from zhiyin.store.cipher_aesgcm import AesRing, generate, parse_keys
@@ -126,6 +128,10 @@ async def test_rotation_makes_the_old_key_useless(database: Database, tmp_path: 
     first, last = AesRing(parse_keys(old)), AesRing(parse_keys(new))
     both = AesRing(parse_keys(f"{new},{old}"))
     folder = FolderBlobs(tmp_path / "blobs")
+
+    def blobs(keys: KeyRing) -> SealedBlobs:
+        return SealedBlobs(folder, BlobKeys(database, keys))
+
     plain = await SqlJobs(database, PlainRing()).add(private(9))
     jobs = [plain]
     for number in range(205):
@@ -133,7 +139,7 @@ async def test_rotation_makes_the_old_key_useless(database: Database, tmp_path: 
         job = replace(job, recording=replace(job.recording, blob=f"{job.id}.audio"))
         jobs.append(await SqlJobs(database, first).add(job))
         if number < 3:
-            await SealedBlobs(folder, first).write(f"{job.id}.audio", once(b"sound"), 10)
+            await blobs(first).write(f"{job.id}.audio", once(b"sound"), 10)
     keys = JobKeys(database, folder, both)
     assert sorted(await keys.uses(), key=str) == [KeyUse("", 1), KeyUse("k1", 208)]
     assert await keys.reseal(both) == (206 + 3, 0)
@@ -142,10 +148,30 @@ async def test_rotation_makes_the_old_key_useless(database: Database, tmp_path: 
     for job in jobs:
         held = await SqlJobs(database, last).get(job.id)
         assert held == job
-    with await SealedBlobs(folder, last).open(f"{jobs[1].id}.audio") as stream:
+    with await blobs(last).open(f"{jobs[1].id}.audio") as stream:
         assert stream.read() == b"sound"
     with pytest.raises(CannotDecrypt):
-        await SealedBlobs(folder, first).open(f"{jobs[1].id}.audio")
+        await blobs(first).open(f"{jobs[1].id}.audio")
     assert await JobKeys(database, folder, ring("k3")).reseal(ring("k4")) == (0, 209)
     assert await keys.reseal(PlainRing()) == (209, 0)
     assert await SqlJobs(database, PlainRing()).get(jobs[2].id) == jobs[2]
+    with await blobs(PlainRing()).open(f"{jobs[1].id}.audio") as stream:
+        assert stream.read() == b"sound"
+    assert await keys_of(database) == []
+
+
+async def keys_of(database: Database) -> list[str]:
+    """Whose blobs have keys."""
+    return list(await BlobKeys(database, PlainRing()).names(0, time.time() + 60))
+
+
+async def test_a_job_takes_the_keys_of_its_blobs_with_it(database: Database) -> None:
+    store, keys = SqlJobs(database, ring("k1")), BlobKeys(database, ring("k1"))
+    one, other = await store.add(private()), await store.add(private(1))
+    names = [f"{one.id}.audio", f"{one.id}.1-2.result", f"{other.id}.audio"]
+    for name in names:
+        await keys.new(name)
+    assert not await store.remove(replace(one, version=7)), "somebody else has written it"
+    assert sorted(await keys_of(database)) == sorted(names)
+    assert await store.remove(one)
+    assert await keys_of(database) == [f"{other.id}.audio"]

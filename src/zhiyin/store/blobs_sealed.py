@@ -1,5 +1,6 @@
 """Blobs that are encrypted at rest, in chunks, over any other store of blobs.
 
+Each has a data key of its own, kept elsewhere (`store.blob_keys`) and deleted with it.
 A stored value is a header and chunks. Each chunk is sealed for the blob's name, the whole header
 (which has random bytes), its number, and whether it is the last one; so chunks can't be changed,
 swapped, repeated, taken from another value or left out, at the end either (the STREAM construction
@@ -16,12 +17,14 @@ import secrets
 import struct
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from zhiyin.domain.errors import CannotDecrypt, TooLarge
+from zhiyin.domain.errors import AsrError, CannotDecrypt, TooLarge
 from zhiyin.ports.blobs import BlobStore, Written
 from zhiyin.ports.cipher import Cipher
+from zhiyin.store.blob_keys import BlobKeys
 
 CHUNK_BYTES = 1 << 18
 _MAGIC = b"zhiyin-1"
@@ -66,44 +69,60 @@ class SealedBlobs:
     `open` and reading what it gives raise CannotDecrypt.
     """
 
-    def __init__(self, inner: BlobStore, cipher: Cipher) -> None:
+    def __init__(self, inner: BlobStore, keys: BlobKeys) -> None:
         self._inner = inner
-        self._cipher = cipher
+        self._keys = keys
 
     async def write(self, name: str, chunks: AsyncIterable[bytes], max_bytes: int) -> Written:
         """See the port."""
         tally = _Tally(max_bytes)
-        await self._inner.write(name, self._sealed(name, chunks, tally), sys.maxsize)
+        cipher = await self._keys.new(name)
+        try:
+            await self._inner.write(name, self._sealed(name, chunks, tally, cipher), sys.maxsize)
+        except BaseException:
+            if cipher.key_id:
+                with suppress(AsrError):  # who sweeps finds it
+                    await self._keys.drop(name, cipher.key_id)
+            raise
+        await self._keys.settle(name, cipher.key_id)
         return Written(tally.size, tally.digest.hexdigest())
 
     async def open(self, name: str) -> BinaryIO:
         """See the port."""
         file = await self._inner.open(name)
         try:
-            raw = await asyncio.to_thread(_Opened, file, name, self._cipher)
+            header = await asyncio.to_thread(_Header.read, file)
+            cipher = await self._keys.held(name, header.key_id)
+            raw = await asyncio.to_thread(_Opened, file, name, header, cipher)
         except BaseException:
             file.close()
             raise
         return io.BufferedReader(raw, CHUNK_BYTES)
 
     async def delete(self, name: str) -> bool:
-        """See the port."""
+        """See the port. The keys go first: what is left when that fails can't be read any more."""
+        await self._keys.drop(name)
         return await self._inner.delete(name)
 
     async def names(self, after: float, before: float) -> Sequence[str]:
-        """See the port."""
-        return await self._inner.names(after, before)
+        """See the port; those too of which there is nothing but a key."""
+        written = await self._inner.names(after, before)
+        return sorted({*written, *await self._keys.names(after, before)})
 
     async def key_of(self, name: str) -> str:
-        """Which key the value says to be sealed with. Raises MissingBlob, CannotDecrypt."""
+        """Which key of the ring the value says to be sealed with, in the end.
+
+        Raises MissingBlob, CannotDecrypt.
+        """
         with await self._inner.open(name) as file:
-            return (await asyncio.to_thread(_Header.read, file)).key_id
+            header = await asyncio.to_thread(_Header.read, file)
+        return await self._keys.ring_key(name, header.key_id)
 
     async def _sealed(
-        self, name: str, chunks: AsyncIterable[bytes], tally: _Tally
+        self, name: str, chunks: AsyncIterable[bytes], tally: _Tally, cipher: Cipher
     ) -> AsyncIterator[bytes]:
         """Header and chunks. Something is held back until it is known whether it is the last."""
-        header, held, number = _Header.made(self._cipher), bytearray(), 0
+        header, held, number = _Header.made(cipher), bytearray(), 0
         yield header.raw
         async for chunk in chunks:
             tally.add(chunk)
@@ -111,9 +130,9 @@ class SealedBlobs:
             while len(held) > CHUNK_BYTES:
                 part = bytes(held[:CHUNK_BYTES])
                 del held[:CHUNK_BYTES]
-                yield self._cipher.seal(part, header.identity(name, number, last=False))
+                yield cipher.seal(part, header.identity(name, number, last=False))
                 number += 1
-        yield self._cipher.seal(bytes(held), header.identity(name, number, last=True))
+        yield cipher.seal(bytes(held), header.identity(name, number, last=True))
 
 
 class _Tally:
@@ -134,10 +153,10 @@ class _Tally:
 class _Opened(io.RawIOBase):
     """The open value, a chunk at a time; the last one is looked at first, so that it is whole."""
 
-    def __init__(self, file: BinaryIO, name: str, cipher: Cipher) -> None:
+    def __init__(self, file: BinaryIO, name: str, header: _Header, cipher: Cipher) -> None:
         super().__init__()
         self._file, self._name, self._cipher = file, name, cipher
-        self._header = _Header.read(file)
+        self._header = header
         body = file.seek(0, os.SEEK_END) - _SHAPE.size
         self._last = max(0, -(-body // self._header.sealed_bytes) - 1)
         self._at, self._number, self._chunk = 0, -1, b""

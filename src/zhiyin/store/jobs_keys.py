@@ -6,15 +6,16 @@ import asyncio
 import logging
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, BinaryIO
 
 from sqlalchemy import Row, select, update
 
 from zhiyin.domain.errors import CannotDecrypt, MissingBlob
-from zhiyin.domain.sealing import PLAIN, KeyUse
+from zhiyin.domain.sealing import PLAIN, KeyUse, WrappedKey
 from zhiyin.ports.blobs import BlobStore
-from zhiyin.ports.cipher import Cipher
+from zhiyin.ports.cipher import KeyRing, OwnerCipher
+from zhiyin.store.blob_keys import BlobKeys
 from zhiyin.store.blobs_sealed import CHUNK_BYTES, SealedBlobs
 from zhiyin.store.jobs_sql import identity
 from zhiyin.store.sql import Database
@@ -28,17 +29,17 @@ _SEALED = ("payload", "failure_message")
 
 
 class JobKeys:
-    """Looks at all jobs; `cipher` opens what they have now."""
+    """Looks at all jobs; `ring` opens what they have now."""
 
-    def __init__(self, database: Database, blobs: BlobStore, cipher: Cipher) -> None:
+    def __init__(self, database: Database, blobs: BlobStore, ring: KeyRing) -> None:
         self._database = database
         self._blobs = blobs
-        self._cipher = _AlsoPlain(cipher)
+        self._ring = _AlsoPlain(ring)
 
     async def uses(self) -> list[KeyUse]:
         """How many records and blobs each key seals. Needs no key. Raises Unavailable."""
         found: Counter[str] = Counter()
-        blobs = SealedBlobs(self._blobs, self._cipher)
+        blobs = self._sealed(self._ring)
         async for row in self._rows():
             found[row.key_id] += 1
             for name in filter(None, (row.audio, row.result)):
@@ -48,7 +49,7 @@ class JobKeys:
                     continue
         return [KeyUse(name, count) for name, count in found.items()]
 
-    async def reseal(self, new: Cipher) -> tuple[int, int]:
+    async def reseal(self, new: KeyRing) -> tuple[int, int]:
         """Seal everything with `new`: how many values it were, and how many don't open."""
         sealed = unreadable = 0
         async for row in self._rows():
@@ -77,7 +78,7 @@ class JobKeys:
                 return
             last = rows[-1].id
 
-    async def _reseal_record(self, job_id: str, new: Cipher) -> bool:
+    async def _reseal_record(self, job_id: str, new: KeyRing) -> bool:
         """Whether there was something to do; again when somebody else has written meanwhile."""
         while True:
             async with self._database.begin() as db:
@@ -90,41 +91,53 @@ class JobKeys:
                 if (await db.execute(update(JOBS).where(same).values(values))).rowcount == 1:
                     return True
 
-    def _moved(self, row: Row[Any], column: str, new: Cipher) -> bytes | None:
+    def _moved(self, row: Row[Any], column: str, new: KeyRing) -> bytes | None:
         sealed = getattr(row, column)
         if sealed is None:
             return None
         name = identity(row.owner, row.id, column)
-        return new.seal(self._cipher.open(bytes(sealed), name), name)
+        return new.seal(self._ring.open(bytes(sealed), name), name)
 
-    async def _reseal_blob(self, job_id: str, name: str, new: Cipher) -> bool:
+    async def _reseal_blob(self, job_id: str, name: str, new: KeyRing) -> bool:
         """Whether there was something to do."""
-        old = SealedBlobs(self._blobs, self._cipher)
+        old = self._sealed(self._ring)
         if await old.key_of(name) == new.key_id:
             return False
         with await old.open(name) as stream:
-            await SealedBlobs(self._blobs, new).write(name, _chunks(stream), sys.maxsize)
+            await self._sealed(new).write(name, _chunks(stream), sys.maxsize)
         async with self._database.begin() as db:
             kept = (await db.execute(select(_C.id).where(_C.id == job_id))).first()
         if kept is None:  # deleted meanwhile
-            await self._blobs.delete(name)
+            await old.delete(name)
         return True
+
+    def _sealed(self, ring: KeyRing) -> SealedBlobs:
+        return SealedBlobs(self._blobs, BlobKeys(self._database, ring))
 
 
 class _AlsoPlain:
-    """Opens what was stored before there was a key, too; a key that is in use refuses it."""
+    """A ring that opens what was stored before there was a key, too; one in use refuses it."""
 
-    def __init__(self, cipher: Cipher) -> None:
-        self._cipher = cipher
-        self.key_id = cipher.key_id
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+        self.key_id = ring.key_id
+        self.names = ring.names
 
     def seal(self, plaintext: bytes, identity: str) -> bytes:
         """As the other does."""
-        return self._cipher.seal(plaintext, identity)
+        return self._ring.seal(plaintext, identity)
 
     def open(self, sealed: bytes, identity: str) -> bytes:
         """Without the mark, or as the other does."""
-        return sealed[1:] if sealed[:1] == PLAIN else self._cipher.open(sealed, identity)
+        return sealed[1:] if sealed[:1] == PLAIN else self._ring.open(sealed, identity)
+
+    def new_key(self, owner: str) -> WrappedKey | None:
+        """As the other does."""
+        return self._ring.new_key(owner)
+
+    def of(self, owner: str, keys: Sequence[WrappedKey]) -> OwnerCipher:
+        """As the other does."""
+        return self._ring.of(owner, keys)
 
 
 async def _chunks(stream: BinaryIO) -> AsyncIterator[bytes]:

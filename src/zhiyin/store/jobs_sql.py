@@ -27,7 +27,7 @@ from zhiyin.domain.job import (
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.ports.cipher import Cipher
 from zhiyin.store.sql import Database
-from zhiyin.store.tables import JOBS
+from zhiyin.store.tables import BLOB_KEYS, JOBS
 
 _C = JOBS.c
 _MOST_MESSAGE_CHARS = 1000
@@ -68,9 +68,12 @@ class SqlJobs:
         return done.rowcount == 1
 
     async def remove(self, job: Job) -> bool:
-        """DELETE of a row that has the version still."""
+        """DELETE of a row that has the version still, and of its blobs' keys."""
+        keys = delete(BLOB_KEYS).where(BLOB_KEYS.c.name.startswith(f"{job.id}.", autoescape=True))
         async with self._database.begin() as db:
             done = await db.execute(delete(JOBS).where(_same(job)))
+            if done.rowcount == 1:
+                await db.execute(keys)
         return done.rowcount == 1
 
     async def scrub(self) -> None:

@@ -24,6 +24,7 @@ METADATA = MetaData()
 
 _MOST_PAYLOAD_BYTES = 1 << 20
 _MOST_MESSAGE_BYTES = 1 << 13
+_MOST_KEY_BYTES = 255
 
 
 def _text(length: int) -> String:
@@ -92,3 +93,17 @@ QUEUE = Table(
     mysql_charset="utf8mb4",
     mysql_engine="InnoDB",
 )
+
+BLOB_KEYS = Table(
+    "job_blob_keys",
+    METADATA,
+    Column("name", _text(96), primary_key=True),
+    Column("id", _text(32), primary_key=True),
+    Column("ring_key", _text(32), nullable=False),
+    Column("sealed", LargeBinary(_MOST_KEY_BYTES), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("job_blob_keys_made", "created_at"),
+    mysql_charset="utf8mb4",
+    mysql_engine="InnoDB",
+)
+"""Data keys of recordings and results, sealed by a key of the ring."""
