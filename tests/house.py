@@ -108,8 +108,8 @@ class Reader:
         return [e for e in self.events if isinstance(e, kind)]
 
 
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
+async def until(true: Callable[[], object], seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110  # anything may make it true
             await asyncio.sleep(0.001)
 

@@ -194,11 +194,14 @@ async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 WRITER = """
 import asyncio, sys
-from tests.histories import Place, entry
+from datetime import timedelta
+from tests.histories import START, Place, entry
 async def main():
+    name = sys.argv[2]  # nobody writes in the same microsecond: ids are times, and a little chance
     async with Place(sys.argv[1]).open() as history:
         for n in range(40):
-            await history.add([entry(f"{sys.argv[2]} {n}")])
+            time = START + timedelta(seconds=n, microseconds=ord(name))
+            await history.add([entry(f"{name} {n}", time=time)])
 asyncio.run(main())
 """
 
