@@ -53,7 +53,7 @@ class Recognizer:
 
     async def _hear(self, work: Work) -> Heard:
         final = work.kind == "final"
-        clip = Clip(work.samples, self._decode, work.speech, draft=not final)
+        clip = Clip(work.samples, self._decode, work.speech, draft=not final, urgent=final)
         ticket = await self._place()
         future = ticket.submit(clip, Lane.FINAL if final else Lane.PARTIAL)
         result = await asyncio.wrap_future(future)

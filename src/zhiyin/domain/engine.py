@@ -71,6 +71,9 @@ class Clip:
     """Of a long recording: others may be quicker at its cost."""
     draft: bool = False
     """Of somebody who still speaks: quick rather than sure, never `Again` for the sake of doubt."""
+    urgent: bool = False
+    """Somebody waits for the answer to what was just said: `Again` only for a failed result, not
+    for one that is merely unsure."""
     carry: object = None
     """What the engine wrote on it for a second pass; see `Again`."""
 

@@ -16,7 +16,15 @@ from zhiyin.domain.engine import Again, Clip, ClipResult, Plan
 from zhiyin.domain.segmenting import TimedText
 from zhiyin.domain.transcript import Segment
 from zhiyin.engines.whisper.backend import Backend
-from zhiyin.engines.whisper.guard import Hypothesis, better, is_doubtful, is_failed, is_silence
+from zhiyin.engines.whisper.guard import (
+    Hypothesis,
+    better,
+    is_doubtful,
+    is_failed,
+    is_silence,
+    is_unsure_silence,
+    runs_away,
+)
 from zhiyin.engines.whisper.holes import cut, find_holes
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
 from zhiyin.engines.whisper.segments import to_segments
@@ -81,6 +89,16 @@ class Take:
     def is_rest(self) -> bool:
         """Whether this is the lost end of a clip."""
         return self.carry is not None and self.carry.rest
+
+    @property
+    def begun(self) -> float:
+        """When speech was detected first, in seconds."""
+        return self.clip.speech[0][0] if self.clip.speech else 0.0
+
+    @property
+    def spoken(self) -> float:
+        """Detected speech in seconds."""
+        return sum(end - begin for begin, end in self.clip.speech or ())
 
     def window(self, policy: DecodePolicy) -> float:
         """Seconds of encoder input."""
@@ -198,19 +216,23 @@ class Pass:
         hypotheses = self._generate(indices, width, asked)
         believed: dict[int, Hypothesis] = {}
         for i, hypothesis in zip(indices, hypotheses, strict=True):
-            policy = self._policy(i)
             if asked > 0 or self._kind.draft:
                 chosen = hypothesis
-            elif self._window < FULL_WINDOW_S and is_doubtful(hypothesis, policy):
+            elif self._window < FULL_WINDOW_S and self._is_doubtful(i, hypothesis):
                 self._doubt(i, hypothesis)
                 continue
             else:
                 chosen = self._fallback(i, self._better(i, hypothesis))
             if self._is_nothing(i, chosen):
-                self._outcomes[i] = self._result(i, ())
+                self._outcomes[i] = self._nothing(i, chosen)
             else:
                 believed[i] = chosen
         self._align(believed)
+
+    def _is_doubtful(self, i: int, h: Hypothesis) -> bool:
+        """Whether the full window is worth its time; who waits for the answer has little."""
+        told = is_failed if self._takes[i].clip.urgent else is_doubtful
+        return told(h, self._policy(i))
 
     def _doubt(self, i: int, hypothesis: Hypothesis) -> None:
         """The full window next; a doubtful rest is not worth one."""
@@ -221,12 +243,27 @@ class Pass:
 
     def _is_nothing(self, i: int, h: Hypothesis) -> bool:
         policy = self._policy(i)
+        if self._kind.draft:
+            return self._is_no_draft(i, h)
         if is_silence(h, policy) or not h.text:
             return True
-        failed = is_failed(h, policy)
-        if self._kind.draft:
-            return failed
-        return self._takes[i].is_rest and (failed or h.avg_logprob < policy.rest_logprob)
+        unsure = is_failed(h, policy) or h.avg_logprob < policy.rest_logprob
+        return self._takes[i].is_rest and unsure
+
+    def _is_no_draft(self, i: int, h: Hypothesis) -> bool:
+        policy = self._policy(i)
+        silent = is_silence(h, policy) and self._takes[i].spoken < policy.spoken_s
+        hopeless = h.avg_logprob < policy.draft_logprob or runs_away(h, policy)
+        return silent or hopeless or not h.text
+
+    def _nothing(self, i: int, h: Hypothesis) -> ClipResult | Again:
+        """No text, or a second look at what may be speech after all."""
+        take, policy = self._takes[i], self._policy(i)
+        looked = self._kind.draft or (take.carry is not None and take.carry.parts)
+        if looked or take.spoken < policy.spoken_s or not is_unsure_silence(h, policy):
+            return self._result(i, ())
+        begin = take.begun + policy.second_look_s
+        return self._again(i, first=None, parts=((begin, take.clip.seconds),))
 
     def _better(self, i: int, now: Hypothesis) -> Hypothesis:
         """Of the short and the full window."""
@@ -242,6 +279,8 @@ class Pass:
             last = tried[-1]
             if not is_failed(last, policy) or is_silence(last, policy):
                 return last
+            if _settled(tried, policy):
+                break
             tried += self._generate([i], policy.best_of, temperature)
         if not is_failed(tried[-1], policy):
             return tried[-1]
@@ -298,6 +337,12 @@ class Pass:
             # Parts are decoded to find more; should they give less, the whole was right.
             segments = max(heard, carry.whole, key=_tokens)
         return ClipResult(segments, self._language(i), probability)
+
+
+def _settled(tried: Sequence[Hypothesis], policy: DecodePolicy) -> bool:
+    """An unsure text that came again at a higher temperature: more of that won't make it sure."""
+    *before, last = tried
+    return last.text in {h.text for h in before} and not runs_away(last, policy)
 
 
 def _tokens(segments: tuple[Segment, ...]) -> int:

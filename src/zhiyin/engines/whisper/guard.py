@@ -31,11 +31,20 @@ def is_silence(h: Hypothesis, policy: DecodePolicy) -> bool:
     return any(h.no_speech_prob > p and h.avg_logprob < score for p, score in policy.silence)
 
 
+def is_unsure_silence(h: Hypothesis, policy: DecodePolicy) -> bool:
+    """Silence by our own pairs, whose text Whisper's own threshold would believe."""
+    return is_silence(h, policy) and not is_failed(h, policy)
+
+
 def is_failed(h: Hypothesis, policy: DecodePolicy) -> bool:
     """Whisper's rule for decoding again at a higher temperature."""
+    return h.avg_logprob < policy.logprob_threshold or runs_away(h, policy)
+
+
+def runs_away(h: Hypothesis, policy: DecodePolicy) -> bool:
+    """The decoder went round in circles, or did not come to an end."""
     return (
         h.compression_ratio > policy.compression_ratio_threshold
-        or h.avg_logprob < policy.logprob_threshold
         or not h.finished
         or repeats(h.tokens)
     )

@@ -41,6 +41,14 @@ class DecodePolicy:
     Behind speech detection these stop "Thank you." on laughter (0.49 and -0.97) and Russian for
     "dynamic music" on plucked chords (0.69 and -0.74), and keep the least sure of 269 Mandarin and
     English recordings (0.57 and -0.59; 0.47 and -0.75)."""
+    spoken_s: float = 1.0
+    """With so many seconds of detected speech a clip is hardly silent: a draft is shown whatever
+    the pairs say, and a clip that only our own pairs call silent gets a second look."""
+    second_look_s: float = 0.3
+    """The second look begins so many seconds after the speech did: music and laughter stay what
+    they are, and speech that a pause cut in two is heard (no-speech falls from 0.7 to 0.2)."""
+    draft_logprob: float = -1.6
+    """A draft is shown from this mean log-probability on; cut off in a word, none is sure."""
     temperatures: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
     best_of: int = 5
     hole_s: float = 1.0

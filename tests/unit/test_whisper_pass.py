@@ -1,0 +1,136 @@
+"""What one pass of Whisper believes, doubts and asks again; the backend's hypotheses are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from zhiyin.domain.audio import SAMPLE_RATE, Samples
+from zhiyin.domain.engine import Again, Clip, ClipResult
+from zhiyin.domain.options import DecodeOptions
+from zhiyin.domain.segmenting import TimedText
+from zhiyin.engines.whisper.backend import Backend
+from zhiyin.engines.whisper.decoding import Carry, Pass
+from zhiyin.engines.whisper.guard import Hypothesis
+from zhiyin.engines.whisper.policy import DecodePolicy, ModelPolicy
+
+SURE = Hypothesis((1, 2), "turn on", -0.2, 0.05, 0.0, finished=True)
+MUFFLED = replace(SURE, avg_logprob=-0.7, no_speech_prob=0.7)
+UNSURE = replace(SURE, avg_logprob=-1.2)
+LOOP = replace(SURE, tokens=(7,) * 9, avg_logprob=-0.1)
+
+SHORT = DecodePolicy(floor=8.0, tail=1.0, doubt_logprob=-0.5)
+FULL = DecodePolicy()
+
+
+class Said:
+    """Gives these hypotheses in turn, and the first of them for every clip of a call."""
+
+    def __init__(self, *hypotheses: Hypothesis) -> None:
+        self._left = list(hypotheses)
+        self.clips: list[Samples] = []
+        self.temperatures: list[float] = []
+
+    def features(self, clips: list[Samples], _window: float, *, pad_audio: bool) -> object:
+        assert not pad_audio
+        self.clips += clips
+        return None
+
+    def encode(self, features: object) -> object:
+        return features
+
+    def select(self, encoded: object, _indices: Sequence[int]) -> object:
+        return encoded
+
+    def generate(self, *asked: Any) -> list[Hypothesis]:
+        self.temperatures.append(asked[-1])
+        return [self._left.pop(0)]
+
+    def align(self, *asked: Any) -> list[list[TimedText]]:
+        tokens, (seconds,) = asked[-2][0], asked[-1]
+        ends = np.linspace(0, seconds, len(tokens) + 1)
+        return [
+            [
+                TimedText(f"w{token}", float(a), float(b), 0.9, (token,))
+                for token, a, b in zip(tokens, ends[:-1], ends[1:], strict=True)
+            ]
+        ]
+
+
+def clip(spoken_s: float, **more: Any) -> Clip:
+    """Three seconds, with so much detected speech from 0.2 s on."""
+    sound = np.zeros(3 * SAMPLE_RATE, np.float32)
+    return Clip(sound, DecodeOptions(language="en"), ((0.2, 0.2 + spoken_s),), **more)
+
+
+def heard(said: Said, what: Clip, policy: DecodePolicy = FULL) -> ClipResult | Again:
+    """The outcome of one pass."""
+    (outcome,) = Pass(cast("Backend", said), ModelPolicy(default=policy), [what]).run()
+    return outcome
+
+
+def text(outcome: ClipResult | Again) -> str:
+    """Of a result."""
+    assert isinstance(outcome, ClipResult)
+    return "".join(segment.text for segment in outcome.segments)
+
+
+def test_a_draft_of_enough_speech_is_shown_though_the_model_hears_little() -> None:
+    assert text(heard(Said(MUFFLED), clip(1.2, draft=True)))
+    assert not text(heard(Said(MUFFLED), clip(0.6, draft=True)))
+
+
+def test_a_draft_may_be_unsure_but_not_hopeless_nor_a_loop() -> None:
+    assert text(heard(Said(UNSURE), clip(0.6, draft=True)))
+    assert not text(heard(Said(replace(UNSURE, avg_logprob=-2.0)), clip(1.2, draft=True)))
+    assert not text(heard(Said(LOOP), clip(1.2, draft=True)))
+    assert not text(heard(Said(replace(SURE, text="")), clip(1.2, draft=True)))
+
+
+def test_speech_that_sounds_like_silence_gets_a_second_look_from_a_later_beginning() -> None:
+    said = Said(MUFFLED, SURE)
+    again = heard(said, clip(1.5))
+    assert isinstance(again, Again)
+    found = heard(said, again.clip)
+    assert text(found)
+    assert isinstance(found, ClipResult)
+    assert found.segments[0].start == 0.5, "times are of the clip"
+    assert len(said.clips[0]) - len(said.clips[1]) == 0.5 * SAMPLE_RATE
+
+
+def test_what_stays_silent_is_not_looked_at_for_a_third_time() -> None:
+    again = heard(Said(MUFFLED), clip(1.5))
+    assert isinstance(again, Again)
+    assert not text(heard(Said(MUFFLED), again.clip))
+
+
+def test_little_speech_or_real_silence_gets_no_second_look() -> None:
+    assert not text(heard(Said(MUFFLED), clip(0.6)))
+    silent = replace(MUFFLED, avg_logprob=-1.2)
+    assert not text(heard(Said(silent), clip(1.5)))
+
+
+def test_an_unsure_short_window_is_decoded_in_full_unless_somebody_waits() -> None:
+    doubtful = replace(SURE, avg_logprob=-0.8)
+    again = heard(Said(doubtful), clip(1.5), SHORT)
+    assert isinstance(again, Again)
+    assert isinstance(again.clip.carry, Carry)
+    assert again.clip.carry.first == doubtful
+    assert text(heard(Said(doubtful), clip(1.5, urgent=True), SHORT))
+    assert isinstance(heard(Said(LOOP), clip(1.5, urgent=True), SHORT), Again)
+
+
+def test_higher_temperatures_end_when_they_bring_nothing_new() -> None:
+    other = replace(UNSURE, text="turn off", avg_logprob=-1.3)
+    said = Said(UNSURE, other, other, SURE)
+    assert text(heard(said, clip(1.5)))
+    assert said.temperatures == [0.0, 0.2, 0.4]
+
+
+def test_higher_temperatures_go_on_while_the_decoder_loops() -> None:
+    said = Said(LOOP, LOOP, LOOP, SURE)
+    assert text(heard(said, clip(1.5)))
+    assert said.temperatures == [0.0, 0.2, 0.4, 0.6]
