@@ -66,10 +66,13 @@ bench: $(VENV)/.bench  ## All benches, then docs/performance.md: MANIFEST=../sha
 	$(BIN)/python -m bench.mixed --language zh --json bench/results/mixed-zh.json $(BENCH_ARGS)
 	$(BIN)/python -m bench.memory $(BENCH_ARGS)
 	$(BIN)/python -m bench.stream $(BENCH_ARGS)
+	$(BIN)/python -m bench.stream --clients 3 --talks 48 --frames-ms 100 --manners silence \
+		--json bench/results/stream_all.json $(BENCH_ARGS)
 	$(BIN)/python -m bench.endurance $(BENCH_ARGS)
 	$(BIN)/python -m bench.start $(ARGS)
 	$(BIN)/python -m bench.viewers $(BENCH_ARGS)
 	$(BIN)/python -m bench.history
+	$(BIN)/python -m bench.jobs
 	$(BIN)/python -m bench.cache $(BENCH_ARGS)
 	$(BIN)/python -m bench.jobs
 	$(BIN)/python -m bench.accuracy $(BENCH_ARGS)

@@ -201,7 +201,7 @@ def _seen(
     messages = site.hook.by_job()
     ids = {job: {m.id for m in messages[job]} for job in messages}
     found = {job: _job(site.client, job) for job in levels}
-    states = Counter(str(job["state"]) for job in found.values())
+    states = dict(Counter(str(job["state"]) for job in found.values()))
     return Counts(
         stores=stores,
         jobs=len(levels),

@@ -113,6 +113,12 @@ back over characters of finals. Offline: the same recordings as files to the sam
         tables_live.stream,
     ),
     Section(
+        "stream_all",
+        "Live: every recording",
+        "As above, from three clients that speak all recordings there are: for the error rates.",
+        tables_live.stream,
+    ),
+    Section(
         "live",
         "Live servers side by side",
         """The same recordings in real time to each server, one server at a time, all clients of a

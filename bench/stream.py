@@ -52,6 +52,7 @@ def main(
     languages: options.Languages = "en,zh",
     clients: Annotated[str, typer.Option(help="Comma list of how many.")] = "1,3",
     talks: Annotated[int, typer.Option(help="Recordings per client.", min=1)] = 8,
+    manners: Annotated[str, typer.Option(help="Comma list of silence, commit, cut.")] = "all",
     frames_ms: Annotated[str, typer.Option(help="Comma list: sound per message.")] = "100,20",
     min_seconds: Annotated[float, typer.Option(help="Shortest recording.")] = 3.0,
     max_seconds: Annotated[float, typer.Option(help="Longest recording.")] = 20.0,
@@ -67,7 +68,8 @@ def main(
     )
     random.Random(seed).shuffle(chosen)
     setup = Setup(model, device, threads, compute_type)
-    rounds = list(_rounds(options.listed(clients), wanted, options.listed(frames_ms)))
+    how = options.known(manners, _MANNERS, "--manners")
+    rounds = list(_rounds(options.listed(clients), wanted, options.listed(frames_ms), how))
     with server("zhiyin", setup) as started:
         found = list(_shown(_measured(started, chosen, rounds, talks, seed)))
     content = {"levels": [asdict(level) for level in found]}
@@ -94,14 +96,20 @@ class Round:
         }[self.manner]
 
 
+_MANNERS = ("silence", "commit", "cut")
+
+
 def _rounds(
-    clients: Sequence[str], languages: Sequence[str], frames_ms: Sequence[str]
+    clients: Sequence[str],
+    languages: Sequence[str],
+    frames_ms: Sequence[str],
+    manners: Sequence[str],
 ) -> Iterator[Round]:
     """All with the first size of frames; with the others one client that commits."""
     first, *others = (int(part) for part in frames_ms)
     for count in (int(part) for part in clients):
         for lang in languages:
-            for manner in ("silence", "commit", "cut"):
+            for manner in manners:
                 yield Round(count, lang, first, manner)
     for frame_ms in others:
         yield Round(1, languages[0], frame_ms, "commit")
