@@ -110,6 +110,21 @@ def test_lines_are_json_with_these_fields() -> None:
     assert line == {"level": "info", "logger": "zhiyin.core", "message": "a 1", "status": 200}
 
 
+def test_a_connection_that_its_database_broke_is_told_by_its_user_only() -> None:
+    script = """
+class OperationalError(Exception): ...
+for name in ("sqlalchemy.pool.impl.AsyncAdaptedQueuePool", "sqlalchemy.engine"):
+    for error in (OperationalError(said), ConnectionResetError(said), ValueError(said)):
+        try:
+            raise error
+        except Exception:
+            logging.getLogger(name).error("Exception during reset or similar", exc_info=True)
+"""
+    told = [json.loads(line) for line in logged(script).splitlines()]
+    assert [line["logger"].split(".")[1] for line in told] == ["pool", *["engine"] * 3]
+    assert "ValueError" in told[0]["exception"]
+
+
 def test_the_level_holds_for_ours() -> None:
     assert logged('ours.info("x")', "warning") == ""
 

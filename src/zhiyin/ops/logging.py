@@ -23,6 +23,7 @@ FIELDS = ("method", "route", "status", "code", "took_ms", "client", "cache")
 
 _OURS = "zhiyin"
 _PLAIN = frozenset({"uvicorn", "asyncio"})  # their sentences are fixed, up to the first line's end
+_BROKEN = ("OperationalError", "InterfaceError")  # every database driver's names (PEP 249)
 _WITHHELD = "(a message of this library)"
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ def configure(level: str, form: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(form))
     handler.addFilter(lambda record: _ours(record) or record.levelno >= logging.WARNING)
+    handler.addFilter(lambda record: not _is_lost_connection(record))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger(_OURS).setLevel(level.upper())
     # Connections to brokers that are away fail every second; who uses them says so once.
@@ -74,6 +76,13 @@ def _formatter(form: str) -> logging.Formatter:
 def _no_addresses(record: logging.LogRecord) -> bool:
     """Uvicorn tells the address of every WebSocket; `access_log` has told its route."""
     return '"WebSocket ' not in str(record.msg)
+
+
+def _is_lost_connection(record: logging.LogRecord) -> bool:
+    """The pool could not tidy up a connection whose database went away; its user says so."""
+    error = record.exc_info[1] if record.exc_info else None
+    broken = isinstance(error, OSError) or type(error).__name__ in _BROKEN
+    return record.name.startswith("sqlalchemy.pool") and broken
 
 
 def _ours(record: logging.LogRecord) -> bool:
