@@ -91,6 +91,11 @@ class Take:
         return self.carry is not None and self.carry.rest
 
     @property
+    def looked_at_once(self) -> bool:
+        """A draft, or a part of a clip: nothing more is looked for in it."""
+        return self.clip.draft or (self.carry is not None and bool(self.carry.parts))
+
+    @property
     def begun(self) -> float:
         """When speech was detected first, in seconds."""
         return self.clip.speech[0][0] if self.clip.speech else 0.0
@@ -259,8 +264,8 @@ class Pass:
     def _nothing(self, i: int, h: Hypothesis) -> ClipResult | Again:
         """No text, or a second look at what may be speech after all."""
         take, policy = self._takes[i], self._policy(i)
-        looked = self._kind.draft or (take.carry is not None and take.carry.parts)
-        if looked or take.spoken < policy.spoken_s or not is_unsure_silence(h, policy):
+        silent = take.spoken < policy.spoken_s or not is_unsure_silence(h, policy)
+        if take.looked_at_once or silent:
             return self._result(i, ())
         begin = take.begun + policy.second_look_s
         return self._again(i, first=None, parts=((begin, take.clip.seconds),))
@@ -314,10 +319,9 @@ class Pass:
         take, asked = self._takes[i], self._takes[i].clip.options
         written_in = "en" if asked.task == "translate" else self._language(i)
         segments = to_segments(hypothesis, words, written_in, take.seconds, asked.words)
-        in_parts = take.carry is not None and take.carry.parts
         hole_s = self._policy(i).hole_s
-        whole = in_parts or self._kind.draft
-        holes = [] if whole else find_holes(take.clip.speech or (), words, hole_s)
+        spans = () if take.looked_at_once else take.clip.speech or ()
+        holes = find_holes(spans, words, hole_s)
         if not holes or not words:
             return self._result(i, segments)
         if holes[0][0] >= words[-1].end:
