@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import fmean, linear_regression
+from statistics import fmean
 from typing import Annotated, Any
 
 import numpy as np
@@ -52,8 +52,8 @@ class Hour:
     """What a long session showed.
 
     `final` is the wait from the sound that completed the configured silence to the final, and
-    `slope_ms_per_minute` how it grew, by least squares. Memory: means over the first and the last
-    fifth of the session, the first minutes left out.
+    `slope_ms_per_minute` how it grew, by least squares, with its standard error. Memory: means over
+    the first and the last fifth of the session, the first minutes left out.
     """
 
     lang: str
@@ -61,6 +61,7 @@ class Hour:
     pace: float
     final: Latency | None
     slope_ms_per_minute: float
+    slope_error_ms_per_minute: float
     rss_first_mb: float
     rss_last_mb: float
     warnings: int
@@ -142,7 +143,8 @@ async def _listen(socket: ClientConnection, seen: Session, begun: float, pace: f
         if event["type"] == "final":
             seen.text.append(event["text"])
             if event["reason"] == "vad":
-                due = begun + (event["end"] + _SILENCE_S) / pace
+                # The end of a segment is that of the silence which ended it.
+                due = begun + event["end"] / pace
                 seen.finals.append((event["end"], time.monotonic() - due))
         seen.warnings += event["type"] == "warning"
         if event["type"] in ("done", "error"):
@@ -150,7 +152,7 @@ async def _listen(socket: ClientConnection, seen: Session, begun: float, pace: f
 
 
 def _hour(spoken: Recording, seen: Session, pace: float) -> Hour:
-    slope = linear_regression(*zip(*seen.finals, strict=True)).slope if len(seen.finals) > 1 else 0
+    slope, error = _slope(seen.finals)
     memory = [mb for at, mb in seen.memory if at > 3 * _EVERY_S] or [mb for _, mb in seen.memory]
     fifth = max(1, len(memory) // 5)
     return Hour(
@@ -159,11 +161,21 @@ def _hour(spoken: Recording, seen: Session, pace: float) -> Hour:
         pace=pace,
         final=latency(wait for _, wait in seen.finals),
         slope_ms_per_minute=slope * 60_000,
+        slope_error_ms_per_minute=error * 60_000,
         rss_first_mb=fmean(memory[:fifth]) if memory else 0.0,
         rss_last_mb=fmean(memory[-fifth:]) if memory else 0.0,
         warnings=seen.warnings,
         error_percent=score(spoken.reference, " ".join(seen.text), spoken.lang).percent,
     )
+
+
+def _slope(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Of a line through points (x, y), by least squares, and its standard error."""
+    if len(points) < 3:
+        return 0.0, 0.0
+    x, y = np.array(points).T
+    (slope, _), covariance = np.polyfit(x, y, 1, cov=True)
+    return float(slope), float(np.sqrt(covariance[0, 0]))
 
 
 async def _many(url: str, sound: Samples, language: str, sessions: int, pid: int) -> Many:

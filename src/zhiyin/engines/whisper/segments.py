@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+from zhiyin.domain.languages import separator
 from zhiyin.domain.segmenting import TimedText, split_words
 from zhiyin.domain.transcript import DecodingStats, Segment, Word
 from zhiyin.engines.whisper.guard import Hypothesis
+
+_MARKS = frozenset(".,:;!?")
 
 
 def to_segments(
@@ -24,13 +30,11 @@ def to_segments(
 def _segment(hypothesis: Hypothesis, words: list[TimedText], with_words: bool) -> Segment:
     spoken = [w for w in words if _clean(w.text)]
     return Segment(
-        text=_clean("".join(w.text for w in words)),
+        text=_clean(_text(words)),
         start=words[0].start,
         end=words[-1].end,
         confidence=sum(w.confidence for w in words) / len(words),
-        words=tuple(Word(_clean(w.text), w.start, w.end, w.confidence) for w in spoken)
-        if with_words
-        else (),
+        words=tuple(_word(parts) for parts in _written(spoken)) if with_words else (),
         stats=DecodingStats(
             tokens=tuple(t for w in words for t in w.tokens),
             temperature=hypothesis.temperature,
@@ -39,6 +43,36 @@ def _segment(hypothesis: Hypothesis, words: list[TimedText], with_words: bool) -
             no_speech_prob=hypothesis.no_speech_prob,
         ),
     )
+
+
+def _written(words: Iterable[TimedText]) -> list[list[TimedText]]:
+    """The parts of each word: the decoder gives "3", ".5" and "13", "62" with no space."""
+    found: list[list[TimedText]] = []
+    for word in words:
+        if found and _is_one_word(_text(found[-1]), word.text):
+            found[-1].append(word)
+        else:
+            found.append([word])
+    return found
+
+
+def _is_one_word(before: str, after: str) -> bool:
+    """Nothing stands between the two, though a space would between words of their script."""
+    if before[-1:].isspace() or after[:1].isspace() or not separator(before, after):
+        return False
+    if before[-1] in _MARKS:
+        return before[-2:-1].isdigit() and after[0].isdigit()
+    return True
+
+
+def _word(parts: Sequence[TimedText]) -> Word:
+    return Word(
+        _clean(_text(parts)), parts[0].start, parts[-1].end, fmean(p.confidence for p in parts)
+    )
+
+
+def _text(parts: Iterable[TimedText]) -> str:
+    return "".join(part.text for part in parts)
 
 
 def _clean(text: str) -> str:
