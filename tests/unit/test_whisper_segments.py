@@ -8,7 +8,7 @@ from zhiyin.core.agreement import joined, units_of
 from zhiyin.domain.segmenting import TimedText
 from zhiyin.domain.transcript import Word
 from zhiyin.engines.whisper.guard import Hypothesis
-from zhiyin.engines.whisper.segments import to_segments
+from zhiyin.engines.whisper.segments import to_segments, without_echo
 
 
 def _words(*parts: str) -> tuple[Word, ...]:
@@ -48,3 +48,26 @@ def test_live_text_is_written_as_the_decoder_wrote_it(text: str) -> None:
     parts = [c if c != " " else "" for c in text]
     spaced = [" " + c if i and text[i - 1] == " " else c for i, c in enumerate(parts)]
     assert joined(units_of(_words(*filter(None, spaced)))) == text
+
+
+def _timed(text: str, seconds: float, begin: float = 0.0) -> list[TimedText]:
+    spoken = enumerate(text.split())
+    return [
+        TimedText(" " + w, begin + i * seconds, begin + (i + 1) * seconds, 0.9) for i, w in spoken
+    ]
+
+
+def test_a_phrase_said_again_in_no_time_was_not_said() -> None:
+    said = _timed("Set white in Z3, no.", 0.4)
+    assert without_echo(said + _timed("set white in Z3, no.", 0.0, 2.0)) == said
+
+
+def test_a_phrase_that_takes_its_time_was_said_twice() -> None:
+    said = _timed("we will rock we will rock", 0.3)
+    assert without_echo(said) == said
+
+
+@pytest.mark.parametrize("end", ["who knows that", "two three", ""])
+def test_words_without_time_that_say_something_else_stay(end: str) -> None:
+    said = _timed("one two three", 0.3) + _timed(end, 0.0, 0.9)
+    assert without_echo(said) == said

@@ -11,6 +11,8 @@ from zhiyin.domain.transcript import DecodingStats, Segment, Word
 from zhiyin.engines.whisper.guard import Hypothesis
 
 _MARKS = frozenset(".,:;!?")
+_ECHO_WORDS = 3
+_NO_TIME_S = 0.03  # a step of the alignment is 0.02
 
 
 def to_segments(
@@ -20,11 +22,26 @@ def to_segments(
 
     Without words (the alignment found none) all of it is one segment.
     """
+    words = without_echo(words)
     if not words:
         whole = TimedText(hypothesis.text, 0.0, seconds, 0.0, hypothesis.tokens)
         return (_segment(hypothesis, [whole], with_words),)
     groups = split_words(words, language)
     return tuple(_segment(hypothesis, group, with_words) for group in groups)
+
+
+def without_echo(words: list[TimedText]) -> list[TimedText]:
+    """Without words at the end that say the last ones once more and have no time for it.
+
+    The decoder had gone round once; a loop of two is too short for the other guards.
+    """
+    said = [_clean(w.text).casefold() for w in words]
+    for size in range(len(words) // 2, _ECHO_WORDS - 1, -1):
+        again = words[-size:]
+        timeless = all(w.end - w.start < _NO_TIME_S for w in again)
+        if timeless and said[-size:] == said[-2 * size : -size]:
+            return words[:-size]
+    return words
 
 
 def _segment(hypothesis: Hypothesis, words: list[TimedText], with_words: bool) -> Segment:
