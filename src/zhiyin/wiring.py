@@ -80,6 +80,7 @@ class Services:
     sweeper: Sweeper
     results: Results | None
     erasure: Erasure
+    tickets: Cipher
     _archive: Archive | None
     _pool: ThreadPoolExecutor
     _loading: asyncio.Task[None] | None = None
@@ -189,7 +190,8 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     return Services(
         settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, office,
         Recorder(transcriber, scribe), history, scribe, _sweeper(settings, history), results,
-        Erasure(_places(scribe, stored or history, office, rooms, results)), stored, pool,
+        Erasure(_places(scribe, stored or history, office, rooms, results)), _tickets(ring),
+        stored, pool,
     )  # fmt: skip
 
 
@@ -263,6 +265,13 @@ def key_ring(settings: Settings) -> KeyRing:
     from zhiyin.store.cipher_aesgcm import AesRing, parse_keys
 
     return AesRing(parse_keys(text))
+
+
+def _tickets(ring: KeyRing) -> Cipher:
+    """Seals what clients hold: by the keys, or by one that this process makes up."""
+    from zhiyin.store.cipher_aesgcm import AesCipher, generate, parse_keys
+
+    return ring if ring.names else AesCipher(parse_keys(generate()))
 
 
 def _sweeper(settings: Settings, history: History) -> Sweeper:

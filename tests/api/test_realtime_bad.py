@@ -193,7 +193,7 @@ async def test_clients_that_vanish_leave_nothing() -> None:
                 client.cut()
         await until(lambda: len(asyncio.all_tasks()) <= tasks)
         await until(lambda: gc.collect() is not None and len(alive()) <= before)
-        assert (service.house.service.running, service.house.tickets) == (0, 0)
+        await until(lambda: (service.house.service.running, service.house.tickets) == (0, 0))
         assert levels(await transcript(service)) == {10}
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zhiyin.access.ws.realtime import client
 from zhiyin.access.ws.realtime.schemas import Json
-from zhiyin.access.ws.realtime.settings import SessionSettings, Turns
+from zhiyin.access.ws.realtime.settings import SessionSettings, Sound, Turns
 from zhiyin.access.ws.realtime.tokens import Tokens
-from zhiyin.domain.errors import InvalidRequest, Overloaded, TooLarge, Unauthenticated
+from zhiyin.domain.errors import InvalidRequest, TooLarge, Unauthenticated
+from zhiyin.store.cipher_aesgcm import AesCipher, generate, parse_keys
 
 
 def update(session: Json, kind: str = "session.update") -> SessionSettings:
@@ -124,18 +128,48 @@ def test_ids_of_a_client_are_kept_when_they_are_decent() -> None:
     assert client.read(json.dumps({"type": "a", "event_id": "x" * 513})).event_id is None
 
 
-def test_tokens_expire_and_are_bounded() -> None:
+def _cipher() -> AesCipher:
+    return AesCipher(parse_keys(generate()))
+
+
+def test_tokens_expire() -> None:
     now = 100.0
-    tokens = Tokens(lambda: now, most=2)
-    first = tokens.make(SessionSettings(model="a"), 10)
-    tokens.make(SessionSettings(), 50)
-    assert first.value.startswith("ek_")
-    assert tokens.check(first.value) == first
+    tokens = Tokens(_cipher(), lambda: now)
+    token = tokens.make(SessionSettings(model="a"), 10)
+    assert re.fullmatch(r"ek_[A-Za-z0-9_-]+", token.value), "it has to fit into a subprotocol"
+    assert tokens.check(token.value) == token
     assert tokens.check("sk-any") is None
-    with pytest.raises(Overloaded):
-        tokens.make(SessionSettings(), 10)
     now = 110.0
-    for gone in (first.value, "ek_other"):
-        with pytest.raises(Unauthenticated):
-            tokens.check(gone)
-    tokens.make(SessionSettings(), 10)
+    with pytest.raises(Unauthenticated):
+        tokens.check(token.value)
+
+
+def test_servers_with_the_same_keys_take_each_others_tokens() -> None:
+    cipher = _cipher()
+    turns = Turns(0.6, 200, 700)
+    wanted = SessionSettings(
+        Sound("audio/pcmu", 8000), "m", "zh", ("zh",), ("知音",), "你好", turns
+    )
+    token = Tokens(cipher).make(wanted, 60)
+    assert Tokens(cipher).check(token.value) == token
+    assert token.settings == wanted
+    none = Tokens(cipher).make(SessionSettings(turns=None), 60)
+    assert Tokens(cipher).check(none.value) == none
+    with pytest.raises(Unauthenticated):
+        Tokens(_cipher()).check(token.value)
+
+
+@given(st.text(max_size=80) | st.binary(max_size=80).map(lambda b: b.hex()))
+def test_tokens_that_somebody_made_up_are_refused(rest: str) -> None:
+    cipher = _cipher()
+    good = Tokens(cipher).make(SessionSettings(), 60).value
+    for bad in ("ek_" + rest, good[: len(rest)] + "A" + good[len(rest) + 1 :] + "A"):
+        if bad.startswith("ek_"):
+            with pytest.raises(Unauthenticated):
+                Tokens(cipher).check(bad)
+
+
+def test_a_token_is_never_longer_than_a_header_may_be() -> None:
+    random = "".join(chr(0x4E00 + i * 7919 % 20_000) for i in range(4000))
+    with pytest.raises(InvalidRequest, match="too long for a token"):
+        Tokens(_cipher()).make(SessionSettings(prompt=random), 60)

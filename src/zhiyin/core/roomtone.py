@@ -1,8 +1,8 @@
 """The silence that a live segment has not heard yet. Pure.
 
-Whisper hears the end of an utterance better with a second of the room's own silence after it, and a
-live segment ends before that second has passed. It is made of the silence that is there: after the
-speech, or else before it, to and fro. Digital zeros don't do: no room sounds like that.
+Whisper hears the end of an utterance better with two seconds or three of the room's own silence
+after it, and a live segment ends before they have passed. It is made of the silence that is there:
+after the speech, or else before it, to and fro. Digital zeros don't do: no room sounds like that.
 """
 
 from __future__ import annotations

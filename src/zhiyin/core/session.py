@@ -52,7 +52,7 @@ class SessionPolicy:
     cost_factor: float = 3.0
     window: float = 10.0
     overlap: float = 1.5
-    tail: float = 1.0
+    tail: float = 2.5
     behind: int = 2
     partials: bool = True
     retries: int = 1

@@ -101,7 +101,7 @@ def create_app(service: RunningService, limits: HttpLimits) -> FastAPI:
     app.add_middleware(RequestId)
     for part in (recognition, jobs, history, models, captions, owners, health):
         app.include_router(part.router)
-    realtime.install(app)
+    realtime.install(app, service)
     stream.install(
         app, service, idle_s=limits.idle_s, grace_s=limits.grace_s, kib=limits.max_message_kb
     )

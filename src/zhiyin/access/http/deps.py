@@ -19,6 +19,7 @@ from zhiyin.core.results import Recall
 from zhiyin.core.rooms import Rooms
 from zhiyin.domain.errors import Overloaded
 from zhiyin.domain.owner import ANONYMOUS
+from zhiyin.ports.cipher import Cipher
 from zhiyin.ports.history import History
 from zhiyin.ports.sound import LiveDecoder
 
@@ -64,6 +65,11 @@ class Service(Protocol):
     @property
     def erasure(self) -> Erasure:
         """Forgetting an owner."""
+        ...
+
+    @property
+    def tickets(self) -> Cipher:
+        """Seals what clients hold for a while."""
         ...
 
     @property

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
-from zhiyin.access.http.deps import Door, TheDoor
+from zhiyin.access.http.deps import Door, Service, TheDoor
 from zhiyin.access.http.errors import error_response
 from zhiyin.access.ws.realtime import render
 from zhiyin.access.ws.realtime.door import serve
@@ -31,7 +31,7 @@ router = APIRouter(prefix="/v1/realtime", tags=["realtime"])
 class Realtime:
     """What the addresses share: the tokens, and the count of open connections."""
 
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: Tokens
     running: int = 0
 
     @contextmanager
@@ -46,9 +46,9 @@ class Realtime:
             self.running -= 1
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, service: Service) -> None:
     """Add the addresses."""
-    app.state.realtime = Realtime()
+    app.state.realtime = Realtime(Tokens(service.tickets))
     app.include_router(router)
 
 

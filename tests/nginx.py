@@ -1,0 +1,87 @@
+"""A real nginx with deploy/nginx/zhiyin.conf, in front of two servers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+SHIPPED = Path(__file__).parents[1] / "deploy" / "nginx" / "zhiyin.conf"
+_START_S = 10.0
+_AROUND = """
+{user}
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/zhiyin.conf;
+}}
+"""
+
+
+@contextmanager
+def nginx(servers: Sequence[str]) -> Iterator[str]:
+    """Its address, in front of two others; `make test` installs it."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+    program = shutil.which("nginx", path=path)
+    assert program is not None, "nginx is missing; run: tools/install-system-packages nginx"
+    with tempfile.TemporaryDirectory(prefix="zhiyin-nginx-") as name:
+        folder, port = Path(name), _free_port()
+        (folder / "zhiyin.conf").write_text(_aimed(port, servers))
+        user = "user root;" if os.getuid() == 0 else ""
+        (folder / "nginx.conf").write_text(_AROUND.format(user=user, folder=folder))
+        process = subprocess.Popen([program, "-e", "stderr", "-c", folder / "nginx.conf"])
+        try:
+            _until_open(process, port)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _aimed(port: int, servers: Sequence[str]) -> str:
+    """The shipped file with other ports."""
+    text = SHIPPED.read_text()
+    here, there = (urlsplit(url).netloc for url in servers)
+    for shipped, ours, count in (
+        ("127.0.0.1:8001", here, 2),
+        ("127.0.0.1:8002", there, 2),
+        ("listen 8080", f"listen 127.0.0.1:{port}", 1),
+    ):
+        assert text.count(shipped) == count, shipped
+        text = text.replace(shipped, ours)
+    return text
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _until_open(process: subprocess.Popen[bytes], port: int) -> None:
+    end = time.monotonic() + _START_S
+    while time.monotonic() < end:
+        assert process.poll() is None, "nginx did not start"
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("nginx does not answer")
