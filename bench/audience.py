@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 
 from bench.latency import Latency, latency
+from bench.sound import s16le
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
 
 _FRAME_S = 0.1
@@ -79,7 +79,7 @@ async def _read(socket: ClientConnection, seen: Seen, reader: int) -> None:
 
 
 async def _speak(socket: ClientConnection, samples: Samples) -> None:
-    raw = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    raw = s16le(samples)
     step = int(_FRAME_S * SAMPLE_RATE) * 2
     begun = time.monotonic()
     for at in range(0, len(raw), step):

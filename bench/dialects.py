@@ -16,11 +16,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from bench.sound import s16le
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
 
 FRAME_S = 0.1
@@ -79,7 +78,7 @@ class Native:
 
     def frame(self, sound: Samples) -> bytes:
         """s16le."""
-        return _s16le(sound)
+        return s16le(sound)
 
     async def end(self, socket: ClientConnection) -> None:
         """Commit and end of stream in one."""
@@ -110,7 +109,7 @@ class LiveKit:
 
     def frame(self, sound: Samples) -> bytes:
         """s16le."""
-        return _s16le(sound)
+        return s16le(sound)
 
     async def end(self, socket: ClientConnection) -> None:
         """An empty message."""
@@ -234,8 +233,3 @@ async def _settled(listening: asyncio.Task[None], changes: list[float], ended: f
             listening.cancel()
             return
         await asyncio.wait([listening], timeout=left)
-
-
-def _s16le(sound: Samples) -> bytes:
-    scaled: NDArray[np.int16] = (np.clip(sound, -1, 1) * 32767).astype("<i2")
-    return scaled.tobytes()

@@ -24,7 +24,7 @@ from bench.manifest import Recording, Selection
 from bench.resident import rss_mb
 from bench.servers import server
 from bench.setup import Setup
-from bench.sound import samples_of
+from bench.sound import s16le, samples_of
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.scoring import score
 
@@ -123,7 +123,7 @@ async def _speak(url: str, sound: Samples, language: str, pace: float, pid: int)
         for at in range(0, len(sound), step):
             sent = (at + step) / SAMPLE_RATE
             await asyncio.sleep(max(0.0, begun + sent / pace - time.monotonic()))
-            await socket.send(_s16le(sound[at : at + step]))
+            await socket.send(s16le(sound[at : at + step]))
             if sent >= _EVERY_S * (len(seen.memory) + 1):
                 seen.memory.append((sent, rss_mb(pid)))
         await socket.send('{"type":"eof"}')
@@ -207,14 +207,10 @@ async def _short(url: str, sound: Samples, language: str) -> bool:
     kinds: Sequence[str] = ()
     async with connect(url, max_size=None, compression=None) as socket:
         await _start(socket, language)
-        await socket.send(_s16le(sound))
+        await socket.send(s16le(sound))
         await socket.send('{"type":"eof"}')
         kinds = [codec.loads(message)["type"] async for message in socket]
     return bool(kinds) and kinds[-1] == "done"
-
-
-def _s16le(sound: Samples) -> bytes:
-    return (np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes()
 
 
 if __name__ == "__main__":

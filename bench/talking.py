@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from bench.manifest import Recording
 from bench.measure import spoken_as
+from bench.sound import s16le
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
 
 _REST_S = 120.0  # a server that has not finished by then never will
@@ -114,7 +115,7 @@ def _sound(samples: Samples, manner: Manner) -> Samples:
 async def _speak(
     socket: ClientConnection, seen: Talk, samples: Samples, manner: Manner, begun: float
 ) -> None:
-    raw = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    raw = s16le(samples)
     step = int(manner.frame_s * SAMPLE_RATE) * 2
     for at in range(0, len(raw), step):
         due = begun + (at + step) / 2 / SAMPLE_RATE
