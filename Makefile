@@ -66,7 +66,7 @@ bench: $(VENV)/.bench  ## All benches, then docs/performance.md: MANIFEST=../sha
 	$(BIN)/python -m bench.mixed --language zh --json bench/results/mixed-zh.json $(BENCH_ARGS)
 	$(BIN)/python -m bench.memory $(BENCH_ARGS)
 	$(BIN)/python -m bench.stream $(BENCH_ARGS)
-	$(BIN)/python -m bench.stream --clients 3 --talks 48 --frames-ms 100 --manners silence \
+	$(BIN)/python -m bench.stream --clients 3 --talks 40 --frames-ms 100 --manners silence \
 		--json bench/results/stream_all.json $(BENCH_ARGS)
 	$(BIN)/python -m bench.endurance $(BENCH_ARGS)
 	$(BIN)/python -m bench.start $(ARGS)
