@@ -110,7 +110,7 @@ def test_a_dead_thread_is_noticed_and_the_engine_started_anew() -> None:
         until(lambda: s.state == "ready")
         assert text(ticket.submit(clip(2))) == "t2"
     assert len(make.made) == 2
-    assert not make.made[0].loaded
+    until(lambda: not make.made[0].loaded)  # freed by its own thread, beside the new engine
 
 
 def test_a_stuck_engine_is_unready_and_replaced() -> None:
