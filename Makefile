@@ -68,6 +68,7 @@ bench: $(VENV)/.bench  ## All benches, then docs/performance.md: MANIFEST=../sha
 	$(BIN)/python -m bench.stream $(BENCH_ARGS)
 	$(BIN)/python -m bench.stream --clients 3 --talks 40 --frames-ms 100 --manners silence \
 		--json bench/results/stream_all.json $(BENCH_ARGS)
+	$(BIN)/python -m bench.detection $(if $(MANIFEST),--manifest '$(MANIFEST)')
 	$(BIN)/python -m bench.endurance $(BENCH_ARGS)
 	$(BIN)/python -m bench.start $(ARGS)
 	$(BIN)/python -m bench.viewers $(BENCH_ARGS)

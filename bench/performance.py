@@ -127,6 +127,16 @@ line at once. Final: from the end of the sound to the last change of the text. T
         tables_live.live,
     ),
     Section(
+        "detection",
+        "Speech detection, loud, quiet and by telephone",
+        """Clean recordings in several forms to zhiyin's detector and to faster-whisper's, which is
+the same Silero model without what zhiyin does to the sound before it. Frames of 32 ms; the
+reference is what the peer makes of the recording at full bandwidth and common loudness, so that it
+is right by definition on the first form, nearly. Telephone: G.711 mu-law at 8 kHz. Cut off: 16-bit
+samples made without rounding. Segments: how many live recognition would make.""",
+        tables_live.detection,
+    ),
+    Section(
         "endurance",
         "Live: an hour, and a thousand sessions",
         "One server process; the sound is short recordings joined, repeated when they are too few.",

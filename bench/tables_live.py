@@ -81,3 +81,20 @@ def _figure(
     latency: Mapping[str, float] | None, key: str, scale: float = 1, digits: int = 2
 ) -> str:
     return "-" if latency is None else number(scale * latency[key], digits)
+
+
+def detection(result: Result) -> str:
+    """A line for each language, form of the sound and detector."""
+    columns = ["language", "form", "detector", "speech missed %", "others called speech %"]
+    return markdown([*columns, "segments"], map(_detection_cells, result["results"]))
+
+
+def _detection_cells(one: Mapping[str, Any]) -> list[str]:
+    return [
+        one["lang"],
+        one["form"],
+        one["detector"],
+        number(100 * one["missed"] / one["speech"]),
+        number(100 * one["false"] / one["others"]),
+        str(one["segments"]),
+    ]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.backends import Daemon, free_port
+
 SHIPPED = Path(__file__).parents[1] / "deploy" / "nginx" / "zhiyin.conf"
-_START_S = 10.0
 _AROUND = """
 {user}
 daemon off;
@@ -41,17 +39,16 @@ def nginx(servers: Sequence[str]) -> Iterator[str]:
     program = shutil.which("nginx", path=path)
     assert program is not None, "nginx is missing; run: tools/install-system-packages nginx"
     with tempfile.TemporaryDirectory(prefix="zhiyin-nginx-") as name:
-        folder, port = Path(name), _free_port()
+        folder, port = Path(name), free_port()
         (folder / "zhiyin.conf").write_text(_aimed(port, servers))
         user = "user root;" if os.getuid() == 0 else ""
         (folder / "nginx.conf").write_text(_AROUND.format(user=user, folder=folder))
-        process = subprocess.Popen([program, "-e", "stderr", "-c", folder / "nginx.conf"])
+        running = Daemon([program, "-e", "stderr", "-c", str(folder / "nginx.conf")], port)
+        running.start()
         try:
-            _until_open(process, port)
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.terminate()
-            process.wait(10)
+            running.stop()
 
 
 def _aimed(port: int, servers: Sequence[str]) -> str:
@@ -66,22 +63,3 @@ def _aimed(port: int, servers: Sequence[str]) -> str:
         assert text.count(shipped) == count, shipped
         text = text.replace(shipped, ours)
     return text
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _until_open(process: subprocess.Popen[bytes], port: int) -> None:
-    end = time.monotonic() + _START_S
-    while time.monotonic() < end:
-        assert process.poll() is None, "nginx did not start"
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError("nginx does not answer")
