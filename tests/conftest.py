@@ -17,12 +17,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tools.mariadb import MariaDb
 
 from tests import backends, media
 from tests.backends import environment
 from tests.histories import Place
 from tests.leaks import leaks
+
+# How long an example takes says nothing on a machine that others use too.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 START_S = 60.0
 STARTED: list[Server] = []

@@ -66,7 +66,7 @@ async def broken_up(
     return events, greetings
 
 
-@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.integers(0, 60_000), min_size=1, max_size=5))
 async def test_nothing_is_lost_and_nothing_comes_twice(cuts: list[int]) -> None:
     async with front() as service:

@@ -36,7 +36,7 @@ runs = st.lists(st.tuples(st.booleans(), st.integers(1, 400)), min_size=1, max_s
 
 
 @given(runs, st.integers(1, 70))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_speech_frame_is_in_exactly_one_piece(
     pattern: list[tuple[bool, int]], block: int
 ) -> None:
@@ -64,7 +64,7 @@ def _short_runs(speech: list[bool], shorter_than: int) -> set[int]:
 
 
 @given(runs)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_pieces_know_their_place_and_keep_the_limit(pattern: list[tuple[bool, int]]) -> None:
     speech = [kind for kind, length in pattern for _ in range(length)]
     for piece in cut(speech):
@@ -74,7 +74,7 @@ def test_pieces_know_their_place_and_keep_the_limit(pattern: list[tuple[bool, in
 
 
 @given(runs, st.integers(1, 50), st.integers(1, 50))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_block_size_does_not_matter(pattern: list[tuple[bool, int]], one: int, other: int) -> None:
     speech = [kind for kind, length in pattern for _ in range(length)]
     assert [frames(p) for p in cut(speech, one)] == [frames(p) for p in cut(speech, other)]

@@ -154,7 +154,7 @@ _MOVES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(_MOVES, st.integers(1, 60), st.booleans())
 def test_promises(moves: list[tuple[str, int]], delay: int, garble: bool) -> None:
     drive = Drive(delay=delay, garble=garble)
@@ -170,7 +170,7 @@ def test_promises(moves: list[tuple[str, int]], delay: int, garble: bool) -> Non
     drive.covers_all_speech()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(2, 30), st.integers(2, 12)), min_size=1, max_size=8),
     st.integers(1, 50),
