@@ -99,5 +99,5 @@ class SileroSession:
 
 def _regenerated(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     """float32[k, n] with the overtones of its rectified form, whose slope favours the high ones."""
-    rectified = np.abs(sound)
-    return sound + np.float32(_RECTIFIED) * np.diff(rectified, axis=1, prepend=rectified[:, :1])
+    rectified = _RECTIFIED * np.abs(sound)
+    return np.add(sound, np.diff(rectified, axis=1, prepend=rectified[:, :1]), dtype=np.float32)
