@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -143,3 +144,32 @@ async def test_jobs_do_not_take_the_places_of_others(tmp_path: Path) -> None:
         await asyncio.gather(work, return_exceptions=True)
         given_back = await jobs.get("ann", job.id)
         assert (given_back.state, given_back.attempts) == (JobState.QUEUED, 0)
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
+async def test_a_worker_stopped_as_it_leases_a_job_gives_it_back(
+    tmp_path: Path, written: bool
+) -> None:
+    """However late: with the lease on its way to the database, or written and not yet answered."""
+    async with office(tmp_path, ScriptedEngine()) as (jobs, worker):
+        job = await submitted(jobs)
+        leasing, store = asyncio.Event(), worker.ledger.store
+        replace = store.replace
+
+        async def slowly(changed: Job) -> bool:
+            if changed.state is not JobState.RUNNING:
+                return await replace(changed)
+            done = await replace(changed) if written else None
+            leasing.set()
+            await asyncio.sleep(0.05)
+            return await replace(changed) if done is None else done
+
+        with patch.object(store, "replace", slowly):
+            work = asyncio.create_task(worker.run())
+            async with asyncio.timeout(60):
+                await leasing.wait()
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+        given_back = await jobs.get("ann", job.id)
+        assert (given_back.state, given_back.attempts) == (JobState.QUEUED, 0)
+        assert work.cancelled()

@@ -97,7 +97,7 @@ class Worker:
         if ticket is None:
             return
         token = secrets.token_hex(16)
-        job = await self._lease(ticket, token)
+        job = await self._take_over(ticket, token)
         if job is None:
             return
         if job.lease is not None:
@@ -105,6 +105,18 @@ class Worker:
         else:
             log.error("a job can't be decrypted and has failed")
             self.ended()
+
+    async def _take_over(self, ticket: Ticket, token: str) -> Job | None:
+        """Lease it. Cancelled, it sees that through and gives the job back: nobody knew of it."""
+        leasing = asyncio.create_task(self._lease(ticket, token))
+        try:
+            return await asyncio.shield(leasing)
+        except asyncio.CancelledError:
+            await asyncio.wait({leasing})
+            job = None if leasing.exception() else leasing.result()
+            if job is not None and job.lease is not None:
+                await asyncio.shield(self._give_back(_Attempt(job, token), 0.0))
+            raise
 
     async def _lease(self, ticket: Ticket, token: str) -> Job | None:
         """The job, ours now or failed; None when another has it or it needs nobody."""
