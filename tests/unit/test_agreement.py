@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -135,6 +136,15 @@ def test_a_beginning_is_not_settled_before_enough_was_heard() -> None:
         assert agreement.hear(words("one two"), 2.0, end, 2.0).stable == ""
     assert agreement.hear(words("one two"), 2.0, 5.6, 2.0).stable == ""
     assert agreement.hear(words("one two"), 2.0, 5.9, 2.0).stable == "one two"
+
+
+def test_a_word_that_is_not_sure_waits_for_more_sound_and_so_do_those_after_it() -> None:
+    agreement = Agreement(AgreementPolicy(sure=0.6, unsure_edge=3.0, hindsight=0.0))
+    one, two, three = words("one two three")
+    said = [one, replace(two, confidence=0.5), three]
+    agreement.hear(said, 0.0, 3.0, 0.0)
+    assert agreement.hear(said, 0.0, 3.5, 0.0).stable == "one"
+    assert agreement.hear(said, 0.0, 4.1, 0.0).stable == "one two three"
 
 
 def test_hypotheses_over_nearly_the_same_sound_confirm_nothing() -> None:

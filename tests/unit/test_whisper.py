@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from zhiyin.domain.engine import EngineContext
 from zhiyin.domain.errors import BadWeights, ModelNotInstalled, UnknownModel
 from zhiyin.engines.whisper.catalogue import BY_ID, MODELS
-from zhiyin.engines.whisper.guard import Hypothesis, is_failed, is_silence, repeats
+from zhiyin.engines.whisper.guard import Hypothesis, is_failed, is_silence, repeats, without_loop
 from zhiyin.engines.whisper.policy import DecodePolicy
 from zhiyin.engines.whisper.provider import WhisperProvider
 from zhiyin.engines.whisper.weights import WeightStore, fingerprint
@@ -124,6 +124,30 @@ def test_people_may_repeat_themselves() -> None:
     assert repeats((1, 2, 3, 4) * 3)
     assert repeats((1, 2, 3) * 4)
     assert repeats((4, 4, 4, 4, 4, 4, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "kept"),
+    [
+        ((1, 2, 3, 4, 5, 6) + (7, 8, 9, 3) * 5, (1, 2, 3, 4, 5, 6, 7, 8, 9, 3)),
+        ((1, 2) + (7, 8, 9) * 4 + (7, 8, 5), (1, 2, 7, 8, 9)),
+        ((1,) + (4,) * 9, (1, 4)),
+        ((1, 2) + (7, 8, 9) * 4 + (1, 2, 3, 4), None),
+        ((1, 2, 3), None),
+        ((), None),
+    ],
+)
+def test_a_loop_at_the_end_is_cut_off_after_its_first_round(
+    tokens: tuple[int, ...], kept: tuple[int, ...] | None
+) -> None:
+    assert without_loop(tokens) == (tokens if kept is None else kept)
+
+
+@given(st.lists(st.integers(0, 3), max_size=60))
+def test_cutting_a_loop_off_leaves_a_beginning(tokens: list[int]) -> None:
+    kept = without_loop(tuple(tokens))
+    assert kept == tuple(tokens)[: len(kept)]
+    assert kept or not tokens
 
 
 @given(st.floats(0.01, 30), st.floats(1, 30), st.floats(0, 8))

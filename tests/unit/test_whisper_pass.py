@@ -49,6 +49,9 @@ class Said:
         self.temperatures.append(asked[-1])
         return [self._left.pop(0)]
 
+    def text(self, tokens: tuple[int, ...]) -> str:
+        return " ".join(map(str, tokens))
+
     def align(self, *asked: Any) -> list[list[TimedText]]:
         tokens, (seconds,) = asked[-2][0], asked[-1]
         ends = np.linspace(0, seconds, len(tokens) + 1)
@@ -134,3 +137,15 @@ def test_higher_temperatures_go_on_while_the_decoder_loops() -> None:
     said = Said(LOOP, LOOP, LOOP, SURE)
     assert text(heard(said, clip(1.5)))
     assert said.temperatures == [0.0, 0.2, 0.4, 0.6]
+
+
+def test_who_waits_is_not_kept_waiting_by_higher_temperatures() -> None:
+    said = Said(UNSURE, SURE)
+    assert text(heard(said, clip(1.5, urgent=True))) == "w1w2"
+    assert said.temperatures == [0.0]
+
+
+def test_of_a_loop_that_nothing_ends_the_first_round_is_believed() -> None:
+    loop = replace(SURE, tokens=(1, 2, *(7, 8, 9) * 5), text="turn on" + " and so on" * 5)
+    assert text(heard(Said(loop), clip(1.5, urgent=True))) == "w1w2w7w8w9"
+    assert text(heard(Said(*[loop] * 6), clip(1.5))) == "w1w2w7w8w9"

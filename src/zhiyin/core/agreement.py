@@ -20,15 +20,18 @@ from zhiyin.domain.transcript import Word
 class AgreementPolicy:
     """Seconds. `fresh` must lie between two hypotheses that confirm each other.
 
-    Words that end less than `edge` before the end of the audio may still be cut off. Nothing is
-    settled before `hindsight` of a segment was heard: from less, hypotheses agree on what is wrong.
+    Words that end less than `edge` before the end of the audio may still be cut off. Of words whose
+    confidence is not `sure` hypotheses agree on what is wrong, until there is `unsure_edge` after
+    them; nothing is settled before `hindsight` of a segment was heard.
     After `patience` hypotheses that settled nothing, with `stalled` of speech waiting, the newest
     one is believed up to `trailing` before its end.
     """
 
     fresh: float = 0.3
     edge: float = 1.2
-    hindsight: float = 3.0
+    sure: float = 0.6
+    unsure_edge: float = 3.0
+    hindsight: float = 2.0
     patience: int = 3
     stalled: float = 4.0
     trailing: float = 2.0
@@ -172,12 +175,16 @@ class Agreement:
         return units[at:]
 
     def _agreed(self, units: list[Unit], audio_end: float) -> int:
-        limit, count = audio_end - self._policy.edge, 0
+        count = 0
         for old, new in zip(self._rest, units, strict=False):
-            if old.key != new.key or new.end > limit:
+            if old.key != new.key or new.end > audio_end - self._edge(new):
                 break
             count += 1
         return count
+
+    def _edge(self, unit: Unit) -> float:
+        sure = unit.word.confidence >= self._policy.sure
+        return self._policy.edge if sure else self._policy.unsure_edge
 
     def _forced(self, units: list[Unit], audio_end: float, speech_start: float) -> int:
         policy = self._policy

@@ -140,6 +140,10 @@ class Backend:
         found = zip(results, max_new, strict=True)
         return [_hypothesis(r, tokenizer, temperature, limit) for r, limit in found]
 
+    def text(self, tokens: tuple[int, ...]) -> str:
+        """Tokens of a hypothesis as text."""
+        return str(self._whisper.hf_tokenizer.decode(list(tokens))).strip()
+
     def spell(self, encoded: Any, tokens: int) -> None:
         """Decode exactly that many tokens with beam 5, whatever is said; for timing."""
         start, end = (

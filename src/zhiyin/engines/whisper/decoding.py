@@ -24,6 +24,7 @@ from zhiyin.engines.whisper.guard import (
     is_silence,
     is_unsure_silence,
     runs_away,
+    without_loop,
 )
 from zhiyin.engines.whisper.holes import cut, find_holes
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
@@ -89,6 +90,14 @@ class Take:
     def is_rest(self) -> bool:
         """Whether this is the lost end of a clip."""
         return self.carry is not None and self.carry.rest
+
+    @property
+    def hurried(self) -> bool:
+        """No higher temperatures: five samples of a loop take seconds and are hardly better.
+
+        For who waits for a live final, and for a lost end, which must be sure anyway.
+        """
+        return self.clip.urgent or self.is_rest
 
     @property
     def looked_at_once(self) -> bool:
@@ -278,20 +287,29 @@ class Pass:
         return better(carry.first, now, self._policy(i))
 
     def _fallback(self, i: int, first: Hypothesis) -> Hypothesis:
-        policy, tried = self._policy(i), [first]
-        temperatures = () if self._takes[i].is_rest else policy.temperatures[1:]
-        for temperature in temperatures:
+        take, policy, tried = self._takes[i], self._policy(i), [first]
+        for temperature in () if take.hurried else policy.temperatures[1:]:
             last = tried[-1]
             if not is_failed(last, policy) or is_silence(last, policy):
                 return last
             if _settled(tried, policy):
                 break
             tried += self._generate([i], policy.best_of, temperature)
-        if not is_failed(tried[-1], policy):
+        if take.is_rest or not is_failed(tried[-1], policy):
             return tried[-1]
-        limit = policy.compression_ratio_threshold
-        calm = [h for h in tried if h.compression_ratio <= limit]
-        return max(calm or tried, key=lambda h: h.avg_logprob)
+        return self._least_bad(tried, policy)
+
+    def _least_bad(self, tried: Sequence[Hypothesis], policy: DecodePolicy) -> Hypothesis:
+        """Of results that all failed: a loop at the end is cut off, what came before it stays."""
+        cut = [self._unlooped(h) for h in tried]
+        calm = [h for h in cut if not runs_away(h, policy)]
+        return max(calm or cut, key=lambda h: h.avg_logprob)
+
+    def _unlooped(self, h: Hypothesis) -> Hypothesis:
+        tokens = without_loop(h.tokens)
+        if tokens == h.tokens:
+            return h
+        return replace(h, tokens=tokens, text=self._backend.text(tokens), finished=True)
 
     def _generate(self, indices: list[int], width: int, temperature: float) -> list[Hypothesis]:
         return self._backend.generate(

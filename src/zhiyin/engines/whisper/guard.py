@@ -66,11 +66,28 @@ def repeats(tokens: tuple[int, ...]) -> bool:
     A phrase of four must come three times in a row, a shorter one four times, and one token alone
     eight times: people do say "no no no no".
     """
+    return _first_round(tokens) is not None
+
+
+def without_loop(tokens: tuple[int, ...]) -> tuple[int, ...]:
+    """Without the further rounds of a loop in which the tokens end; else as they are."""
+    found = _first_round(tokens)
+    if found is None:
+        return tokens
+    end, size = found
+    last = end
+    while last < len(tokens) and tokens[last] == tokens[last - size]:
+        last += 1
+    return tokens[:end] if len(tokens) - last <= size else tokens
+
+
+def _first_round(tokens: tuple[int, ...]) -> tuple[int, int] | None:
+    """Where the first round of a loop ends, and how many tokens it has."""
     for size in range(1, 13):
         needed = 8 if size == 1 else 4 if size < 4 else 3
         run = 0
         for i in range(size, len(tokens)):
             run = run + 1 if tokens[i] == tokens[i - size] else 0
             if run >= size * (needed - 1):
-                return True
-    return False
+                return i - run + 1, size
+    return None
