@@ -119,6 +119,12 @@ back over characters of finals. Offline: the same recordings as files to the sam
         tables_live.stream,
     ),
     Section(
+        "stream_silence",
+        "Live: nothing is said",
+        "As above, with the recordings in which nobody speaks: noises, music, animals, laughter.",
+        tables_live.silence,
+    ),
+    Section(
         "live",
         "Live servers side by side",
         """The same recordings in real time to each server, one server at a time, all clients of a

@@ -37,6 +37,24 @@ def _stream_cells(level: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def silence(result: Result) -> str:
+    """A line for each number of clients and way of ending."""
+    columns = ["clients", "ends by", "recordings", "audio s", "characters of text", "errors"]
+    return markdown(columns, map(_silence_cells, result["levels"]))
+
+
+def _silence_cells(level: Mapping[str, Any]) -> list[str]:
+    seen = level["seen"]
+    return [
+        str(level["clients"]),
+        level["manner"],
+        str(seen["talks"]),
+        number(seen["audio_s"], 0),
+        str(seen["silent_text"]),
+        str(seen["errors"]),
+    ]
+
+
 def live(result: Result) -> str:
     """A line for each server and number of clients."""
     columns = ["server", "clients", "talks", "first text p50 s", "final p50 s", "p95 s"]

@@ -14,7 +14,7 @@ from tests import media
 from zhiyin.domain.engine import Again, Clip, ClipResult, EngineContext
 from zhiyin.domain.errors import AsrError
 from zhiyin.domain.options import DecodeOptions
-from zhiyin.engines.scripted import ScriptedEngine
+from zhiyin.engines.scripted import ScriptedEngine, ScriptedStreamingEngine
 from zhiyin.engines.whisper.policies import PACKAGED
 from zhiyin.engines.whisper.provider import WhisperProvider
 from zhiyin.testing import engine_contract, recognize
@@ -22,6 +22,10 @@ from zhiyin.testing import engine_contract, recognize
 
 def test_scripted() -> None:
     engine_contract(ScriptedEngine(max_batch=3), media.samples("en_short"))
+
+
+def test_scripted_streaming() -> None:
+    engine_contract(ScriptedStreamingEngine(), media.samples("en_short"))
 
 
 @pytest.mark.parametrize(("name", "language"), [("en_short", "en"), ("zh_other", "zh")])

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,10 +44,10 @@ class Drive:
     def __post_init__(self) -> None:
         self.session = Session(self.policy)
 
-    def hear(self, speech: bool, frames: int) -> None:
+    def hear(self, speech: bool, frames: int, loudness: float = 0.1) -> None:
         for _ in range(frames):
             self.said.append(speech)
-            level = 0.1 if speech else 0.0
+            level = loudness if speech else 0.0
             probability = np.full(1, 0.95 if speech else 0.02, np.float32)
             self.session.push(np.full(FRAME, level, np.float32), probability)
             self._turn()
@@ -164,7 +165,7 @@ def test_promises(moves: list[tuple[str, int]], delay: int, garble: bool) -> Non
         elif move == "fail":
             drive.failing = size
         else:
-            drive.hear(move == "speech", size)
+            drive.hear(move == "speech", size, 0.02 * (1 + size % 5))
     drive.finish()
     drive.check()
     drive.covers_all_speech()
@@ -198,6 +199,18 @@ def test_an_hour_without_pause_is_split_and_memory_stays_bounded() -> None:
     assert drive.text() == expected
     assert held < 60
     assert max(len(w.samples) / 16_000 for w in drive.works) < 28
+
+
+@pytest.mark.parametrize("loudness", [0.02, 0.05, 0.2])
+def test_a_cut_at_a_calm_moment_repeats_nothing_that_is_settled(loudness: float) -> None:
+    drive = Drive(delay=4)
+    for _ in range(20):
+        drive.hear(True, 7 * _WORD, loudness)
+        drive.hear(True, 2 * _WORD)
+    drive.finish()
+    drive.check()
+    assert [f.reason for f in drive.of(Final)][:2] == ["split", "split"]
+    assert drive.text() == [w.text for w in drive.words(0, len(drive.said))]
 
 
 def test_partials_come_while_somebody_speaks() -> None:

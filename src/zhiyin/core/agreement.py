@@ -129,6 +129,11 @@ class Agreement:
         return self._stable
 
     @property
+    def settled_until(self) -> float:
+        """Where the settled words end; 0 when there are none."""
+        return self._stable[-1].end if self._stable else 0.0
+
+    @property
     def view(self) -> View:
         """The text as it stands."""
         return View(self._text, self._unstable())

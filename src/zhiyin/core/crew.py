@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from zhiyin.core.batching import Lane, Room
+from zhiyin.core.listening import Feed
 from zhiyin.core.tickets import Entry
 from zhiyin.domain.engine import Again, ClipResult
 from zhiyin.domain.errors import AsrError, EngineFailed
@@ -124,8 +125,11 @@ class Crew:
             self.engine.close()
 
     def _run(self, engine: Engine, entries: list[Entry]) -> list[Outcome]:
+        clips = [e.clip for e in entries]
         try:
-            outcomes = engine.transcribe_batch([e.clip for e in entries])
+            if isinstance(clips[0], Feed):  # always alone
+                return [clips[0].run(engine)]
+            outcomes = engine.transcribe_batch(clips)
             if len(outcomes) != len(entries):
                 raise EngineFailed("The engine gave a wrong number of results.")
             return outcomes

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from zhiyin.core.batching import Lane
 from zhiyin.core.endpointing import EndpointPolicy
+from zhiyin.core.listening import Listeners
 from zhiyin.core.offload import offload
 from zhiyin.core.recognizer import Recognizer, Respell
 from zhiyin.core.registry import Registry
@@ -26,6 +27,7 @@ from zhiyin.core.spoken import Spoken
 from zhiyin.core.tickets import Ticket
 from zhiyin.core.utterance import Heard, Work
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
+from zhiyin.domain.engine import EngineCapabilities
 from zhiyin.domain.errors import AsrError, Overloaded, SlowReader, TooLong
 from zhiyin.domain.history import Caller
 from zhiyin.domain.live import Final, LiveEvent, LiveOptions, Partial
@@ -109,15 +111,17 @@ class LiveService:
         async def admit() -> Ticket:
             return (await self._registry.scheduler(model)).admit(Lane.PARTIAL, 0.0)
 
+        can = model.capabilities
         recognizer = Recognizer(
-            admit, decode, self._limits.decode_timeout_s, self._respell(options.script)
-        )
+            admit, decode, self._limits.decode_timeout_s, self._respell(options.script),
+            Listeners() if can.streaming else None,
+        )  # fmt: skip
         self._opening += 1
         try:
             await recognizer.open()
         finally:
             self._opening -= 1
-        machine = Session(_policy(self._policy, options, model.capabilities.max_seconds))
+        machine = Session(_policy(self._policy, options, can))
         session = LiveSession(
             machine,
             recognizer,
@@ -150,12 +154,14 @@ class LiveService:
         return lambda block: offload(self._pool, lambda: vad.probabilities(block))
 
 
-def _policy(policy: SessionPolicy, options: LiveOptions, most_s: float) -> SessionPolicy:
-    """For a session; no clip has more than `most_s` seconds."""
+def _policy(policy: SessionPolicy, options: LiveOptions, can: EngineCapabilities) -> SessionPolicy:
+    """For a session; no clip has more than `can.max_seconds`."""
+    if can.streaming:  # it hears nothing twice, so all it is asked for is cheap
+        policy = replace(policy, first_partial=0.2, cadence=0.2, window=inf, tail=0.0, ahead=False)
     context = max(policy.context, options.lead_in_s)
     endpoint = replace(
         policy.endpoint, enter=options.threshold, leave=max(0.05, options.threshold - 0.2),
-        longest=min(policy.endpoint.longest, most_s - context - policy.tail - _SLACK_S),
+        longest=min(policy.endpoint.longest, can.max_seconds - context - policy.tail - _SLACK_S),
     )  # fmt: skip
     return replace(
         policy, endpoint=_silence(endpoint, options.silence_s), partials=options.partials,

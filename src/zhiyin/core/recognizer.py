@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from zhiyin.core.batching import Lane
+from zhiyin.core.listening import Listeners
 from zhiyin.core.tickets import Ticket
 from zhiyin.core.utterance import Heard, Work
 from zhiyin.domain.engine import Clip, ClipResult
@@ -25,12 +26,21 @@ Admit = Callable[[], Awaitable[Ticket]]
 
 
 class Recognizer:
-    """Holds a place at the engine from `open` to `close`; at another one when that has failed."""
+    """Holds a place at the engine from `open` to `close`; at another one when that has failed.
+
+    With `listeners` the engine is one that streams.
+    """
 
     def __init__(
-        self, admit: Admit, decode: DecodeOptions, timeout_s: float, respell: Respell | None = None
+        self,
+        admit: Admit,
+        decode: DecodeOptions,
+        timeout_s: float,
+        respell: Respell | None = None,
+        listeners: Listeners | None = None,
     ) -> None:
         self._admit = admit
+        self._listeners = listeners
         self._decode = decode
         self._timeout_s = timeout_s
         self._respell = respell
@@ -42,6 +52,8 @@ class Recognizer:
 
     def close(self) -> None:
         """Give it back; what still waits there is dropped."""
+        if self._listeners is not None:
+            self._listeners.close()
         if self._ticket is not None:
             self._ticket.scheduler.release(self._ticket)
             self._ticket = None
@@ -52,16 +64,22 @@ class Recognizer:
             return await self._hear(work)
 
     async def _hear(self, work: Work) -> Heard:
-        final = work.kind == "final"
-        clip = Clip(work.samples, self._decode, work.speech, draft=not final, urgent=final)
         ticket = await self._place()
-        future = ticket.submit(clip, Lane.FINAL if final else Lane.PARTIAL)
+        future = ticket.submit(
+            self._clip(work), Lane.FINAL if work.kind == "final" else Lane.PARTIAL
+        )
         result = await asyncio.wrap_future(future)
-        sure = (result.language_probability or 0.0) >= _SURE and clip.seconds >= _SURE_S
-        if self._decode.language is None and sure:
+        sure = (result.language_probability or 0.0) >= _SURE
+        if self._decode.language is None and sure and work.end_s - work.start_s >= _SURE_S:
             self._decode = replace(self._decode, language=result.language)
         heard = _heard(result, work, self._decode.language)
         return heard if self._respell is None else _respelled(heard, self._respell)
+
+    def _clip(self, work: Work) -> Clip:
+        if self._listeners is not None:
+            return self._listeners.feed(work, self._decode)
+        final = work.kind == "final"
+        return Clip(work.samples, self._decode, work.speech, draft=not final, urgent=final)
 
     async def _place(self) -> Ticket:
         ticket = self._ticket

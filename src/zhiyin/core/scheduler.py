@@ -18,8 +18,9 @@ from typing import Literal
 from zhiyin.core.batching import BatchPolicy, Lane, Waiting, pick_batch
 from zhiyin.core.cost import CostModel
 from zhiyin.core.crew import Call, Crew, Outcome
+from zhiyin.core.listening import Feed
 from zhiyin.core.tickets import Entry, SchedulerLimits, Ticket, retry_after
-from zhiyin.domain.engine import Again, Clip, ClipResult
+from zhiyin.domain.engine import Again, Clip, ClipResult, Plan
 from zhiyin.domain.errors import (
     AsrError,
     DeadlineExceeded,
@@ -144,7 +145,7 @@ class Scheduler:
                 raise Unavailable(_STOPPING)
             if self._state == "failed" or engine is None:
                 raise Unavailable(_NOT_RUNNING)
-            plan = engine.plan(clip)
+            plan = _plan(engine, clip)
             cost = self.cost.predict(plan.seconds)
             ticket.tag = max(self._virtual, ticket.tag)
             ticket.spent_s += cost
@@ -226,7 +227,8 @@ class Scheduler:
                 self._restarts = 0
             audio_s = sum(e.clip.seconds for e in call.entries)
             computed_s = call.entries[0].plan.seconds
-            self.cost.observe(computed_s, audio_s, len(call.entries), now - call.begun)
+            if not isinstance(call.entries[0].clip, Feed):  # it heard part of its sound before
+                self.cost.observe(computed_s, audio_s, len(call.entries), now - call.begun)
             for entry, outcome in zip(call.entries, outcomes, strict=True):
                 if isinstance(outcome, Again):
                     self._again(crew, entry, outcome.clip)
@@ -311,3 +313,8 @@ class Scheduler:
     def _watch(self) -> None:
         while not self._stop.wait(self._limits.stuck_s / 4):
             self.inspect()
+
+
+def _plan(engine: Engine, clip: Clip) -> Plan:
+    """A stream's feed runs alone."""
+    return Plan(clip.seconds, clip.listener) if isinstance(clip, Feed) else engine.plan(clip)

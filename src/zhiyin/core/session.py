@@ -8,6 +8,7 @@ one final are being worked on; what gets worse is announced.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
@@ -42,7 +43,7 @@ class SessionPolicy:
     audio; once something was heard, also `cost_factor` times what the last pass took: of several
     speakers the finals would else wait for the partials. Partials look at `window` seconds, of
     which `overlap` are settled text. With `behind` finals waiting partials pause. A final gets
-    `tail` of silence after its speech.
+    `tail` of silence after its speech; it is worked on `ahead`, in pauses that may be the end.
     """
 
     lead_in: float = 0.3
@@ -55,6 +56,7 @@ class SessionPolicy:
     tail: float = 2.5
     behind: int = 2
     partials: bool = True
+    ahead: bool = True
     retries: int = 1
     endpoint: EndpointPolicy = field(default_factory=EndpointPolicy)
     agreement: AgreementPolicy = field(default_factory=AgreementPolicy)
@@ -216,10 +218,15 @@ class Session:
         self._settle()
 
     def _split(self) -> None:
-        """Cut at the calmest moment near the end; the rest is the next segment."""
+        """Cut at the calmest moment near the end; the rest is the next segment.
+
+        What is settled stays before the cut, or the next segment would say it again.
+        """
         utterance, now = self._open, self._points.frame
         assert utterance is not None
-        low = max(utterance.began + 1, now - _frames(self._policy.endpoint.cut_window))
+        settled = min(now - 1, math.ceil(utterance.agreement.settled_until / FRAME_S))
+        window = now - _frames(self._policy.endpoint.cut_window)
+        low = max(utterance.began + 1, window, settled)
         probs, audio = self._tape.probs(low, now), self._tape.audio(low, now)
         at = low + calmest(probs, audio)
         rest = np.flatnonzero(self._tape.probs(at, now) >= self._policy.endpoint.leave)
@@ -239,7 +246,8 @@ class Session:
             if not utterance.settled(self._policy.retries):
                 return self._work("final", utterance, utterance.audio, utterance.end)
         current = self._open
-        if current is None or not self._points.paused or current.settled(retries=0):
+        paused = self._policy.ahead and self._points.paused
+        if current is None or not paused or current.settled(retries=0):
             return None
         return self._work("final", current, current.audio, self._points.frame)
 
@@ -270,7 +278,7 @@ class Session:
     def _window(self, utterance: Utterance, now: int) -> int:
         """Where a partial begins: at the segment's start, or a little before its settled end."""
         policy, stable = self._policy, utterance.agreement.stable
-        if now - utterance.audio <= _frames(policy.window) or not stable:
+        if (now - utterance.audio) * FRAME_S <= policy.window or not stable:
             return utterance.audio
         latest = stable[-1].end - policy.overlap
         starts = [u.word.start for u in stable if u.word.start <= latest]

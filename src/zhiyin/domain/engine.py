@@ -30,7 +30,10 @@ class EngineContext:
 
 @dataclass(frozen=True, slots=True)
 class EngineCapabilities:
-    """`max_seconds` is the longest clip one call takes, `max_batch` the most clips."""
+    """`max_seconds` is the longest clip one call takes, `max_batch` the most clips.
+
+    `streaming`: it is a `ports.engine.Streaming`, which hears sound as it comes.
+    """
 
     languages: frozenset[str]
     max_seconds: float

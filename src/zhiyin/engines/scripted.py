@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from zhiyin.domain.audio import SAMPLE_RATE
+from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.domain.engine import Again, Clip, ClipResult, EngineCapabilities, Plan
 from zhiyin.domain.errors import AsrError, EngineFailed
 from zhiyin.domain.languages import LANGUAGES
+from zhiyin.domain.options import DecodeOptions
 from zhiyin.domain.transcript import Segment, Word
 
 SLOT = SAMPLE_RATE // 10
@@ -96,6 +97,53 @@ class ScriptedEngine:
         kept = tuple(words) if clip.options.words else ()
         segment = Segment(text, words[0].start, words[-1].end, 1.0, kept)
         return ClipResult((segment,), language, probability)
+
+
+class ScriptedStreamingEngine(ScriptedEngine):
+    """The same as a `ports.engine.Streaming`.
+
+    `fed` counts the samples that its streams took, `opened` and `ended` the streams.
+    """
+
+    fed: int = 0
+    opened: int = 0
+    ended: int = 0
+
+    @property
+    def capabilities(self) -> EngineCapabilities:
+        """Streaming besides."""
+        return replace(super().capabilities, streaming=True)
+
+    def open_stream(self, options: DecodeOptions) -> ScriptedStream:
+        """A new utterance."""
+        self.opened += 1
+        return ScriptedStream(self, options)
+
+
+class ScriptedStream:
+    """Implements `ports.engine.EngineStream`."""
+
+    def __init__(self, engine: ScriptedStreamingEngine, options: DecodeOptions) -> None:
+        self._engine = engine
+        self._options = options
+        self._sound: Samples = np.zeros(0, np.float32)
+
+    def accept(self, samples: Samples) -> ClipResult:
+        """The script of all that came."""
+        self._engine.fed += len(samples)
+        self._sound = np.concatenate([self._sound, samples])
+        return self.finish()
+
+    def finish(self) -> ClipResult:
+        """The same once more."""
+        (outcome,) = self._engine.transcribe_batch([Clip(self._sound, self._options)])
+        if not isinstance(outcome, ClipResult):
+            raise EngineFailed("scripted failure")
+        return outcome
+
+    def close(self) -> None:
+        """Counted."""
+        self._engine.ended += 1
 
 
 def _words(clip: Clip) -> list[Word]:

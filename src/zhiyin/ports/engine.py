@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from zhiyin.domain.audio import Samples
 from zhiyin.domain.calibration import CalibrationOptions, LabelledRecording, Score, Tell
 from zhiyin.domain.engine import Again, Clip, ClipResult, EngineCapabilities, ModelInfo, Plan
 from zhiyin.domain.errors import AsrError
+from zhiyin.domain.options import DecodeOptions
 
 
 class Engine(Protocol):
@@ -56,6 +58,37 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the memory; the engine is not used again."""
+        ...
+
+
+class EngineStream(Protocol):
+    """One utterance while it is spoken. One thread at a time, not always the same."""
+
+    def accept(self, samples: Samples) -> ClipResult:
+        """Take more sound, float32[n] at 16 kHz; all that is said until now.
+
+        Times are seconds from the first sample of the stream. Words at the end may still change.
+        """
+        ...
+
+    def finish(self) -> ClipResult:
+        """All that was said; nothing more is accepted."""
+        ...
+
+    def close(self) -> None:
+        """Free what the stream holds, finished or not; it is not used again."""
+        ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """What an `Engine` is besides, when its capabilities say `streaming`.
+
+    Live sessions then hand it their sound as it comes; all else asks `transcribe_batch`.
+    """
+
+    def open_stream(self, options: DecodeOptions) -> EngineStream:
+        """A new utterance. Any number may be open, and their calls come in any order."""
         ...
 
 

@@ -13,7 +13,7 @@ from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.domain.engine import Again, Clip, ClipResult
 from zhiyin.domain.errors import AsrError
 from zhiyin.domain.options import DecodeOptions
-from zhiyin.ports.engine import Engine
+from zhiyin.ports.engine import Engine, Streaming
 
 
 def engine_contract(engine: Engine, speech: Samples, language: str = "en") -> None:
@@ -30,6 +30,7 @@ def engine_contract(engine: Engine, speech: Samples, language: str = "en") -> No
         _check_results(engine, speech, language)
         _check_words(engine, speech, language)
         _check_odd_clips(engine, language)
+        _check_streams(engine, speech, language)
     finally:
         engine.close()
 
@@ -100,3 +101,25 @@ def _check_odd_clips(engine: Engine, language: str) -> None:
     for samples in (np.zeros(1), np.zeros(200), np.zeros(SAMPLE_RATE), noise):
         results = recognize(engine, [Clip(samples.astype(np.float32), options)])
         assert len(results) == 1, "odd clips get a result or an error, never an exception"
+
+
+def _check_streams(engine: Engine, speech: Samples, language: str) -> None:
+    assert isinstance(engine, Streaming) == engine.capabilities.streaming, (
+        "an engine that streams says so, and has open_stream"
+    )
+    if not isinstance(engine, Streaming):
+        return
+    options = DecodeOptions(language=language, words=True)
+    streams = [engine.open_stream(options) for _ in range(3)]
+    for at in range(0, len(speech), SAMPLE_RATE // 10):
+        for stream in streams[:2]:
+            heard = stream.accept(speech[at : at + SAMPLE_RATE // 10])
+            ends = [w.end for s in heard.segments for w in s.words]
+            so_far = at / SAMPLE_RATE + 0.1
+            assert not ends or max(ends) <= so_far + 0.05, "nothing is heard before it is said"
+    first, second, empty = [stream.finish() for stream in streams]
+    assert first.segments, "speech gives segments"
+    assert first == second, "streams side by side do not disturb each other"
+    assert not empty.segments, "a stream without sound gives no text"
+    for stream in streams:
+        stream.close()
