@@ -114,7 +114,7 @@ export function finishResult(finished, took) {
   result = finished;
   transcript.settle(finished.segments);
   unsettled.clear();
-  const facts = [fact('result.model', finished.model)];
+  const facts = finished.model ? [fact('result.model', finished.model)] : [];
   if (took) facts.unshift(tookFact(took, finished.duration));
   if (finished.duration) facts.unshift(fact('result.duration', clock(finished.duration)));
   if (finished.language) facts.unshift(languageFact(finished));
