@@ -142,6 +142,18 @@ def test_a_lost_connection_to_a_room_is_taken_up(sites: OpenSite) -> None:
     assert len(sockets) > 1
 
 
+def test_a_room_in_which_somebody_speaks(sites: OpenSite) -> None:
+    site = sites("en_short")
+    first, second = site.open(), site.open()
+    speak_in_hall(first)
+    expect(first.locator(".segment")).to_be_visible(timeout=RUN_MS)
+    speak_in_hall(second)
+    expect(second.locator("#notice-title")).to_have_text("The room is taken")
+    expect(second.locator("#result")).to_be_hidden()
+    expect(second.locator("#speak")).to_be_focused()
+    assert right("en_short", stop(first))
+
+
 def test_captions_look_as_the_address_says(sites: OpenSite) -> None:
     """The server is made up."""
     page = sites("en_short").tab(viewport=PHONE, locale="zh-CN")

@@ -43,6 +43,7 @@ def test_text_appears_while_one_speaks(sites: OpenSite, name: str, context: dict
     expect(page.locator("#live-stop")).to_be_in_viewport()
     expect(page.locator(".segment").first).to_be_visible(timeout=RUN_MS)
     expect(page.locator("#spoken p").first).not_to_be_empty()
+    expect(page.locator("#copy")).to_be_visible()
     expect(page.locator("#live")).to_be_visible()
     expect(page.locator("#live-silent")).to_be_visible(timeout=RUN_MS)
     assert right(name, stop(page))

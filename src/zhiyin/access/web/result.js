@@ -141,10 +141,11 @@ function current() {
 
 /** Keeps what there is of a job that did not end well; false when there is nothing. */
 export function keepPartial() {
+  const some = transcript.segments.length > 0;
   unsettled.clear();
-  if (!transcript.segments.length) return false;
-  showActions();
-  return true;
+  show(panel, some);
+  if (some) showActions();
+  return some;
 }
 
 export function bindResult() {
