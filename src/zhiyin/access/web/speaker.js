@@ -59,7 +59,7 @@ export class Speaker {
   }
 
   close() {
-    clearTimeout(this.#hurry);
+    this.#endHurry();
     this.sender.stop();
     this.link.close();
   }
@@ -73,7 +73,7 @@ export class Speaker {
       said.filter(({ id }) => id > this.#last).forEach((caption) => this.#caption(caption));
       this.on.restarted();
     }
-    clearTimeout(this.#hurry);
+    this.#endHurry();
     this.#sending = true;
     this.#unsettled = null;
     this.#origin = Math.max(this.#settled, this.sender.next);
@@ -128,8 +128,12 @@ export class Speaker {
 
   /** Nobody waits for ever for the rest. */
   #setHurry() {
+    this.#hurry ||= setTimeout(() => this.#fail(new Failure('broken')), PATIENCE);
+  }
+
+  #endHurry() {
     clearTimeout(this.#hurry);
-    this.#hurry = setTimeout(() => this.#fail(new Failure('broken')), PATIENCE);
+    this.#hurry = 0;
   }
 
   #done() {
