@@ -86,6 +86,74 @@ def test_captions_come_back_after_a_restart(
         site.close()
 
 
+def in_doubt(page: Page) -> None:
+    """Wait for text that is settled, and for more that is not."""
+    expect(page.locator(".segment").first).to_be_visible(timeout=RUN_MS)
+    expect(page.locator(".unsettled .unstable").first).to_be_visible(timeout=RUN_MS)
+
+
+def all_was_heard(name: str, speaker: Page, viewer: Page) -> None:
+    """Nothing is lost, nothing is repeated, and the viewer reads the same."""
+    expect(speaker.locator("#live-silent")).to_be_visible(timeout=RUN_MS)
+    text = stop(speaker)
+    assert right(name, text)
+    units = media.units(text)
+    assert len(units) <= 1.2 * len(media.units(media.reference(name)))
+    expect(viewer.locator("#state")).to_contain_text("finished", timeout=RUN_MS)
+    assert media.units(lines(viewer))[-len(units) :] == units
+    expect(speaker.locator("#facts")).to_contain_text("whisper-base")
+
+
+def test_a_speaker_goes_on_after_a_restart(
+    browsers: Callable[[str], pw.Browser], data_dir: Path
+) -> None:
+    name = "en_sentences"
+    site = Site(browsers(name), "", allowed=GONE)
+    with running(data_dir) as server:
+        site.url = server.url
+        viewer, speaker = captions(site, "?background=black"), site.open()
+        speaker.select_option("#language", "en")
+        speak_in_hall(speaker)
+        in_doubt(speaker)
+    expect(speaker.locator("#live-state")).to_contain_text("Go on")
+    with running(data_dir, site.url.rsplit(":", 1)[1]):
+        expect(speaker.locator("#live-state")).to_be_hidden(timeout=RUN_MS)
+        all_was_heard(name, speaker, viewer)
+        site.close()
+
+
+def test_a_lost_connection_to_a_room_is_taken_up(sites: OpenSite) -> None:
+    """The room is still held by the connection before when the next one comes."""
+    name = "en_sentences"
+    site = sites(name)
+    viewer, speaker = captions(site, "?background=black"), site.tab()
+    sockets: list[tuple[pw.WebSocketRoute, pw.WebSocketRoute]] = []
+    speaker.route_web_socket(
+        "**/ws/subtitle?*role=speaker*", lambda one: sockets.append((one, one.connect_to_server()))
+    )
+    speaker.goto(site.url)
+    expect(speaker.locator("#model")).to_have_value("whisper-base")
+    speaker.select_option("#language", "en")
+    speak_in_hall(speaker)
+    in_doubt(speaker)
+    for end in reversed(sockets[0]):
+        end.close(code=1000)
+    all_was_heard(name, speaker, viewer)
+    assert len(sockets) > 1
+
+
+def test_a_room_in_which_somebody_speaks(sites: OpenSite) -> None:
+    site = sites("en_short")
+    first, second = site.open(), site.open()
+    speak_in_hall(first)
+    expect(first.locator(".segment")).to_be_visible(timeout=RUN_MS)
+    speak_in_hall(second)
+    expect(second.locator("#notice-title")).to_have_text("The room is taken")
+    expect(second.locator("#result")).to_be_hidden()
+    expect(second.locator("#speak")).to_be_focused()
+    assert right("en_short", stop(first))
+
+
 def test_captions_look_as_the_address_says(sites: OpenSite) -> None:
     """The server is made up."""
     page = sites("en_short").tab(viewport=PHONE, locale="zh-CN")

@@ -196,3 +196,32 @@ def test_listen_says_what_is_wrong(data_dir: Path, tmp_path: Path) -> None:
     wrong = zhiyin("listen", str(tmp_path / "text.wav"), data_dir=data_dir)
     assert wrong.returncode == 4
     assert "Traceback" not in wrong.stderr
+
+
+def test_listen_ends_at_ctrl_c_while_standard_input_stays_open(data_dir: Path) -> None:
+    command = [sys.executable, "-m", "zhiyin", "listen", "-", "-l", "en"]
+    env = environment(ZHIYIN_DATA_DIR=str(data_dir))
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=env)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    sound = (media.samples("en_short") * 32767).astype("<i2").tobytes()
+    process.stdin.write(sound + bytes(3 * 32_000) + sound)
+    process.stdin.flush()
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    try:
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+    rest, errors = process.communicate()
+    assert media.heard(media.reference("en_short"), first.decode()) > 0.9
+    assert media.heard(media.reference("en_short"), rest.decode()) > 0.5
+    assert errors == b""
+
+
+def test_a_bench_tells_its_own_options() -> None:
+    own = zhiyin("bench", "stream", "--help")
+    assert own.returncode == 0, own.stderr
+    assert "--manners" in own.stdout
+    assert "--manners" not in zhiyin("bench", "--help").stdout

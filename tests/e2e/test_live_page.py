@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from playwright import sync_api as pw
 from playwright.sync_api import Page, expect
 
 from tests import media
+from tests.conftest import running
 from tests.e2e.pages import (
     FITS,
     HOSTILE,
@@ -19,6 +21,7 @@ from tests.e2e.pages import (
     PHONE,
     RUN_MS,
     OpenSite,
+    Site,
     right,
     speak,
     stop,
@@ -43,6 +46,7 @@ def test_text_appears_while_one_speaks(sites: OpenSite, name: str, context: dict
     expect(page.locator("#live-stop")).to_be_in_viewport()
     expect(page.locator(".segment").first).to_be_visible(timeout=RUN_MS)
     expect(page.locator("#spoken p").first).not_to_be_empty()
+    expect(page.locator("#copy")).to_be_visible()
     expect(page.locator("#live")).to_be_visible()
     expect(page.locator("#live-silent")).to_be_visible(timeout=RUN_MS)
     assert right(name, stop(page))
@@ -185,6 +189,25 @@ def test_a_lost_connection_is_taken_up(sites: OpenSite, forget: bool) -> None:
     starts = page.eval_on_selector_all(".segment", "rows => rows.map(row => +row.dataset.start)")
     assert starts == sorted(starts)
     expect(page.locator("#warnings")).to_be_hidden()
+
+
+def test_a_server_that_is_gone_is_not_waited_for(
+    browsers: Callable[[str], pw.Browser], data_dir: Path
+) -> None:
+    site = Site(browsers("en_sentences"), "", allowed="ERR_CONNECTION_REFUSED")
+    with running(data_dir) as server:
+        site.url = server.url
+        page, late = site.open(), site.open()
+        page.click("#speak")
+        expect(page.locator(".segment").first).to_be_visible(timeout=RUN_MS)
+    expect(page.locator("#live-state")).to_contain_text("Go on")
+    page.click("#live-stop")
+    late.click("#speak")
+    expect(late.locator("#notice-title")).to_have_text("The server does not answer")
+    expect(page.locator("#notice-title")).to_have_text("The server does not answer", timeout=RUN_MS)
+    expect(page.locator("#live")).to_be_hidden()
+    expect(page.locator(".segment").first).to_be_visible()
+    site.close()
 
 
 def answered(page: Page, *messages: dict[str, Any]) -> None:

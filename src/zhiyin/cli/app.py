@@ -162,7 +162,7 @@ def listen(
     run(Request(source, options, parse_encoding(encoding), rate, pace, as_json), data_dir)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(context_settings={"allow_extra_args": True, "allow_interspersed_args": False})
 def bench(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Such as stream, the one for live recognition.")],

@@ -6,8 +6,10 @@ import asyncio
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import AsyncGenerator
+from concurrent.futures import Future
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -103,9 +105,24 @@ async def _file(request: Request, services: Services) -> AsyncGenerator[Samples,
 async def _standard_input(request: Request, services: Services) -> AsyncGenerator[Samples, None]:
     sound = services.sound.open(request.encoding, request.sample_rate)
     descriptor = sys.stdin.fileno()
-    while data := await asyncio.to_thread(os.read, descriptor, 1 << 16):
+    while data := await _read(descriptor):
         yield await asyncio.to_thread(sound.push, data)
     yield await asyncio.to_thread(sound.finish)
+
+
+def _read(descriptor: int) -> asyncio.Future[bytes]:
+    """The next bytes, by a thread that the process does not wait for: they may never come."""
+    coming: Future[bytes] = Future()
+    coming.set_running_or_notify_cancel()
+
+    def read() -> None:
+        try:
+            coming.set_result(os.read(descriptor, 1 << 16))
+        except OSError as error:
+            coming.set_exception(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    return asyncio.wrap_future(coming)
 
 
 async def _show(session: LiveSession, as_json: bool) -> None:

@@ -22,14 +22,16 @@ export class CaptionLines {
   }
 
   get isEmpty() {
-    return this.#rows.size === 0;
+    return !this.list.hasChildNodes();
   }
 
-  /** What was said before we came. Nothing, after a restart: then what is shown stays. */
+  /** What was said before we came. Nothing, after a restart: then what is settled stays. */
   replay(captions) {
-    if (!captions.length) return;
-    this.#rows.clear();
-    this.list.replaceChildren();
+    if (captions.length) this.list.replaceChildren();
+    for (const { node, caption } of this.#rows.values()) {
+      if (!caption.final) node.remove();
+    }
+    this.#rows.clear(); // the ids begin anew
     for (const caption of captions.slice(-KEPT)) this.#put(caption);
   }
 

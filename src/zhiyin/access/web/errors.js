@@ -29,6 +29,7 @@ async function serverAnswers() {
 export async function titleOf(failure) {
   if (failure.code === 'audio_too_long') return 'error.long';
   if (failure.code === 'overloaded') return 'error.busy';
+  if (failure.code === 'room_taken') return 'room.taken';
   if (failure.kind === 'stream') return 'error.midway';
   if (failure.kind === 'http') {
     return TITLES[failure.status] ?? (failure.status < 500 ? 'error.file' : 'error.server');

@@ -1,5 +1,6 @@
 // The panel of live text: the microphone goes to the server while its text comes back.
 
+import { Failure } from './api.js';
 import { refuseMicrophone, startClock } from './capture.js';
 import { byId, show } from './dom.js';
 import { detailOf, microphoneTrouble, titleOf } from './errors.js';
@@ -64,6 +65,10 @@ function giveUp() {
 async function failed(failure) {
   close();
   keepPartial();
+  await tell(failure);
+}
+
+async function tell(failure) {
   const title = await titleOf(failure);
   if (!session) notify({ title, detail: detailOf(failure, title), wait: failure.wait });
 }
@@ -158,7 +163,8 @@ async function open(room) {
   } catch (error) {
     if (unwanted) return;
     setOpen(false);
-    refuseMicrophone(microphoneTrouble(error));
+    if (error instanceof Failure) await tell(error);
+    else refuseMicrophone(microphoneTrouble(error));
     return;
   }
   if (unwanted) microphone.release();

@@ -43,6 +43,7 @@ export const ENGLISH = {
   'room.name': 'Caption room for live text',
   'room.hint': 'Letters, digits, - and _. Whoever opens the link to the room reads what you say.',
   'room.bad': 'A room cannot be called that',
+  'room.taken': 'The room is taken',
   'room.link': 'Captions:',
   'room.copy': 'Copy the link',
 

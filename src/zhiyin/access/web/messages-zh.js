@@ -43,6 +43,7 @@ export const CHINESE = {
   'room.name': '实时转写的字幕房间',
   'room.hint': '字母、数字、- 和 _。打开房间链接的人都能看到你说的话。',
   'room.bad': '房间不能叫这个名字',
+  'room.taken': '房间正在使用中',
   'room.link': '字幕：',
   'room.copy': '复制链接',
 

@@ -1,6 +1,6 @@
 // The microphone while one speaks: 16 kHz mono int16 in chunks of 100 ms, from an AudioWorklet.
 
-import { address } from './api.js';
+import { address, Failure } from './api.js';
 
 export const RATE = 16000;
 const LAST_CHUNK = 500; // milliseconds that the audio thread has to hand over the rest
@@ -26,13 +26,21 @@ function contextFor(stream) {
   return null;
 }
 
+async function loadWorklet(context) {
+  try {
+    await context.audioWorklet.addModule(address('static/pcm-worklet.js'));
+  } catch {
+    throw new Failure('broken');
+  }
+}
+
 export class Microphone {
   stream = null;
   #context = null;
   #node = null;
   #lock = null;
 
-  /** Asks for the microphone and starts; throws what the browser throws. */
+  /** Asks for the microphone and starts; throws what the browser throws, or a Failure. */
   async start(onChunk) {
     this.stream = await navigator.mediaDevices.getUserMedia({ audio: true });
     try {
@@ -47,7 +55,7 @@ export class Microphone {
   async #listen(onChunk) {
     const { context, source } = contextFor(this.stream);
     this.#context = context;
-    await context.audioWorklet.addModule(address('static/pcm-worklet.js'));
+    await loadWorklet(context);
     const mono = { channelCount: 1, channelCountMode: 'explicit', outputChannelCount: [1] };
     this.#node = new AudioWorkletNode(context, 'pcm', mono);
     this.#node.port.onmessage = ({ data }) => data && onChunk(data);

@@ -114,7 +114,7 @@ export function finishResult(finished, took) {
   result = finished;
   transcript.settle(finished.segments);
   unsettled.clear();
-  const facts = [fact('result.model', finished.model)];
+  const facts = finished.model ? [fact('result.model', finished.model)] : [];
   if (took) facts.unshift(tookFact(took, finished.duration));
   if (finished.duration) facts.unshift(fact('result.duration', clock(finished.duration)));
   if (finished.language) facts.unshift(languageFact(finished));
@@ -141,10 +141,11 @@ function current() {
 
 /** Keeps what there is of a job that did not end well; false when there is nothing. */
 export function keepPartial() {
+  const some = transcript.segments.length > 0;
   unsettled.clear();
-  if (!transcript.segments.length) return false;
-  showActions();
-  return true;
+  show(panel, some);
+  if (some) showActions();
+  return some;
 }
 
 export function bindResult() {

@@ -1,6 +1,7 @@
 // Caption rooms: what they may be called, and where they are.
 
 import { address } from './api.js';
+import { Link } from './link.js';
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
@@ -13,4 +14,19 @@ export const captionsAddress = (room) => address(`captions/${room}`);
 export function roomPath(room, parameters) {
   const wanted = Object.entries({ room, ...parameters }).filter(([, value]) => value);
   return `ws/subtitle?${new URLSearchParams(Object.fromEntries(wanted))}`;
+}
+
+/** The final captions that a room keeps; none if it does not tell. */
+export function saidIn(room) {
+  return new Promise((resolve) => {
+    const answer = (captions) => {
+      link.close();
+      resolve(captions);
+    };
+    const link = new Link(roomPath(room, { role: 'viewer' }), {
+      opened: () => {},
+      message: ({ captions = [] }) => answer(captions),
+      lost: () => answer([]),
+    });
+  });
 }

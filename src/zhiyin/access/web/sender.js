@@ -48,6 +48,11 @@ export class Sender {
     this.#pump();
   }
 
+  /** Goes back to a place that did not arrive, for the next `resume`. */
+  rewind(place) {
+    this.#next = Math.min(place, this.#next);
+  }
+
   /** Keeps what comes until there is a connection. */
   pause() {
     this.#open = false;
@@ -66,7 +71,8 @@ export class Sender {
 
   #pump() {
     this.#skip();
-    if (this.#open) this.#send();
+    if (!this.#open) return;
+    this.#send();
     const waiting = (this.#tape.end - this.#next + this.link.backlog / 2) / RATE;
     const behind = waiting > (this.#behind ? 1 : BEHIND);
     if (behind !== this.#behind) this.on.behind(behind);

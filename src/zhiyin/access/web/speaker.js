@@ -3,12 +3,15 @@
 import { Failure } from './api.js';
 import { Link } from './link.js';
 import { RATE } from './microphone.js';
-import { roomPath } from './rooms.js';
+import { roomPath, saidIn } from './rooms.js';
 import { Sender } from './sender.js';
 
 const SOUND = { role: 'speaker', sample_rate: RATE, encoding: 's16le' };
-const LATE = 5; // seconds of sound that captions still make up for after a lost connection
-const PATIENCE = 15000; // milliseconds to wait for the last captions
+const HEARD_LATE = 2; // seconds after its first words at which a caption begins, at most
+const PATIENCE = 15000; // milliseconds to go on trying after the speaker has stopped
+// Errors after which another connection is worth it: the room may still be held by the one before.
+const PASSING = ['overloaded', 'unavailable', 'room_taken'];
+const PASSED = 60000; // milliseconds after which they are for good
 
 /** A caption as live recognition tells it. */
 const partialFrom = ({ id, text, stable = '' }) => ({
@@ -18,13 +21,20 @@ const partialFrom = ({ id, text, stable = '' }) => ({
 });
 
 export class Speaker {
-  #begun = false;
+  #connections = 0;
+  #sending = false; // on this connection
   #origin = 0; // the place in the sound where this connection's clock began
+  #settled = 0; // the place where the last final caption ended
+  #unsettled = null; // the place where the caption that may still change begins
+  #last = Infinity; // the id of the last final caption
+  #refused = null; // since when
   #finishing = false;
   #hurry = 0;
 
   /** options: language and model, or ''. on: as in stream.js. */
   constructor(room, options, on) {
+    this.room = room;
+    this.model = options.model;
     this.on = on;
     this.link = new Link(roomPath(room, { ...SOUND, ...options }), {
       opened: () => this.#begin(),
@@ -45,46 +55,85 @@ export class Speaker {
   finish() {
     this.#finishing = true;
     this.sender.finish();
-    this.#hurry = setTimeout(() => this.#done(), PATIENCE);
+    if (!this.#sending) this.#setHurry();
   }
 
   close() {
-    clearTimeout(this.#hurry);
+    this.#endHurry();
     this.sender.stop();
     this.link.close();
   }
 
-  #begin() {
-    const recent = this.sender.span[1] - LATE * RATE;
-    const { next } = this.sender;
-    if (this.#begun) this.on.restarted();
-    this.#begun = true;
-    this.#origin = Math.max(next, recent);
-    this.link.settle();
-    this.on.ready('');
-    if (recent > next) this.on.skipped((recent - next) / RATE);
+  async #begin() {
+    this.#connections += 1;
+    const connection = this.#connections;
+    if (connection > 1) {
+      const said = await saidIn(this.room);
+      if (connection !== this.#connections || !this.link.isOpen) return;
+      said.filter(({ id }) => id > this.#last).forEach((caption) => this.#caption(caption));
+      this.on.restarted();
+    }
+    this.#endHurry();
+    this.#sending = true;
+    this.#unsettled = null;
+    this.#origin = Math.max(this.#settled, this.sender.next);
+    this.on.ready(this.model);
     this.sender.resume(this.#origin);
   }
 
   #heard(message) {
     if (message.type === 'caption') this.#caption(message);
     else if (message.type === 'warning') this.on.warned(message);
-    else if (message.type === 'error') this.#fail(new Failure('stream', message.error));
+    else if (message.type === 'error') this.#refuse(message.error);
     else if (message.type === 'end') this.#done();
   }
 
   #caption(caption) {
     const shift = this.#origin / RATE;
     const times = { start: caption.start + shift, end: caption.end + shift };
-    if (caption.final) this.on.final({ ...caption, ...times, segment_id: caption.id });
-    else this.on.partial(partialFrom(caption));
+    this.link.settle();
+    this.#refused = null;
+    this.#last = caption.final ? caption.id : caption.id - 1;
+    if (caption.final) {
+      this.#settled = Math.round(times.end * RATE);
+      this.#unsettled = null;
+      this.on.final({ ...caption, ...times, segment_id: caption.id });
+    } else {
+      this.#unsettled ??= Math.round(times.start * RATE);
+      this.on.partial(partialFrom(caption));
+    }
+  }
+
+  #refuse(error) {
+    this.#refused ??= performance.now();
+    const passing = this.#connections > 1 && PASSING.includes(error.code);
+    if (passing && performance.now() - this.#refused < PASSED) this.link.renew();
+    else this.#fail(new Failure('stream', error));
   }
 
   #lost(failures) {
-    this.sender?.pause();
-    if (this.#finishing) this.#done();
-    else if (!this.#begun && failures > 1) this.#fail(new Failure('broken'));
+    this.sender.pause();
+    if (this.#sending) this.#rewind();
+    this.#sending = false;
+    if (!this.#connections && failures > 1) this.#fail(new Failure('broken'));
+    else if (this.#finishing) this.#setHurry();
     else this.on.lost();
+  }
+
+  /** What is not settled is sent again. */
+  #rewind() {
+    const unsettled = this.#unsettled ?? this.sender.next;
+    this.sender.rewind(Math.max(this.#settled, unsettled - HEARD_LATE * RATE));
+  }
+
+  /** Nobody waits for ever for the rest. */
+  #setHurry() {
+    this.#hurry ||= setTimeout(() => this.#fail(new Failure('broken')), PATIENCE);
+  }
+
+  #endHurry() {
+    clearTimeout(this.#hurry);
+    this.#hurry = 0;
   }
 
   #done() {

@@ -55,7 +55,7 @@ export class Stream {
 
   /** Ends it at once, and tells nothing more. */
   close() {
-    clearTimeout(this.#hurry);
+    this.#endHurry();
     this.sender.stop();
     this.link.close();
   }
@@ -80,7 +80,7 @@ export class Stream {
     this.#session = session;
     this.#ready = true;
     this.#begun = true;
-    clearTimeout(this.#hurry);
+    this.#endHurry();
     this.link.settle();
     this.on.ready(model);
     this.sender.resume(this.#origin + Math.round(received * RATE));
@@ -135,8 +135,8 @@ export class Stream {
       this.#fail(this.#failure ?? new Failure('broken'));
       return;
     }
-    this.on.lost();
     if (this.#finishing) this.#setHurry();
+    else this.on.lost();
   }
 
   #skipped(samples) {
@@ -146,8 +146,12 @@ export class Stream {
 
   /** Nobody waits for ever for the rest. */
   #setHurry() {
-    clearTimeout(this.#hurry);
     const fail = () => this.#fail(this.#failure ?? new Failure('broken'));
-    this.#hurry = setTimeout(fail, PATIENCE);
+    this.#hurry ||= setTimeout(fail, PATIENCE);
+  }
+
+  #endHurry() {
+    clearTimeout(this.#hurry);
+    this.#hurry = 0;
   }
 }
