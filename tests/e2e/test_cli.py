@@ -189,6 +189,8 @@ def test_listen_takes_raw_sound_from_standard_input(data_dir: Path) -> None:
 
 
 def test_listen_says_what_is_wrong(data_dir: Path, tmp_path: Path) -> None:
+    folder = zhiyin("listen", str(tmp_path), data_dir=data_dir)
+    assert (folder.returncode, "is a folder" in folder.stderr) == (4, True)
     missing = zhiyin("listen", str(tmp_path / "none.wav"), data_dir=data_dir)
     assert missing.returncode == 4
     assert "there is no such file" in missing.stderr

@@ -253,9 +253,13 @@ def test_falling_behind_is_announced() -> None:
     drive.check()
 
 
-def test_silence_opens_nothing() -> None:
+def test_an_hour_of_silence_opens_nothing_and_is_not_kept() -> None:
     drive = Drive()
-    drive.hear(False, 2000)
+    second = 31
+    for _ in range(3600):
+        drive.session.push(np.zeros(second * FRAME, np.float32), np.full(second, 0.02, np.float32))
+        assert drive.session.next_work() is None
+        assert drive.session.held_s < 3
     drive.commit()
     drive.finish()
     assert [type(e) for e in drive.events] == [Done]

@@ -47,11 +47,22 @@ class Request:
 
 def run(request: Request, data_dir: Path | None) -> None:
     """Show captions until the sound ends or Ctrl-C; what was said by then is shown. AsrError."""
-    if request.source not in ("", "-") and not Path(request.source).is_file():
-        raise UndecodableAudio(f"{request.source}: there is no such file.")
+    _check(request.source)
     services = build(load(data_dir=data_dir), remember=False)
     with suppress(KeyboardInterrupt):
         asyncio.run(_listen(request, services))
+
+
+def _check(source: str) -> None:
+    """Raises UndecodableAudio for what can't be read at all, before the model is loaded."""
+    path = Path(source)
+    if source == "-" and sys.stdin is None:
+        raise UndecodableAudio("There is no standard input to listen to; it is closed.")
+    if source in ("", "-") or path.is_file():
+        return
+    if path.is_dir():
+        raise UndecodableAudio(f"{source} is a folder; name one recording in it.")
+    raise UndecodableAudio(f"{source}: there is no such file.")
 
 
 async def _listen(request: Request, services: Services) -> None:
