@@ -106,6 +106,21 @@ async def test_ten_megabytes_of_sound_are_taken() -> None:
         assert levels((await client.until(COMPLETED))[-1]["transcript"]) == {10}
 
 
+async def test_pings_are_answered_while_sound_waits() -> None:
+    """The official client hangs up when they are not."""
+    engine, gate = gated()
+    async with front(engine, max_waiting_s=1.0) as service, opened(service, **MANUAL) as client:
+        await append(client, said(10, 60.0))
+        await until(lambda: engine.calls)
+        for _ in range(2):
+            await append(client, said(20, 10.0))
+        async with asyncio.timeout(60):
+            await (await client.socket.ping())
+        gate.set()
+        await client.tell("input_audio_buffer.commit")
+        assert levels((await client.until(COMPLETED))[-1]["transcript"]) == {10, 20}
+
+
 async def test_odd_byte_counts_are_put_together() -> None:
     data = base64.b64decode(sound(said(10)))
     async with front() as service, opened(service, **MANUAL) as client:
