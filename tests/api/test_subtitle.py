@@ -91,6 +91,7 @@ async def test_a_room_has_one_speaker(server: Server) -> None:
         ("?sample_rate=1", "sample_rate"),
         ("?encoding=mp3", "encoding"),
         ("?colour=red", "colour"),
+        ("?store=perhaps", "store"),
     ],
 )
 async def test_wrong_parameters_are_named(server: Server, query: str, param: str) -> None:

@@ -16,7 +16,7 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from zhiyin.access.http import tokens
-from zhiyin.access.http.deps import Service, owner
+from zhiyin.access.http.deps import Service, owner, stored
 from zhiyin.access.ws.ahead import Ahead
 from zhiyin.access.ws.errors import close_code
 from zhiyin.access.ws.stream import render
@@ -155,12 +155,12 @@ async def _speak(
         DecodeOptions(language=language),
         script=parse_script(query.get("script", "")),
     )
-    rooms = door.service.rooms
+    keeps, rooms = stored(websocket), door.service.rooms
     try:
         speaker = await rooms.speak(room, owner(websocket)) if room else rooms.private()
         try:
             live = await door.service.live.open(options)
-            if query.get("store", "true") != "false":
+            if keeps:
                 live.caller = Caller(owner(websocket), f"cap_{secrets.token_hex(12)}", "captions")
             try:
                 await _publish(websocket, door, speaker, live, sound)

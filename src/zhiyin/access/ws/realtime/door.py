@@ -144,14 +144,18 @@ def _event(message: str | bytes) -> ClientEvent:
     return client.read(message)
 
 
-async def serve(websocket: WebSocket, door: Door, settings: SessionSettings, *, flat: bool) -> None:
-    """Speak with a client whose handshake was accepted, until one of the two ends it."""
+async def serve(
+    websocket: WebSocket, door: Door, settings: SessionSettings, *, flat: bool, keeps: bool
+) -> None:
+    """Speak with a client whose handshake was accepted, until one of the two ends it.
+
+    What was said is remembered if `keeps`.
+    """
     most = client.MAX_MESSAGE_BYTES
     ahead = Ahead(websocket, most)
     wire = Wire(websocket, _goodbye, idle_s=door.idle_s, max_bytes=most, receive=ahead.receive)
     session_id = render.new_id("sess")
-    stored = websocket.query_params.get("store", "true") != "false"
-    caller = Caller(owner(websocket), session_id, "realtime") if stored else None
+    caller = Caller(owner(websocket), session_id, "realtime") if keeps else None
     try:
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(ahead.read())
