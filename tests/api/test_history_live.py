@@ -56,7 +56,7 @@ async def test_streams(own: Any) -> None:
 
 async def test_captions(own: Any) -> None:
     with own as server:
-        for query in ("?store=false", ""):
+        for query in ("?store=false", "?store=False", ""):
             async with connect(address(server, query)) as socket:
                 await say(socket, media.encode(spoken(NAME), S16))
                 await socket.send("eof")
@@ -67,7 +67,7 @@ async def test_captions(own: Any) -> None:
 
 async def test_realtime(own: Any) -> None:
     with own as server:
-        for query in ("intent=transcription&store=false", "intent=transcription"):
+        for query in ("store=0", "intent=transcription&store=false", "intent=transcription"):
             async with talking(server, query) as wire:
                 begun = await wire.next()
                 await wire.append(sound(NAME))

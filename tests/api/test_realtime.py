@@ -239,3 +239,6 @@ async def test_models_in_the_address(client: AsyncOpenAI) -> None:
     with pytest.raises(InvalidStatus) as refused:
         await client.realtime.connect(model="nope").enter()
     assert refused.value.response.status_code == 404
+    with pytest.raises(InvalidStatus) as refused:
+        await client.realtime.connect(extra_query={"store": "perhaps"}).enter()
+    assert refused.value.response.status_code == 400

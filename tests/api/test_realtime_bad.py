@@ -106,6 +106,21 @@ async def test_ten_megabytes_of_sound_are_taken() -> None:
         assert levels((await client.until(COMPLETED))[-1]["transcript"]) == {10}
 
 
+async def test_pings_are_answered_while_sound_waits() -> None:
+    """The official client hangs up when they are not."""
+    engine, gate = gated()
+    async with front(engine, max_waiting_s=1.0) as service, opened(service, **MANUAL) as client:
+        await append(client, said(10, 60.0))
+        await until(lambda: engine.calls)
+        for _ in range(2):
+            await append(client, said(20, 10.0))
+        async with asyncio.timeout(60):
+            await (await client.socket.ping())
+        gate.set()
+        await client.tell("input_audio_buffer.commit")
+        assert levels((await client.until(COMPLETED))[-1]["transcript"]) == {10, 20}
+
+
 async def test_odd_byte_counts_are_put_together() -> None:
     data = base64.b64decode(sound(said(10)))
     async with front() as service, opened(service, **MANUAL) as client:
@@ -114,6 +129,22 @@ async def test_odd_byte_counts_are_put_together() -> None:
             await client.tell("input_audio_buffer.append", audio=piece)
         await client.tell("input_audio_buffer.commit")
         assert levels((await client.until(COMPLETED))[-1]["transcript"]) == {10}
+
+
+@pytest.mark.parametrize("more", [b"", b"\1"])
+async def test_half_a_sample_before_a_commit(more: bytes) -> None:
+    """One stream is cut in the middle of a sample; or a recording has a byte too much."""
+    first, second = (base64.b64decode(sound(said(level), silence(0.3))) for level in (10, 20))
+    size = len(first) - 1 if not more else len(first)
+    parts = (first[:size] + more, first[size:] + bytes(4800), second)
+    async with front() as service, opened(service, **MANUAL) as client:
+        await client.tell("input_audio_buffer.append", audio=base64.b64encode(parts[0]).decode())
+        await client.tell("input_audio_buffer.commit")
+        for part in parts[1:]:
+            await client.tell("input_audio_buffer.append", audio=base64.b64encode(part).decode())
+        await client.tell("input_audio_buffer.commit")
+        events = [*await client.until(COMPLETED), *await client.until(COMPLETED)]
+    assert [levels(e["transcript"]) for e in of(events, COMPLETED)] == [{10}, {20}]
 
 
 async def test_what_is_cleared_is_not_decoded() -> None:

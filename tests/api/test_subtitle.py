@@ -11,9 +11,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests import media
+from tests import house, media
 from tests.api.test_stream import S16, say, spoken
 from tests.conftest import Server
+from tests.front import front, s16le
+from tests.house import gated
 
 Wire = list[dict[str, Any]]
 
@@ -89,6 +91,7 @@ async def test_a_room_has_one_speaker(server: Server) -> None:
         ("?sample_rate=1", "sample_rate"),
         ("?encoding=mp3", "encoding"),
         ("?colour=red", "colour"),
+        ("?store=perhaps", "store"),
     ],
 )
 async def test_wrong_parameters_are_named(server: Server, query: str, param: str) -> None:
@@ -113,3 +116,16 @@ async def test_the_viewers_get_the_last_words_of_a_lost_speaker(server: Server) 
             speaker.transport.abort()
         wire = await until(viewer, "end")
     assert media.heard(media.reference("en_short"), " ".join(finals(wire))) > 0.8
+
+
+async def test_pings_are_answered_while_sound_waits() -> None:
+    """Many clients hang up when they are not; this one sends faster than it is heard."""
+    engine, gate = gated()
+    async with front(engine, max_waiting_s=1.0) as service, service.dial("/ws/subtitle") as client:
+        await client.say(s16le(house.said(10, 60.0)), 320_000)
+        async with asyncio.timeout(60):
+            await (await client.socket.ping())
+        gate.set()
+        await client.socket.send("eof")
+        told = await client.until("end")
+    assert {round(int(word[1:]), -1) for text in finals(told) for word in text.split()} == {10}

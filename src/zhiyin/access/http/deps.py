@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import HTTPConnection
 
 from zhiyin.core.erasure import Erasure
@@ -17,11 +18,13 @@ from zhiyin.core.recorder import Recorder
 from zhiyin.core.registry import Registry
 from zhiyin.core.results import Recall
 from zhiyin.core.rooms import Rooms
-from zhiyin.domain.errors import Overloaded
+from zhiyin.domain.errors import InvalidRequest, Overloaded
 from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.ports.cipher import Cipher
 from zhiyin.ports.history import History
 from zhiyin.ports.sound import LiveDecoder
+
+_YES_OR_NO = TypeAdapter(bool)
 
 
 class Service(Protocol):
@@ -122,6 +125,16 @@ def request_id(request: Request) -> str:
 def owner(_: HTTPConnection) -> str:
     """Whose data this caller may see and make. The one place that says so."""
     return ANONYMOUS
+
+
+def stored(connection: HTTPConnection) -> bool:
+    """Whether `store=` lets the history keep what is said. Raises InvalidRequest."""
+    try:
+        return _YES_OR_NO.validate_python(connection.query_params.get("store", "true"))
+    except ValidationError as error:
+        raise InvalidRequest(
+            "The parameter is 'true' or 'false'.", code="invalid_value", param="store"
+        ) from error
 
 
 Owner = Annotated[str, Depends(owner)]

@@ -16,7 +16,8 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from zhiyin.access.http import tokens
-from zhiyin.access.http.deps import Service, owner
+from zhiyin.access.http.deps import Service, owner, stored
+from zhiyin.access.ws.ahead import Ahead
 from zhiyin.access.ws.errors import close_code
 from zhiyin.access.ws.stream import render
 from zhiyin.core.live import LiveSession
@@ -46,6 +47,7 @@ _KNOWN = {
     "script",
 }
 _GONE = (RuntimeError, WebSocketDisconnect)
+_AHEAD_BYTES = 20 << 20  # of sound that came sooner than it could be heard
 _FAREWELL_S = 30.0  # how long a client that reads nothing may take to hear why it is closed
 
 
@@ -153,12 +155,12 @@ async def _speak(
         DecodeOptions(language=language),
         script=parse_script(query.get("script", "")),
     )
-    rooms = door.service.rooms
+    keeps, rooms = stored(websocket), door.service.rooms
     try:
         speaker = await rooms.speak(room, owner(websocket)) if room else rooms.private()
         try:
             live = await door.service.live.open(options)
-            if query.get("store", "true") != "false":
+            if keeps:
                 live.caller = Caller(owner(websocket), f"cap_{secrets.token_hex(12)}", "captions")
             try:
                 await _publish(websocket, door, speaker, live, sound)
@@ -174,7 +176,9 @@ async def _publish(
     websocket: WebSocket, door: CaptionDoor, speaker: Speaker, live: LiveSession, sound: LiveSound
 ) -> None:
     """Feed and tell at once. When the speaker is gone, the viewers still get the last words."""
-    heard = asyncio.create_task(_listen(websocket, door.idle_s, live, sound))
+    ahead = Ahead(websocket, _AHEAD_BYTES)
+    reading = asyncio.create_task(ahead.read())
+    heard = asyncio.create_task(_listen(ahead, door.idle_s, live, sound))
     talking = asyncio.create_task(_talk(live, speaker))
     telling = asyncio.create_task(_tell(websocket, door, speaker))
     try:
@@ -187,7 +191,7 @@ async def _publish(
         if await telling:
             await _send(websocket, door, _text(Ended()))
     finally:
-        await _end(heard, talking, telling)
+        await _end(reading, heard, talking, telling)
 
 
 async def _talk(live: LiveSession, speaker: Speaker) -> None:
@@ -213,12 +217,12 @@ async def _end(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _listen(websocket: WebSocket, idle_s: float, live: LiveSession, sound: LiveSound) -> None:
+async def _listen(ahead: Ahead, idle_s: float, live: LiveSession, sound: LiveSound) -> None:
     """Until the speaker ends it, goes, or falls silent; whatever it is, the rest is told."""
     try:
         while True:
             async with asyncio.timeout(idle_s):
-                message = await websocket.receive()
+                message = await ahead.receive()
             if message["type"] == "websocket.disconnect" or _is_end(message):
                 break
             data = message.get("bytes")

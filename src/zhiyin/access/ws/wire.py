@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from zhiyin.access.ws.errors import close_code
@@ -22,7 +23,10 @@ Hold = asyncio.Future[NoReturn]
 
 
 class Wire:
-    """A connection that was accepted. `render` makes the event of an error."""
+    """A connection that was accepted. `render` makes the event of an error.
+
+    Messages come from `receive`, if that is given.
+    """
 
     def __init__(
         self,
@@ -31,8 +35,10 @@ class Wire:
         *,
         idle_s: float,
         max_bytes: int,
+        receive: Callable[[], Awaitable[Message]] | None = None,
     ) -> None:
         self._websocket = websocket
+        self._receive = receive or websocket.receive
         self._render = render
         self._idle_s = idle_s
         self._max_bytes = max_bytes
@@ -41,7 +47,7 @@ class Wire:
         """The next message. Raises WebSocketDisconnect, TooLarge, DeadlineExceeded if impatient."""
         try:
             async with asyncio.timeout(None if patient else self._idle_s):
-                message = await self._websocket.receive()
+                message = await self._receive()
         except TimeoutError as error:
             raise DeadlineExceeded(
                 f"Nothing was sent for {self._idle_s:g} s.", code="session_expired"

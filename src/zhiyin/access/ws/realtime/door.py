@@ -11,6 +11,7 @@ from contextlib import suppress
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from zhiyin.access.http.deps import Door, Service, owner
+from zhiyin.access.ws.ahead import Ahead
 from zhiyin.access.ws.errors import INTERNAL
 from zhiyin.access.ws.realtime import client, render
 from zhiyin.access.ws.realtime.client import ClientEvent
@@ -143,17 +144,25 @@ def _event(message: str | bytes) -> ClientEvent:
     return client.read(message)
 
 
-async def serve(websocket: WebSocket, door: Door, settings: SessionSettings, *, flat: bool) -> None:
-    """Speak with a client whose handshake was accepted, until one of the two ends it."""
-    wire = Wire(websocket, _goodbye, idle_s=door.idle_s, max_bytes=client.MAX_MESSAGE_BYTES)
+async def serve(
+    websocket: WebSocket, door: Door, settings: SessionSettings, *, flat: bool, keeps: bool
+) -> None:
+    """Speak with a client whose handshake was accepted, until one of the two ends it.
+
+    What was said is remembered if `keeps`.
+    """
+    most = client.MAX_MESSAGE_BYTES
+    ahead = Ahead(websocket, most)
+    wire = Wire(websocket, _goodbye, idle_s=door.idle_s, max_bytes=most, receive=ahead.receive)
     session_id = render.new_id("sess")
-    stored = websocket.query_params.get("store", "true") != "false"
-    caller = Caller(owner(websocket), session_id, "realtime") if stored else None
+    caller = Caller(owner(websocket), session_id, "realtime") if keeps else None
     try:
         async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(ahead.read())
             await Connection(
                 wire, door.service, settings, tasks, caller, session_id=session_id, flat=flat
             ).run()
+            reading.cancel()
     except Exception:
         log.exception("a realtime session broke")
         with suppress(*GONE):  # it may be closed already

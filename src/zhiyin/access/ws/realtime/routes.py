@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
-from zhiyin.access.http.deps import Door, Service, TheDoor
+from zhiyin.access.http.deps import Door, Service, TheDoor, stored
 from zhiyin.access.http.errors import error_response
 from zhiyin.access.ws.realtime import render
 from zhiyin.access.ws.realtime.door import serve
@@ -90,10 +90,11 @@ async def realtime(websocket: WebSocket) -> None:
     shared = _shared(websocket)
     try:
         settings = _settings(websocket, door.service.registry, shared.tokens)
+        keeps = stored(websocket)
         with shared.place(door.service.live.limits.max_sessions):
             offered = websocket.scope["subprotocols"]
             await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-            await serve(websocket, door, settings, flat=_is_flat(websocket))
+            await serve(websocket, door, settings, flat=_is_flat(websocket), keeps=keeps)
     except AsrError as error:
         await websocket.send_denial_response(error_response(error))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from zhiyin.access.http.deps import Service
 from zhiyin.access.ws.realtime.conversation import Conversation
+from zhiyin.access.ws.realtime.halves import completes
 from zhiyin.access.ws.realtime.render import new_id
 from zhiyin.access.ws.realtime.schemas import Json
 from zhiyin.access.ws.realtime.settings import SessionSettings
@@ -26,7 +27,8 @@ class Talk:
     """Opens a live session when sound comes, and another when settings change after that.
 
     `spawn` runs what tells the events, `put` takes what is to be sent. What was said is remembered
-    for the `caller`.
+    for the `caller`. `_half`: a sample is incomplete; `_in_doubt`: it may be so for ever, since a
+    commit.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class Talk:
         self._spawn = spawn
         self._caller = caller
         self._received_s = 0.0
+        self._half = False
+        self._in_doubt = False
         self._live: LiveSession | None = None
         self._sound: LiveSound | None = None
         self._teller: asyncio.Task[None] | None = None
@@ -63,6 +67,8 @@ class Talk:
     async def append(self, data: bytes) -> None:
         """Take sound. Raises Overloaded, TooLong, or what else is in the way."""
         live, sound = await self._opened()
+        self._judge_half(data[:_SLICE_BYTES], sound)
+        self._half ^= self.settings.sound.encoding == "s16le" and len(data) % 2 == 1
         for at in range(0, len(data), _SLICE_BYTES):
             piece = data[at : at + _SLICE_BYTES]
             await live.feed(sound.push(piece))
@@ -73,12 +79,14 @@ class Talk:
         self.conversation.check_commit(self._received_s)
         if self._live is not None:
             await self._live.commit()
+        self._in_doubt = self._half
         self._put(self.conversation.commit(self._received_s, self._segments))
 
     async def clear(self) -> None:
         """Forget what was not committed; nobody decodes it any more."""
         if self._live is not None and self._sound is not None:
             self._sound.settle()
+            self._half = False
             await self._live.abandon(self.conversation.settled)
         self._put(self.conversation.clear(self._received_s, self._segments))
 
@@ -112,8 +120,19 @@ class Talk:
             live = await self._service.live.open(self.settings.options())
             live.caller = self._caller
             self._live, self._sound = live, sound
+            self._half = self._in_doubt = False
             self._teller = self._spawn(self._tell(live))
         return self._live, self._sound
+
+    def _judge_half(self, data: bytes, sound: LiveSound) -> None:
+        """Drop the half sample that waits since a commit, if this does not go on with it."""
+        if not (self._half and self._in_doubt):
+            return
+        goes_on = completes(data)
+        self._in_doubt = goes_on is None
+        if goes_on is False:
+            sound.settle()
+            self._half = False
 
     async def _tell(self, live: LiveSession) -> None:
         async for event in live.events():
