@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import asyncio
+from functools import partial
 
 from starlette.websockets import WebSocketDisconnect
 
@@ -74,14 +75,12 @@ class Connection:
                 message = await self._wire.receive(patient=held.ended)
                 await self._obey(held, hold, message)
             except InvalidRequest as error:
-                held.answer(render.error(error))
+                await self._answer(held, render.error(error))
             except SessionTaken:
                 raise
             except AsrError as error:
-                self._problem = error
-                held.answer(render.error(error))
-                with suppress(AsrError):
-                    await held.finish(hold)
+                self._blame(held, error)
+                await held.finish(hold, partial(self._blame, held))
 
     async def _obey(self, held: HeldSession, hold: Hold, message: str | bytes) -> None:
         if isinstance(message, bytes):
@@ -91,6 +90,17 @@ class Connection:
         if wanted == "commit":
             await held.commit(hold)
         elif wanted == "eof":
-            await held.finish(hold)
+            await held.finish(hold, partial(self._blame, held))
         else:
-            held.answer({"type": "pong"})
+            await self._answer(held, {"type": "pong"})
+
+    async def _answer(self, held: HeldSession, body: render.Json) -> None:
+        """Answer a message; what came with it waits until the answer is on its way."""
+        held.answer(body)
+        await asyncio.sleep(0)
+
+    def _blame(self, held: HeldSession, problem: AsrError) -> None:
+        """The session can't go on; what was wrong first counts."""
+        if self._problem is None:
+            self._problem = problem
+            held.answer(render.error(problem))

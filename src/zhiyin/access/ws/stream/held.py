@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -80,10 +80,10 @@ class HeldSession:
         """End the open segment here."""
         await self._whole(hold, self._live.commit())
 
-    async def finish(self, hold: Hold) -> None:
-        """No more sound comes; its rest may turn out to be none. Raises UndecodableAudio."""
+    async def finish(self, hold: Hold, blame: Callable[[AsrError], None]) -> None:
+        """No more sound comes. When its rest is none, `blame` hears that before the end is told."""
         if not self.ended:
-            await self._whole(hold, self._finish())
+            await self._whole(hold, self._finish(blame))
 
     def answer(self, body: render.Json) -> None:
         """Tell the holder something that concerns its connection."""
@@ -113,11 +113,13 @@ class HeldSession:
             self._bytes += len(step)
             await self._live.feed(await asyncio.to_thread(self._sound.push, step))
 
-    async def _finish(self) -> None:
+    async def _finish(self, blame: Callable[[AsrError], None]) -> None:
         self.ended = True
         try:
             await self._live.feed(await asyncio.to_thread(self._sound.finish))
             self._note_incomplete()
+        except AsrError as error:
+            blame(error)
         finally:
             await self._live.finish()
 
