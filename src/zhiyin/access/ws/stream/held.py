@@ -52,10 +52,9 @@ class HeldSession:
         self._release(SessionTaken("Another connection goes on with this session."))
         hold: Hold = asyncio.get_running_loop().create_future()
         self._hold = hold
+        self.outbox.rewind(after, hold)
         if self._busy is not None:
             await asyncio.wait([self._busy])
-        if self._hold is hold:
-            self.outbox.rewind(after)
         return hold
 
     def ready(self) -> render.Json:
@@ -85,10 +84,11 @@ class HeldSession:
         if not self.ended:
             await self._whole(hold, self._finish(blame))
 
-    def answer(self, body: render.Json) -> None:
-        """Tell the holder something that concerns its connection."""
-        self.outbox.answer(body)
-        self._check_reader()
+    def answer(self, hold: Hold, body: render.Json) -> None:
+        """Tell the holder something that concerns its connection; whoever lost it hears nothing."""
+        if self._hold is hold:
+            self.outbox.answer(body)
+            self._check_reader()
 
     async def close(self) -> None:
         """Drop everything."""
