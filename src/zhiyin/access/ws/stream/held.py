@@ -90,6 +90,17 @@ class HeldSession:
             self.outbox.answer(body)
             self._check_reader()
 
+    async def wind_up(self) -> None:
+        """Nobody comes back: what was said until now is heard to its end, then all is dropped."""
+        try:
+            if self._busy is not None:
+                await asyncio.wait([self._busy])
+            if not self.ended:
+                await self._finish(_nobody)
+            await asyncio.wait([self._telling])
+        finally:
+            await self.close()
+
     async def close(self) -> None:
         """Drop everything."""
         self._sound.close()
@@ -154,6 +165,10 @@ class HeldSession:
     def _release(self, why: AsrError) -> None:
         if self._hold is not None and not self._hold.done():
             self._hold.set_exception(why)
+
+
+def _nobody(problem: AsrError) -> None:
+    """For an end that nobody waits for."""
 
 
 def _seen(task: asyncio.Task[None]) -> None:
