@@ -89,3 +89,20 @@ async def test_a_lost_connection_loses_no_text(data_dir: Path, tmp_path: Path) -
             await socket.close()
         (entry,) = await entries(server, "stream", 1)
     assert json.dumps(texts(wire)) in json.dumps(entry)
+
+
+async def test_who_is_gone_in_mid_word_leaves_his_last_words(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    env = {
+        "ZHIYIN_HISTORY__URL": f"sqlite+aiosqlite:///{tmp_path}/h.db",
+        "ZHIYIN_LIVE__GRACE_S": "0",
+    }
+    with running(data_dir, **env) as server:
+        async with opened(server, language="en", silence_ms=None) as (socket, _):
+            await say(socket, media.encode(media.samples(NAME), S16))
+            await socket.send('{"type": "ping"}')
+            await hear(socket, "pong")
+            socket.transport.abort()
+        (entry,) = await entries(server, "stream", 1)
+    assert media.heard(media.reference(NAME), entry["text"]) > 0.8

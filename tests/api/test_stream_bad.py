@@ -137,6 +137,20 @@ async def test_a_wrong_message_is_answered_and_forgotten(service: Front) -> None
     assert close == 1000
 
 
+@pytest.mark.parametrize("message", ['{"type": "ping"}', "AAAA" * 100])
+async def test_many_messages_at_once_are_all_answered(service: Front, message: str) -> None:
+    """As they lie in the socket after the engine has held the sound up; who reads isn't slow."""
+    async with service.begun() as client:
+        await client.say(s16le(said(10)))
+        for _ in range(1000):
+            await client.socket.send(message)
+        await client.tell("eof")
+        events, close = await client.rest()
+    assert len(of(events, "pong") + of(events, "error")) == 1000
+    assert set(heard(events)) == {"t10"}
+    assert (events[-1]["type"], close) == ("done", 1000)
+
+
 @pytest.mark.parametrize("size", [1_500_000, 10 << 20])
 @pytest.mark.parametrize("text", [False, True])
 async def test_a_large_message_ends_the_sound_but_not_the_text(
@@ -207,6 +221,18 @@ async def test_rubbish_as_a_container(service: Front, encoding: str, size: int) 
     assert_error(of(events, "error")[0], "encoding", "undecodable_audio")
     assert events[-1]["type"] == "done"
     assert close == 1007
+
+
+@pytest.mark.parametrize("encoding", ["webm", "ogg"])
+async def test_a_container_that_ends_in_its_head_is_named(service: Front, encoding: str) -> None:
+    head = media.recorded(said(10), encoding)[:50]
+    async with service.begun(encoding=encoding) as client:
+        await client.socket.send(head)
+        await client.tell("eof")
+        events, close = await client.rest()
+    assert [e["type"] for e in events] == ["error", "done"]
+    assert_error(events[0], "encoding", "undecodable_audio")
+    assert (close, client.socket.close_reason) == (1007, "undecodable_audio")
 
 
 async def test_a_file_sent_as_raw_samples_is_named(service: Front) -> None:

@@ -169,6 +169,27 @@ async def test_another_connection_takes_over() -> None:
         assert (set(heard(rest)), close) == ({"t10", "t20"}, 1000)
 
 
+async def test_of_many_who_go_on_at_once_the_last_misses_nothing() -> None:
+    """As a client does that is impatient with a slow network."""
+    async with front() as service:
+        async with service.begun() as client:
+            await client.say(s16le(np.concatenate([TURN] * 3)))
+            for _ in range(3):
+                await client.until("final")
+            client.cut()
+        resume = {"session_id": client.ready["session_id"], "last_event": 0}
+        clients = [await service.call() for _ in range(8)]
+        for one in clients:
+            await one.tell("resume", **resume)
+        for one in clients:
+            with suppress(ConnectionClosed):
+                await one.tell("eof")
+        told_all = [e for e, close in [await one.rest() for one in clients] if close == 1000]
+        assert told_all
+        for events in told_all:
+            assert numbered(events) == list(range(1, 11))
+
+
 async def test_a_partial_is_shown_to_who_comes_back() -> None:
     async with front() as service:
         async with service.begun(partials=True) as client:

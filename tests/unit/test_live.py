@@ -56,11 +56,15 @@ async def test_speech_after_a_pause_makes_what_was_worked_on_ahead_a_hypothesis(
         reader = Reader(session)
         await session.feed(said(10))
         await session.feed(silence(0.3))
-        await until(lambda: reader.of(Partial))
+        await until(lambda: h.finals() and idle(session))
+        opened = session._session._open
+        assert opened is not None
+        assert {*opened.agreement.view.unstable.split()} == {"t10"}
         await session.feed(said(20, 0.5))
         await session.feed(silence(0.6))
         await until(lambda: reader.of(Final))
         assert {*reader.of(Final)[0].text.split()} == {"t10", "t20"}
+        assert not reader.of(Partial), "they were not wanted"
 
 
 @pytest.mark.parametrize("mood", ["fail", "crash", "die"])

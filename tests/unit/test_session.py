@@ -223,6 +223,18 @@ def test_partials_come_while_somebody_speaks() -> None:
     assert "uh" not in partials[-1].stable
 
 
+def test_who_wants_no_partials_gets_none() -> None:
+    """Nor from what was worked on ahead in a pause that was none."""
+    drive = Drive(SessionPolicy(partials=False), delay=2)
+    for _ in range(5):
+        drive.hear(True, 6 * _WORD)
+        drive.hear(False, 10)
+    drive.finish()
+    drive.check()
+    assert [w.kind for w in drive.works].count("final") == 5
+    assert drive.of(Partial) == []
+
+
 def test_a_result_worked_on_ahead_is_the_final() -> None:
     """The decode starts in the pause; when the segment ends its result is there."""
     drive = Drive(delay=5)

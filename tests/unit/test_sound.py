@@ -158,3 +158,15 @@ def test_a_file_where_raw_samples_are_due_is_named(encoding: Encoding) -> None:
         sound.push(media.recorded(SOUND, encoding))
     with pytest.raises(UndecodableAudio, match="header"):
         AvLiveDecoder().open("s16le", 16_000).push(media.wav(SOUND))
+
+
+@pytest.mark.parametrize("encoding", ["s16le", "f32le", "mulaw"])
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_the_head_of_a_file_is_known_in_pieces(encoding: Encoding, size: int) -> None:
+    sound = AvLiveDecoder().open(encoding, 16_000)
+    file = media.wav(SOUND)
+    sound.push(file[:1])
+    sound.settle()  # a connection broke, and the next one goes on from the bytes that count
+    rest = file[sound.settle().bytes :]
+    with pytest.raises(UndecodableAudio, match="header"):
+        fed(sound, iter([rest[at : at + size] for at in range(0, 8, size)]))

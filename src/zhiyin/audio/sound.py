@@ -54,16 +54,14 @@ class RawSound:
         self._codec = codec
         self._rate = sample_rate
         self._mono = Mono()
+        self._head = b""
         self._odd = b""
         self._bytes = 0
 
     def push(self, data: bytes) -> Samples:
         """See `ports.sound`; an incomplete sample waits for its other bytes."""
+        self._check_head(data)
         held = self._odd + data
-        if self._bytes == 0 and held[:_HEAD] in _FILES:
-            raise UndecodableAudio(
-                f"These are not raw samples but a file. {_FILES[held[:_HEAD]]}", param="encoding"
-            )
         whole = len(held) - len(held) % self._width
         self._odd = held[whole:]
         self._bytes += whole
@@ -80,8 +78,17 @@ class RawSound:
 
     def settle(self) -> Received:
         """See `ports.sound`."""
-        self._odd = b""
+        self._odd, self._head = b"", self._head[: self._bytes]
         return Received(self._bytes, self._bytes / (self._width * self._rate))
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _check_head(self, data: bytes) -> None:
+        """The header of a file, in however many pieces it comes."""
+        if len(self._head) < _HEAD:
+            self._head = (self._head + data)[:_HEAD]
+            if self._head in _FILES:
+                raise UndecodableAudio(
+                    f"These are not raw samples but a file. {_FILES[self._head]}", param="encoding"
+                )

@@ -308,7 +308,7 @@ class Session:
             heard.words, work.start_s, work.end * FRAME_S, utterance.began * FRAME_S
         )
         utterance.looked = max(utterance.looked, work.end)
-        if (view.stable, view.unstable) != utterance.shown:
+        if self._policy.partials and (view.stable, view.unstable) != utterance.shown:
             utterance.shown = (view.stable, view.unstable)
             utterance.seq += 1
             self._events.append(

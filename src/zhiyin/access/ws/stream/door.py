@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import asyncio
+from functools import partial
 
 from starlette.websockets import WebSocketDisconnect
 
@@ -35,7 +36,7 @@ class Connection:
         hold = await held.attach(after)
         try:
             await self._wire.send(held.ready())
-            await converse(self._tell(held), self._listen(held, hold), hold)
+            await converse(self._tell(held, hold), self._listen(held, hold), hold)
         except WebSocketDisconnect:
             pass  # it may come back
         except SessionTaken as error:
@@ -60,8 +61,8 @@ class Connection:
             return await self._shelf.open(first, self._owner), 0
         return self._shelf.find(first.session_id, first.last_event), first.last_event
 
-    async def _tell(self, held: HeldSession) -> None:
-        async for event in held.outbox.read():
+    async def _tell(self, held: HeldSession, hold: Hold) -> None:
+        async for event in held.outbox.read(hold):
             await self._wire.send(event)
 
     async def _listen(self, held: HeldSession, hold: Hold) -> None:
@@ -74,14 +75,12 @@ class Connection:
                 message = await self._wire.receive(patient=held.ended)
                 await self._obey(held, hold, message)
             except InvalidRequest as error:
-                held.answer(render.error(error))
+                await self._answer(held, hold, render.error(error))
             except SessionTaken:
                 raise
             except AsrError as error:
-                self._problem = error
-                held.answer(render.error(error))
-                with suppress(AsrError):
-                    await held.finish(hold)
+                self._blame(held, hold, error)
+                await held.finish(hold, partial(self._blame, held, hold))
 
     async def _obey(self, held: HeldSession, hold: Hold, message: str | bytes) -> None:
         if isinstance(message, bytes):
@@ -91,6 +90,17 @@ class Connection:
         if wanted == "commit":
             await held.commit(hold)
         elif wanted == "eof":
-            await held.finish(hold)
+            await held.finish(hold, partial(self._blame, held, hold))
         else:
-            held.answer({"type": "pong"})
+            await self._answer(held, hold, {"type": "pong"})
+
+    async def _answer(self, held: HeldSession, hold: Hold, body: render.Json) -> None:
+        """Answer a message; what came with it waits until the answer is on its way."""
+        held.answer(hold, body)
+        await asyncio.sleep(0)
+
+    def _blame(self, held: HeldSession, hold: Hold, problem: AsrError) -> None:
+        """The session can't go on; what was wrong first counts."""
+        if self._problem is None:
+            self._problem = problem
+            held.answer(hold, render.error(problem))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -52,10 +52,9 @@ class HeldSession:
         self._release(SessionTaken("Another connection goes on with this session."))
         hold: Hold = asyncio.get_running_loop().create_future()
         self._hold = hold
+        self.outbox.rewind(after, hold)
         if self._busy is not None:
             await asyncio.wait([self._busy])
-        if self._hold is hold:
-            self.outbox.rewind(after)
         return hold
 
     def ready(self) -> render.Json:
@@ -80,15 +79,27 @@ class HeldSession:
         """End the open segment here."""
         await self._whole(hold, self._live.commit())
 
-    async def finish(self, hold: Hold) -> None:
-        """No more sound comes; its rest may turn out to be none. Raises UndecodableAudio."""
+    async def finish(self, hold: Hold, blame: Callable[[AsrError], None]) -> None:
+        """No more sound comes. When its rest is none, `blame` hears that before the end is told."""
         if not self.ended:
-            await self._whole(hold, self._finish())
+            await self._whole(hold, self._finish(blame))
 
-    def answer(self, body: render.Json) -> None:
-        """Tell the holder something that concerns its connection."""
-        self.outbox.answer(body)
-        self._check_reader()
+    def answer(self, hold: Hold, body: render.Json) -> None:
+        """Tell the holder something that concerns its connection; whoever lost it hears nothing."""
+        if self._hold is hold:
+            self.outbox.answer(body)
+            self._check_reader()
+
+    async def wind_up(self) -> None:
+        """Nobody comes back: what was said until now is heard to its end, then all is dropped."""
+        try:
+            if self._busy is not None:
+                await asyncio.wait([self._busy])
+            if not self.ended:
+                await self._finish(_nobody)
+            await asyncio.wait([self._telling])
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """Drop everything."""
@@ -113,11 +124,13 @@ class HeldSession:
             self._bytes += len(step)
             await self._live.feed(await asyncio.to_thread(self._sound.push, step))
 
-    async def _finish(self) -> None:
+    async def _finish(self, blame: Callable[[AsrError], None]) -> None:
         self.ended = True
         try:
             await self._live.feed(await asyncio.to_thread(self._sound.finish))
             self._note_incomplete()
+        except AsrError as error:
+            blame(error)
         finally:
             await self._live.finish()
 
@@ -152,6 +165,10 @@ class HeldSession:
     def _release(self, why: AsrError) -> None:
         if self._hold is not None and not self._hold.done():
             self._hold.set_exception(why)
+
+
+def _nobody(problem: AsrError) -> None:
+    """For an end that nobody waits for."""
 
 
 def _seen(task: asyncio.Task[None]) -> None:

@@ -26,6 +26,7 @@ class Outbox:
         self._shown = False
         self._changed = asyncio.Event()
         self._read = 0
+        self._reader: object = None
         self._over = False
         self.last = 0
 
@@ -71,14 +72,14 @@ class Outbox:
                 code="events_lost", param="last_event",
             )  # fmt: skip
 
-    def rewind(self, after: int) -> None:
-        """Another connection begins to read, after that number."""
-        self._read, self._shown = after, False
+    def rewind(self, after: int, reader: object) -> None:
+        """Another one reads from now on, after that number."""
+        self._read, self._shown, self._reader = after, False, reader
         self._answers.clear()
 
-    async def read(self) -> AsyncIterator[Json]:
-        """What comes, until the session is over and everything was taken."""
-        while True:
+    async def read(self, reader: object) -> AsyncIterator[Json]:
+        """What comes, until everything was taken and the session is over, or another one reads."""
+        while self._reader is reader:
             self._changed.clear()
             if self._answers:
                 yield self._answers.popleft()

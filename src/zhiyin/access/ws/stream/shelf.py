@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from zhiyin.access.http.deps import Service
 from zhiyin.access.ws.stream.held import HeldSession
@@ -10,6 +12,8 @@ from zhiyin.access.ws.stream.schemas import Start
 from zhiyin.access.ws.wire import Hold
 from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.history import Caller
+
+Ending = Coroutine[Any, Any, None]
 
 
 class Shelf:
@@ -66,15 +70,22 @@ class Shelf:
             return
         self._stay(held)
         loop = asyncio.get_running_loop()
-        self._waiting[held.id] = loop.call_later(self._grace_s, self.drop, held)
+        self._waiting[held.id] = loop.call_later(self._grace_s, self._give_up, held)
         if len(self._waiting) > self._service.live.limits.max_sessions:
             self.drop(self._least_missed())
 
     def drop(self, held: HeldSession) -> None:
-        """Nobody will come back."""
+        """Nobody may come back."""
+        self._forget(held, HeldSession.close)
+
+    def _give_up(self, held: HeldSession) -> None:
+        """Nobody came back; the history still gets the last words."""
+        self._forget(held, HeldSession.wind_up)
+
+    def _forget(self, held: HeldSession, end: Callable[[HeldSession], Ending]) -> None:
         self._stay(held)
         if self._sessions.pop(held.id, None) is not None:
-            task = asyncio.create_task(held.close())
+            task = asyncio.create_task(end(held))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
