@@ -47,9 +47,16 @@ def test_speech_of_three_frames_opens_a_segment() -> None:
 def test_faint_speech_goes_on_but_does_not_begin() -> None:
     points = Endpointer(EndpointPolicy())
     assert changes(points, [FAINT] * 50) == []
-    assert changes(points, [LOUD, FAINT, FAINT]) == [(53, Change.ONSET)]
+    assert changes(points, [LOUD, FAINT, FAINT]) == []
+    assert changes(points, [LOUD, FAINT, LOUD]) == [(56, Change.ONSET)]
+    assert points.began == 50
     assert changes(points, [FAINT] * 100) == []
-    assert points.ended == 153
+    assert points.ended == 156
+
+
+def test_a_single_loud_frame_in_faint_sound_opens_nothing() -> None:
+    points = Endpointer(EndpointPolicy())
+    assert changes(points, ([LOUD] + [FAINT] * 20 + [QUIET]) * 10) == []
 
 
 def test_a_pause_then_the_end() -> None:

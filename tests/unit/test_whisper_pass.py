@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
+import pytest
 
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.domain.engine import Again, Clip, ClipResult
@@ -114,6 +115,23 @@ def test_little_speech_or_real_silence_gets_no_second_look() -> None:
     assert not text(heard(Said(MUFFLED), clip(0.6)))
     silent = replace(MUFFLED, avg_logprob=-1.2)
     assert not text(heard(Said(silent), clip(1.5)))
+
+
+@pytest.mark.parametrize(
+    ("spoken_s", "logprob", "no_speech", "believed"),
+    [
+        (0.6, -0.7, 0.7, True),
+        (0.3, -0.7, 0.7, False),
+        (0.6, -1.2, 0.5, False),
+        (1.2, -1.2, 0.5, True),
+        (1.2, -1.2, 0.7, False),
+    ],
+)
+def test_what_is_said_just_now_is_believed_sooner_the_more_speech_was_detected(
+    spoken_s: float, logprob: float, no_speech: float, believed: bool
+) -> None:
+    muffled = replace(SURE, avg_logprob=logprob, no_speech_prob=no_speech)
+    assert bool(text(heard(Said(muffled), clip(spoken_s, urgent=True)))) == believed
 
 
 def test_an_unsure_short_window_is_decoded_in_full_unless_somebody_waits() -> None:

@@ -19,8 +19,9 @@ FRAME_S = FRAME / SAMPLE_RATE
 class EndpointPolicy:
     """Seconds, except for the two probabilities.
 
-    Speech of `onset` opens a segment; a silence of `pause` lets a result be worked on ahead; one of
-    `silence` ends the segment, a shorter one when it is older than the ages in `hurry`.
+    Frames of `onset` at `enter` open a segment, between which none falls under `leave`; a silence of
+    `pause` lets a result be worked on ahead; one of `silence` ends the segment, a shorter one when
+    it is older than the ages in `hurry`.
     """
 
     enter: float = 0.5
@@ -58,6 +59,7 @@ class Endpointer:
         self._policy = policy
         self._active = False
         self._run = 0
+        self._sure = 0
         self._paused = False
         self.frame = 0
         self.open = False
@@ -75,8 +77,9 @@ class Endpointer:
         self._active = probability >= (policy.leave if self._active else policy.enter)
         self.frame += 1
         self._run = self._run + 1 if self._active else 0
+        self._sure = self._sure + (probability >= policy.enter) if self._active else 0
         if not self.open:
-            if self._run * FRAME_S < policy.onset - 1e-9:
+            if self._sure * FRAME_S < policy.onset - 1e-9:
                 return None
             self.open, self._paused = True, False
             self.began, self.ended = self.frame - self._run, self.frame
@@ -86,7 +89,7 @@ class Endpointer:
     def close(self) -> None:
         """The segment was ended from outside; the next onset opens another."""
         self.open = self._paused = False
-        self._run = 0
+        self._run = self._sure = 0
 
     def split(self, frame: int, ended: int | None) -> None:
         """What follows `frame` is a segment of its own, when there is speech in it."""

@@ -259,10 +259,21 @@ class Pass:
         policy = self._policy(i)
         if self._kind.draft:
             return self._is_no_draft(i, h)
-        if is_silence(h, policy) or not h.text:
+        if self._is_silent(i, h) or not h.text:
             return True
         unsure = is_failed(h, policy) or h.avg_logprob < policy.rest_logprob
         return self._takes[i].is_rest and unsure
+
+    def _is_silent(self, i: int, h: Hypothesis) -> bool:
+        """For who waits speech that was cut in mid-word is speech too, however it begins."""
+        take, policy = self._takes[i], self._policy(i)
+        if not is_silence(h, policy):
+            return False
+        if not take.clip.urgent or take.is_rest or take.spoken < policy.likely_s:
+            return True
+        if take.spoken < policy.spoken_s:
+            return is_failed(h, policy)
+        return not is_unsure_silence(h, policy) and h.no_speech_prob > policy.no_speech
 
     def _is_no_draft(self, i: int, h: Hypothesis) -> bool:
         policy = self._policy(i)

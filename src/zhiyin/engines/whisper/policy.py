@@ -41,6 +41,12 @@ class DecodePolicy:
     Behind speech detection these stop "Thank you." on laughter (0.49 and -0.97) and Russian for
     "dynamic music" on plucked chords (0.69 and -0.74), and keep the least sure of 269 Mandarin and
     English recordings (0.57 and -0.59; 0.47 and -0.75)."""
+    no_speech: float = 0.6
+    """Whisper's own no-speech probability, which goes with `logprob_threshold`."""
+    likely_s: float = 0.5
+    """With so many seconds of detected speech a live final that our own pairs call silent is
+    believed unless it failed, and with `spoken_s` unless Whisper's pair calls it silent as well. Of
+    60 Mandarin recordings cut in mid-word at two places the pairs left out 106 characters."""
     spoken_s: float = 1.0
     """With so many seconds of detected speech a clip is hardly silent: a draft is shown whatever
     the pairs say, and a clip that only our own pairs call silent gets a second look."""
