@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests import media
 from tests.front import Client, Front, Json, front, heard, numbered, of, s16le
-from tests.house import said, silence, until
+from tests.house import gated, said, silence, until
 from zhiyin.core.endpointing import FRAME_S
 
 TURN = np.concatenate([said(10), silence()])
@@ -266,6 +266,19 @@ async def test_who_says_nothing_is_sent_away() -> None:
         assert_error(of(events, "error")[0], None, "session_expired")
         assert set(heard(events)) == {"t10"}
         assert (events[-1]["type"], close) == ("done", 1008)
+
+
+async def test_pings_are_answered_while_sound_waits() -> None:
+    """Many clients hang up when they are not; this one sends faster than it is heard."""
+    engine, gate = gated()
+    async with front(engine, max_waiting_s=1.0) as service, service.begun() as client:
+        await client.say(s16le(said(10, 60.0)), 320_000)
+        async with asyncio.timeout(60):
+            await (await client.socket.ping())
+        gate.set()
+        await client.socket.send('{"type": "eof"}')
+        told = await client.until("done")
+    assert {*heard(told)} == {"t10"}
 
 
 async def test_a_session_that_lasts_too_long_gives_its_tail() -> None:

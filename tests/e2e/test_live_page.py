@@ -55,6 +55,19 @@ def test_text_appears_while_one_speaks(sites: OpenSite, name: str, context: dict
     expect(page.locator("#facts")).to_contain_text("English" if name[:2] == "en" else "中文")
 
 
+@pytest.mark.parametrize(
+    ("locale", "script", "written"), [("zh-TW", "traditional", "電視"), ("zh-CN", "simplified", "电视")]
+)
+def test_chinese_is_written_as_its_reader_writes(
+    sites: OpenSite, locale: str, script: str, written: str
+) -> None:
+    page = sites("zh_short").open(locale=locale)
+    expect(page.locator("#script")).to_have_value(script)
+    page.select_option("#language", "zh")
+    speak(page, "zh_short")
+    assert written in stop(page)
+
+
 def test_live_text_is_copied_and_saved(sites: OpenSite) -> None:
     page = sites("en_short").open()
     speak(page, "en_short")

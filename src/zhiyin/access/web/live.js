@@ -9,7 +9,7 @@ import { say } from './i18n.js';
 import { Meter } from './meter.js';
 import { liveObstacle, Microphone } from './microphone.js';
 import { clearNotice, notify } from './notice.js';
-import { currentOptions, currentRoom } from './options.js';
+import { currentOptions, currentRoom, currentScript } from './options.js';
 import { announce } from './progress.js';
 import {
   addSettled, finishResult, keepPartial, openLive, revealResult, unsettled,
@@ -124,8 +124,10 @@ function listener() {
 
 function wireTo(room) {
   const { language, model, prompt, words } = currentOptions();
-  if (room) return new Speaker(room, { language, model }, listener());
-  const wanted = Object.entries({ language, model, prompt, words }).filter(([, value]) => value);
+  const script = currentScript();
+  if (room) return new Speaker(room, { language, model, script }, listener());
+  const options = { language, model, prompt, words, script };
+  const wanted = Object.entries(options).filter(([, value]) => value);
   const sound = { sample_rate: 16000, encoding: 's16le', partials: true };
   return new Stream({ ...Object.fromEntries(wanted), ...sound }, listener());
 }

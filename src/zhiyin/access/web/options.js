@@ -10,6 +10,7 @@ const model = byId('model');
 const prompt = byId('prompt');
 const words = byId('words');
 const vad = byId('vad');
+const script = byId('script');
 const room = byId('room');
 let models = [];
 
@@ -44,9 +45,23 @@ function fillModels() {
   fill(model, wanted, ...names);
 }
 
+/** The script that a reader of Chinese has in the browser; others get what the model writes. */
+function usualScript() {
+  const tag = navigator.languages.find((code) => /^zh\b/i.test(code));
+  if (!tag) return '';
+  return new Intl.Locale(tag).maximize().script === 'Hant' ? 'traditional' : 'simplified';
+}
+
+function fillScripts() {
+  const wanted = script.value || (recall('script') ?? usualScript());
+  const named = [option('simplified', '简体中文'), option('traditional', '繁體中文')];
+  fill(script, wanted, option('', t('option.scriptAny')), ...named);
+}
+
 function fillAll() {
   fillModels();
   fillLanguages();
+  fillScripts();
 }
 
 export function setModels(list) {
@@ -65,6 +80,9 @@ export function currentOptions() {
   };
 }
 
+/** How live text writes Chinese; empty is as the model does. */
+export const currentScript = () => script.value;
+
 /** The room that live text goes to, or nothing; not kept, so that nobody is heard unawares. */
 export const currentRoom = () => room.value.trim();
 
@@ -79,7 +97,7 @@ export function bindOptions() {
     const write = (kept) => { box.checked = kept === 'true'; };
     keep(box, name, () => String(box.checked), write);
   }
-  for (const [select, name] of [[language, 'language'], [model, 'model']]) {
+  for (const [select, name] of [[language, 'language'], [model, 'model'], [script, 'script']]) {
     keep(select, name, () => select.value, () => {});
   }
   model.addEventListener('change', fillLanguages);

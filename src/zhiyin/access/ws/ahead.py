@@ -12,6 +12,9 @@ from collections import deque
 from starlette.types import Message
 from starlette.websockets import WebSocket
 
+AHEAD_BYTES = 20 << 20
+"""That wait, of sound that came sooner than it could be heard."""
+
 _AROUND = 512  # bytes of memory that an empty message takes, about
 
 

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from zhiyin.access.http import tokens
 from zhiyin.access.http.deps import Service, owner, stored
-from zhiyin.access.ws.ahead import Ahead
+from zhiyin.access.ws.ahead import AHEAD_BYTES, Ahead
 from zhiyin.access.ws.errors import close_code
 from zhiyin.access.ws.stream import render
 from zhiyin.core.live import LiveSession
@@ -47,7 +47,6 @@ _KNOWN = {
     "script",
 }
 _GONE = (RuntimeError, WebSocketDisconnect)
-_AHEAD_BYTES = 20 << 20  # of sound that came sooner than it could be heard
 _FAREWELL_S = 30.0  # how long a client that reads nothing may take to hear why it is closed
 
 
@@ -176,7 +175,7 @@ async def _publish(
     websocket: WebSocket, door: CaptionDoor, speaker: Speaker, live: LiveSession, sound: LiveSound
 ) -> None:
     """Feed and tell at once. When the speaker is gone, the viewers still get the last words."""
-    ahead = Ahead(websocket, _AHEAD_BYTES)
+    ahead = Ahead(websocket, AHEAD_BYTES)
     reading = asyncio.create_task(ahead.read())
     heard = asyncio.create_task(_listen(ahead, door.idle_s, live, sound))
     talking = asyncio.create_task(_talk(live, speaker))
