@@ -19,7 +19,7 @@ FRAME_S = FRAME / SAMPLE_RATE
 class EndpointPolicy:
     """Seconds, except for the two probabilities.
 
-    Frames of `onset` at `enter` open a segment, between which none falls under `leave`; a silence of
+    Frames of `onset` at `enter` open a segment when none between falls under `leave`. A silence of
     `pause` lets a result be worked on ahead; one of `silence` ends the segment, a shorter one when
     it is older than the ages in `hurry`.
     """
