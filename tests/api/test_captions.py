@@ -138,7 +138,7 @@ async def test_tokens_open_rooms(guarded: Server, query: str, allowed: bool) -> 
             assert event["error"]["code"] == "invalid_api_key"
             with pytest.raises(ConnectionClosed):
                 await socket_.recv()
-            assert socket_.close_code == 1008
+            assert (socket_.close_code, socket_.close_reason) == (1008, "invalid_api_key")
 
 
 async def test_a_viewer_that_takes_nothing_is_closed(guarded: Server, valkey: Valkey) -> None:

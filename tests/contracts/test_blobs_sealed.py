@@ -108,7 +108,9 @@ async def test_limits_count_what_was_given(place: Place) -> None:
 
 async def test_nothing_can_be_read_in_the_file(place: Place) -> None:
     file = await place.write(LONG)
-    assert not any(word in file.read_bytes() for word in WORDS.split())
+    # Short ones turn up in random bytes by chance.
+    words = [word for word in WORDS.split() if len(word) > 6]
+    assert not any(word in file.read_bytes() for word in words)
     place.ring = PlainRing()
     await place.write(LONG)
     assert WORDS in file.read_bytes(), "it looks in the right place"

@@ -201,7 +201,7 @@ def test_listen_says_what_is_wrong(data_dir: Path, tmp_path: Path) -> None:
 
 
 def test_listen_ends_at_ctrl_c_while_standard_input_stays_open(data_dir: Path) -> None:
-    command = [sys.executable, "-m", "zhiyin", "listen", "-", "-l", "en"]
+    command = [sys.executable, "-X", "faulthandler", "-m", "zhiyin", "listen", "-", "-l", "en"]
     env = environment(ZHIYIN_DATA_DIR=str(data_dir))
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=env)
@@ -213,10 +213,11 @@ def test_listen_ends_at_ctrl_c_while_standard_input_stays_open(data_dir: Path) -
     first = process.stdout.readline()
     process.send_signal(signal.SIGINT)
     try:
-        assert process.wait(60) == 0
-    finally:
-        process.kill()
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # and faulthandler says where it hangs
     rest, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
     assert media.heard(media.reference("en_short"), first.decode()) > 0.9
     assert media.heard(media.reference("en_short"), rest.decode()) > 0.5
     assert errors == b""

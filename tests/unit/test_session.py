@@ -265,6 +265,17 @@ def test_falling_behind_is_announced() -> None:
     drive.check()
 
 
+def test_partials_that_come_seldom_are_announced_once_and_so_is_their_return() -> None:
+    drive = Drive(delay=20)
+    drive.hear(True, 100 * _WORD)
+    assert [w.code for w in drive.of(Warned)] == ["partials_slower"]
+    drive.delay = 3
+    drive.hear(True, 100 * _WORD)
+    assert [w.code for w in drive.of(Warned)] == ["partials_slower", "partials_resumed"]
+    drive.finish()
+    drive.check()
+
+
 def test_an_hour_of_silence_opens_nothing_and_is_not_kept() -> None:
     drive = Drive()
     second = 31

@@ -42,7 +42,8 @@ class SessionPolicy:
     A partial is due after `first_partial` of speech, and then whenever there is `cadence` of new
     audio; once something was heard, also `cost_factor` times what the last pass took: of several
     speakers the finals would else wait for the partials. Partials look at `window` seconds, of
-    which `overlap` are settled text. With `behind` finals waiting partials pause. A final gets
+    which `overlap` are settled text. With `behind` finals waiting partials pause; that is told,
+    and when they come only every `slow` or less often. A final gets
     `tail` of silence after its speech; it is worked on `ahead`, in pauses that may be the end.
     """
 
@@ -55,6 +56,7 @@ class SessionPolicy:
     overlap: float = 1.5
     tail: float = 2.5
     behind: int = 2
+    slow: float = 1.5
     partials: bool = True
     ahead: bool = True
     retries: int = 1
@@ -76,7 +78,8 @@ class Session:
         self._ids = 0
         self._last_end = 0
         self._pass_s = 0.0
-        self._calm = True
+        self._usual_s = 0.0  # that a partial takes, forgotten by and by
+        self._pace: Pace = "usual"
         self._over = False
         self._done = False
 
@@ -158,6 +161,8 @@ class Session:
         """The result of work, and the seconds it took from asking."""
         self._out.pop(work.kind, None)
         self._pass_s = took_s
+        if work.kind == "partial":
+            self._usual_s += 0.3 * (took_s - self._usual_s)
         utterance = self._of(work)
         if utterance is None:
             return
@@ -269,11 +274,18 @@ class Session:
         return self._work("partial", utterance, self._window(utterance, now), now)
 
     def _keeps_up(self) -> bool:
-        calm = len(self._closed) < self._policy.behind
-        if calm != self._calm:
-            self._calm = calm
-            self._events.append(_CAUGHT_UP if calm else _BEHIND)
-        return calm
+        pace = self._pace_now()
+        if pace != self._pace:
+            self._pace = pace
+            self._events.append(Warned(*_PACES[pace]))
+        return pace != "paused"
+
+    def _pace_now(self) -> Pace:
+        policy = self._policy
+        if len(self._closed) >= policy.behind:
+            return "paused"
+        slow = policy.slow / 2 if self._pace == "slower" else policy.slow
+        return "slower" if policy.cost_factor * self._usual_s > slow else "usual"
 
     def _window(self, utterance: Utterance, now: int) -> int:
         """Where a partial begins: at the segment's start, or a little before its settled end."""
@@ -355,7 +367,13 @@ def _frames(seconds: float) -> int:
     return max(1, round(seconds * (1 / FRAME_S)))
 
 
-_BEHIND = Warned(
-    "partials_paused", "The server is behind; partial results pause until it has caught up."
-)
-_CAUGHT_UP = Warned("partials_resumed", "The server has caught up; partial results are back.")
+Pace = Literal["usual", "slower", "paused"]
+"""Of partial results."""
+
+_PACES: dict[Pace, tuple[str, str]] = {
+    "usual": ("partials_resumed", "The server has caught up; partial results are back."),
+    "slower": ("partials_slower", "The server is busy; partial results come less often."),
+    "paused": (
+        "partials_paused", "The server is behind; partial results pause until it has caught up."
+    ),
+}  # fmt: skip

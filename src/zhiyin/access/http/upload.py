@@ -81,7 +81,8 @@ def validated(model: type[Form], fields: dict[str, object]) -> Form:
                 f"There is no field '{str(name)[:40]}' here.", code="unknown_parameter",
                 param=str(name)[:40],
             ) from error  # fmt: skip
-        message = f"The field '{name}' is wrong: {first['msg']}."
+        complaint = str(first["msg"]).removeprefix("Value error, ")  # pydantic's own words
+        message = f"The field '{name}' is wrong: {complaint}."
         raise InvalidRequest(message, code="invalid_value", param=name) from error
 
 

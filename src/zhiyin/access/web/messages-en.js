@@ -200,6 +200,7 @@ export const ENGLISH = {
   'server.damaged_audio': '{message}',
   'server.session_taken': '{message}',
   'server.session_expired': '{message}',
+  'server.partials_slower': '{message}',
   'server.partials_paused': '{message}',
   'server.captions_local': '{message}',
   'server.room_taken': '{message}',

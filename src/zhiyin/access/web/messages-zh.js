@@ -202,6 +202,7 @@ export const CHINESE = {
   'server.session_taken': '这次实时转写已由另一个连接接手。（{message}）',
   'server.session_expired': '太久没有收到声音，连接已结束。（{message}）',
   'server.too_slow': '浏览器接收得太慢，连接已结束。（{message}）',
+  'server.partials_slower': '服务器繁忙，边说边出的文字会慢一些。',
   'server.partials_paused': '服务器暂时跟不上，句子说完后才会出现文字。',
   'server.audio_lost': '连接断开太久，有一部分声音没能送达。',
 };

@@ -76,18 +76,18 @@ async def subtitle(websocket: WebSocket) -> None:
     except _GONE:
         pass
     except AsrError as error:
-        await _close(websocket, close_code(error), render.error(error))
+        await _close(websocket, close_code(error), error)
     except Exception:
         log.exception("a caption connection broke")
         await _close(websocket, 1011)
 
 
-async def _close(websocket: WebSocket, code: int, why: render.Json | None = None) -> None:
+async def _close(websocket: WebSocket, code: int, why: AsrError | None = None) -> None:
     with suppress(*_GONE, TimeoutError):
         async with asyncio.timeout(_FAREWELL_S):
             if why is not None:
-                await websocket.send_json(why)
-            await websocket.close(code)
+                await websocket.send_json(render.error(why))
+            await websocket.close(code, why.code if why else None)
 
 
 async def _serve(websocket: WebSocket, door: CaptionDoor, query: Mapping[str, str]) -> None:
