@@ -66,6 +66,8 @@ bench: $(VENV)/.bench  ## All benches, then docs/performance.md: MANIFEST=../sha
 	$(BIN)/python -m bench.mixed --language zh --json bench/results/mixed-zh.json $(BENCH_ARGS)
 	$(BIN)/python -m bench.memory $(BENCH_ARGS)
 	$(BIN)/python -m bench.stream $(BENCH_ARGS)
+	$(BIN)/python -m bench.stream --clients 1 --frames-ms 100 --talks 20 --manners silence,commit \
+		--json bench/results/stream_one.json $(BENCH_ARGS)
 	$(BIN)/python -m bench.stream --clients 3 --talks 40 --frames-ms 100 --manners silence \
 		--json bench/results/stream_all.json $(BENCH_ARGS)
 	$(BIN)/python -m bench.stream --languages none --talks 9 --frames-ms 100 --min-seconds 0 \

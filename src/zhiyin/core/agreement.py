@@ -29,7 +29,7 @@ class AgreementPolicy:
 
     fresh: float = 0.3
     edge: float = 1.2
-    sure: float = 0.6
+    sure: float = 0.7
     unsure_edge: float = 3.0
     hindsight: float = 2.0
     patience: int = 3
