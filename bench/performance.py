@@ -115,8 +115,7 @@ back over characters of finals. Offline: the same recordings as files to the sam
     Section(
         "stream_one",
         "Live: one speaker, nothing beside",
-        """As above, with one client. Beside the first two lines of the table above others worked on
-the machine; how much that is worth shows here.""",
+        "As above, with one client: how much other work on the machine is worth shows beside it.",
         tables_live.stream,
     ),
     Section(

@@ -15,16 +15,15 @@ from zhiyin.ports.engine import Engine, EngineStream, Streaming
 _KEPT = 3  # segments; of older ones nothing is asked any more, or they are heard anew
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feed(Clip):
     """Work on a segment by its stream. Its samples are all of it; the stream takes what is new."""
 
-    listener: Listener | None = None
-    last: bool = False
+    listener: Listener
+    last: bool
 
     def run(self, engine: Engine) -> ClipResult:
         """What is said so far. Raises what the engine raises."""
-        assert self.listener is not None
         return self.listener.hear(engine, self)
 
 

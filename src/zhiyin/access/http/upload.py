@@ -81,9 +81,13 @@ def validated(model: type[Form], fields: dict[str, object]) -> Form:
                 f"There is no field '{str(name)[:40]}' here.", code="unknown_parameter",
                 param=str(name)[:40],
             ) from error  # fmt: skip
-        complaint = str(first["msg"]).removeprefix("Value error, ")  # pydantic's own words
-        message = f"The field '{name}' is wrong: {complaint}."
+        message = f"The field '{name}' is wrong: {complaint(first['msg'])}."
         raise InvalidRequest(message, code="invalid_value", param=name) from error
+
+
+def complaint(message: str) -> str:
+    """Pydantic's message without what it puts before ours."""
+    return message.removeprefix("Value error, ")
 
 
 def missing(name: str, hint: str = "") -> InvalidRequest:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import Self
 
 from starlette.types import Message
 from starlette.websockets import WebSocket
@@ -19,17 +20,28 @@ _AROUND = 512  # bytes of memory that an empty message takes, about
 
 
 class Ahead:
-    """Messages in the order they came; while `most` bytes wait, no more are read."""
+    """Messages in the order they came; while `most` bytes wait, no more are read.
 
-    def __init__(self, websocket: WebSocket, most: int) -> None:
+    A context manager; inside of it the reading goes on.
+    """
+
+    def __init__(self, websocket: WebSocket, most: int = AHEAD_BYTES) -> None:
         self._websocket = websocket
         self._most = most
         self._waiting: deque[Message] = deque()
         self._bytes = 0
         self._changed = asyncio.Event()
 
-    async def read(self) -> None:
-        """Until the client is gone; nothing is received without it."""
+    async def __aenter__(self) -> Self:
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def _read(self) -> None:
+        """Until the client is gone."""
         gone = False
         while not gone:
             message = await self._websocket.receive()

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from zhiyin.access.http import tokens
 from zhiyin.access.http.deps import Service, owner, stored
-from zhiyin.access.ws.ahead import AHEAD_BYTES, Ahead
+from zhiyin.access.ws.ahead import Ahead
 from zhiyin.access.ws.errors import close_code
 from zhiyin.access.ws.stream import render
 from zhiyin.core.live import LiveSession
@@ -162,7 +162,8 @@ async def _speak(
             if keeps:
                 live.caller = Caller(owner(websocket), f"cap_{secrets.token_hex(12)}", "captions")
             try:
-                await _publish(websocket, door, speaker, live, sound)
+                async with Ahead(websocket) as ahead:
+                    await _publish(websocket, ahead, door, speaker, live, sound)
             finally:
                 await live.close()
         finally:
@@ -172,11 +173,10 @@ async def _speak(
 
 
 async def _publish(
-    websocket: WebSocket, door: CaptionDoor, speaker: Speaker, live: LiveSession, sound: LiveSound
-) -> None:
+    websocket: WebSocket, ahead: Ahead, door: CaptionDoor, speaker: Speaker, live: LiveSession,
+    sound: LiveSound,
+) -> None:  # fmt: skip
     """Feed and tell at once. When the speaker is gone, the viewers still get the last words."""
-    ahead = Ahead(websocket, AHEAD_BYTES)
-    reading = asyncio.create_task(ahead.read())
     heard = asyncio.create_task(_listen(ahead, door.idle_s, live, sound))
     talking = asyncio.create_task(_talk(live, speaker))
     telling = asyncio.create_task(_tell(websocket, door, speaker))
@@ -190,7 +190,7 @@ async def _publish(
         if await telling:
             await _send(websocket, door, _text(Ended()))
     finally:
-        await _end(reading, heard, talking, telling)
+        await _end(heard, talking, telling)
 
 
 async def _talk(live: LiveSession, speaker: Speaker) -> None:

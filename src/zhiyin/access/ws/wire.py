@@ -23,22 +23,22 @@ Hold = asyncio.Future[NoReturn]
 
 
 class Wire:
-    """A connection that was accepted. `render` makes the event of an error.
+    """A connection that was accepted.
 
-    Messages come from `receive`, if that is given.
+    Messages come from `receive`; `render` makes the event of an error.
     """
 
     def __init__(
         self,
         websocket: WebSocket,
+        receive: Callable[[], Awaitable[Message]],
         render: Callable[[AsrError], Json],
         *,
         idle_s: float,
         max_bytes: int,
-        receive: Callable[[], Awaitable[Message]] | None = None,
     ) -> None:
         self._websocket = websocket
-        self._receive = receive or websocket.receive
+        self._receive = receive
         self._render = render
         self._idle_s = idle_s
         self._max_bytes = max_bytes

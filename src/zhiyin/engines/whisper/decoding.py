@@ -273,7 +273,7 @@ class Pass:
             return True
         if take.spoken < policy.spoken_s:
             return is_failed(h, policy)
-        return not is_unsure_silence(h, policy) and h.no_speech_prob > policy.no_speech
+        return is_failed(h, policy) and h.no_speech_prob > policy.no_speech
 
     def _is_no_draft(self, i: int, h: Hypothesis) -> bool:
         policy = self._policy(i)

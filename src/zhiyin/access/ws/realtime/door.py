@@ -152,17 +152,14 @@ async def serve(
     What was said is remembered if `keeps`.
     """
     most = client.MAX_MESSAGE_BYTES
-    ahead = Ahead(websocket, most)
-    wire = Wire(websocket, _goodbye, idle_s=door.idle_s, max_bytes=most, receive=ahead.receive)
     session_id = render.new_id("sess")
     caller = Caller(owner(websocket), session_id, "realtime") if keeps else None
     try:
-        async with asyncio.TaskGroup() as tasks:
-            reading = tasks.create_task(ahead.read())
+        async with Ahead(websocket, most) as ahead, asyncio.TaskGroup() as tasks:
+            wire = Wire(websocket, ahead.receive, _goodbye, idle_s=door.idle_s, max_bytes=most)
             await Connection(
                 wire, door.service, settings, tasks, caller, session_id=session_id, flat=flat
             ).run()
-            reading.cancel()
     except Exception:
         log.exception("a realtime session broke")
         with suppress(*GONE):  # it may be closed already

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from zhiyin.access.http.upload import complaint
 from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import MAX_LEAD_IN_S, MAX_RATE, MAX_SILENCE_S, MIN_RATE, MIN_SILENCE_S
@@ -159,6 +160,6 @@ def parse(kind: type[F], value: object, where: str) -> F:
     except ValidationError as error:
         first = error.errors()[0]
         param = ".".join([where, *map(str, first["loc"])])
-        message = str(first["msg"]).removeprefix("Value error, ")
+        message = complaint(first["msg"])
         code = _CODES.get(first["type"], "invalid_value")
         raise InvalidRequest(f"{param}: {message}", code=code, param=param) from error

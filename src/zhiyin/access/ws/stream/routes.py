@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextlib import suppress
 
@@ -10,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.websockets import WebSocket
 
 from zhiyin.access.http.deps import Service, owner
-from zhiyin.access.ws.ahead import AHEAD_BYTES, Ahead
+from zhiyin.access.ws.ahead import Ahead
 from zhiyin.access.ws.errors import INTERNAL
 from zhiyin.access.ws.stream import render
 from zhiyin.access.ws.stream.door import Connection
@@ -32,17 +31,11 @@ async def stream(websocket: WebSocket) -> None:
     """Speech in, events out, while it is spoken."""
     shelf, idle_s, max_bytes = websocket.app.state.stream
     await websocket.accept()
-    ahead = Ahead(websocket, AHEAD_BYTES)
-    reading = asyncio.create_task(ahead.read())
     try:
-        wire = Wire(
-            websocket, render.error, idle_s=idle_s, max_bytes=max_bytes, receive=ahead.receive
-        )
-        await Connection(wire, shelf, owner(websocket)).run()
+        async with Ahead(websocket) as ahead:
+            wire = Wire(websocket, ahead.receive, render.error, idle_s=idle_s, max_bytes=max_bytes)
+            await Connection(wire, shelf, owner(websocket)).run()
     except Exception:
         log.exception("a live session broke")
         with suppress(*GONE):
             await websocket.close(INTERNAL)
-    finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
