@@ -17,7 +17,7 @@ from bench import options, provenance
 from bench.manifest import Recording, Selection
 from bench.sound import s16le, samples_of
 from zhiyin.audio.vad import SileroVad
-from zhiyin.core.endpointing import Change, Endpointer, EndpointPolicy
+from zhiyin.core.segmentation.endpointing import Change, Endpointer, EndpointPolicy
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.ports.vad import FRAME
 

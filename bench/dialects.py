@@ -181,7 +181,7 @@ async def speak(dialect: Dialect, base: str, samples: Samples, language: str | N
     try:
         async with _open(base + dialect.path) as socket:
             await dialect.begin(socket, language)
-            await _talk(dialect, socket, samples, heard)
+            await _input(dialect, socket, samples, heard)
     except (OSError, ConnectionClosed, TimeoutError):
         heard.failed = True
     return heard
@@ -193,7 +193,9 @@ async def _open(url: str) -> AsyncIterator[ClientConnection]:
         yield socket
 
 
-async def _talk(dialect: Dialect, socket: ClientConnection, samples: Samples, heard: Heard) -> None:
+async def _input(
+    dialect: Dialect, socket: ClientConnection, samples: Samples, heard: Heard
+) -> None:
     begun = time.monotonic()
     changes: list[float] = []
     listening = asyncio.create_task(_listen(dialect, socket, heard, changes))

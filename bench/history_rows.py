@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from zhiyin.domain.history import Caller, Entry, new_id
+from zhiyin.domain.history import Caller, HistoryEntry, new_id
 from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.domain.transcript import Segment, Transcript
 from zhiyin.store.history_sql.store import SqlHistory
@@ -25,7 +25,7 @@ _EVERY = 1000  # one in so many has the rare word
 _AT_ONCE = 500
 
 
-def transcripts(count: int, seed: int) -> Iterator[Entry]:
+def transcripts(count: int, seed: int) -> Iterator[HistoryEntry]:
     """Entries of one owner, a second apart, of 4 to 30 words, one in five English."""
     chance = random.Random(seed)
     for number in range(count):
@@ -39,7 +39,7 @@ def transcripts(count: int, seed: int) -> Iterator[Entry]:
         made = Transcript((segment,), language, 0.99, seconds, "whisper", "whisper-base")
         time = _BEGIN + timedelta(seconds=number)
         caller = Caller(ANONYMOUS, f"req_{number:032x}", "recognize")
-        yield Entry(new_id(time), time, caller, 0.4, made)
+        yield HistoryEntry(new_id(time), time, caller, 0.4, made)
 
 
 async def fill(history: SqlHistory, count: int, seed: int) -> None:

@@ -73,7 +73,7 @@ class Site:
     server: backends.Daemon
     client: httpx.Client
     hook: Receiver
-    crew: Crew
+    workers: Crew
     restarts: list[tuple[float, str, Callable[[], None]]]
 
 
@@ -105,7 +105,7 @@ def _count(stores: str, plan: Plan) -> Counts:
     with tempfile.TemporaryDirectory(prefix="zhiyin-bench-") as folder, ExitStack() as stack:
         site = stack.enter_context(_site(stores, plan, Path(folder)))
         begun = time.monotonic()
-        site.crew.start(plan.kill_every_s)
+        site.workers.start(plan.kill_every_s)
         restarted: list[str] = []
         levels: dict[str, int] = {}
         for number in range(plan.jobs):
@@ -116,7 +116,7 @@ def _count(stores: str, plan: Plan) -> Counts:
             level = 10 + number % _LEVELS
             levels[_submitted(site, number, level, plan.audio_s)] = level
         _wait(site, set(levels), begun + plan.timeout_s)
-        site.crew.spare()
+        site.workers.spare()
         elapsed = time.monotonic() - begun
         return _seen(stores, site, levels, restarted, elapsed)
 
@@ -211,7 +211,7 @@ def _seen(
         with_several_ids=sum(len(several) > 1 for several in ids.values()),
         without_message=len(set(levels) - set(messages)),
         repeated_messages=sum(len(messages[j]) - len(ids[j]) for j in ids),
-        kills=site.crew.killed,
+        kills=site.workers.killed,
         restarted=tuple(restarted),
         attempts=sum(int(job["attempts"]) for job in found.values()),
         seconds=round(seconds, 1),

@@ -15,7 +15,8 @@ from zhiyin.config import Settings, load
 from zhiyin.domain.options import DecodeOptions, TranscribeOptions
 from zhiyin.domain.source import AudioSource
 from zhiyin.engines.whisper.provider import WhisperProvider
-from zhiyin.wiring import Services, build, providers
+from zhiyin.wiring import Services, build
+from zhiyin.wiring.engines import providers
 
 T = TypeVar("T")
 

@@ -19,22 +19,22 @@ from websockets.exceptions import ConnectionClosed
 from tests import media
 from tests.house import House
 from tests.scripted import LoudnessVad
-from zhiyin.access.http.app import HttpLimits, create_app
+from zhiyin.access.app import HttpLimits, create_app
+from zhiyin.access.ws.native.sessions import SessionTable
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
-from zhiyin.access.ws.stream.shelf import Shelf
 from zhiyin.audio.decode import AvDecoder
 from zhiyin.audio.sound import AvLiveDecoder
-from zhiyin.core.cutting import CutPolicy
+from zhiyin.core.captions.room import RoomLimits
+from zhiyin.core.captions.rooms import Rooms
 from zhiyin.core.erasure import Erasure
-from zhiyin.core.live import LiveLimits, LiveService
-from zhiyin.core.office import JobOffice
-from zhiyin.core.prepare import Preparer
-from zhiyin.core.recorder import Recorder
-from zhiyin.core.registry import Registry
-from zhiyin.core.room import RoomLimits
-from zhiyin.core.rooms import Rooms
-from zhiyin.core.scribe import Scribe, ScribePolicy
-from zhiyin.core.transcribe import Transcriber
+from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
+from zhiyin.core.jobs.runtime import JobRuntime
+from zhiyin.core.live.service import LiveLimits, LiveService
+from zhiyin.core.recognition.prepare import Preparer
+from zhiyin.core.recognition.service import RecognitionService
+from zhiyin.core.recognition.transcriber import Transcriber
+from zhiyin.core.scheduling.registry import Registry
+from zhiyin.core.segmentation.cutting import CutPolicy
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.engines.scripted import ScriptedEngine
 from zhiyin.store.captions_memory import MemoryCaptions
@@ -54,7 +54,7 @@ class Front:
     sound: AvLiveDecoder = field(default_factory=AvLiveDecoder)
     ready: bool = True
     history: NoHistory = field(default_factory=NoHistory)
-    tickets: AesCipher = field(default_factory=lambda: AesCipher(parse_keys(generate())))
+    token_cipher: AesCipher = field(default_factory=lambda: AesCipher(parse_keys(generate())))
     rooms: Rooms = field(default_factory=lambda: Rooms(MemoryCaptions(), RoomLimits()))
 
     @property
@@ -66,7 +66,7 @@ class Front:
         return self.house.service
 
     @property
-    def jobs(self) -> JobOffice:
+    def jobs(self) -> JobRuntime:
         raise AssertionError("there are no jobs here")
 
     @property
@@ -74,20 +74,20 @@ class Front:
         return Erasure(())
 
     @property
-    def troubles(self) -> dict[str, str]:
+    def degraded(self) -> dict[str, str]:
         return {}
 
     @property
-    def recorder(self) -> Recorder:
+    def recognition(self) -> RecognitionService:
         limits, pool = AudioLimits(60), self.house.pool
         preparer = Preparer(AvDecoder(), LoudnessVad(), limits, CutPolicy(), pool)
-        scribe = Scribe(self.history, ScribePolicy())
-        return Recorder(Transcriber(self.house.registry, preparer), scribe)
+        history_writer = HistoryWriter(self.history, HistoryWriterPolicy())
+        return RecognitionService(Transcriber(self.house.registry, preparer), history_writer)
 
     @property
-    def shelf(self) -> Shelf:
+    def session_table(self) -> SessionTable:
         """The sessions of `/v1/stream`."""
-        held: Shelf = self.app.state.stream[0]
+        held: SessionTable = self.app.state.stream[0]
         return held
 
     def start(self) -> None:

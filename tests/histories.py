@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tools.mariadb import MariaDb
 
-from zhiyin.domain.history import Caller, Entry, HistoryQuery, new_id
+from zhiyin.domain.history import Caller, HistoryEntry, HistoryQuery, new_id
 from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.domain.search import terms
 from zhiyin.domain.transcript import DecodingStats, Segment, Transcript, Word
@@ -39,7 +39,7 @@ def entry(
     language: str = "zh",
     model: str = "whisper-base",
     request_id: str = "",
-) -> Entry:
+) -> HistoryEntry:
     """A transcript with everything that one can have; later ones are a second later each."""
     number = next(_numbers)
     when = time or START + timedelta(seconds=number)
@@ -48,7 +48,7 @@ def entry(
     segment = Segment(text, 0.25, 1.5, 0.9, (word,), None, stats)
     made = Transcript((segment,), language, 0.99, 3.36, "whisper", model)
     caller = Caller(owner, request_id or f"req_{number}", "recognize")
-    return Entry(new_id(when), when, caller, 0.125, made)
+    return HistoryEntry(new_id(when), when, caller, 0.125, made)
 
 
 async def texts(history: SqlHistory, q: str = "", *, owner: str = ANONYMOUS) -> list[str | None]:

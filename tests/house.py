@@ -18,10 +18,10 @@ import numpy as np
 from tests import media
 from tests.scripted import LoudnessVad, Provider
 from tests.unit.test_crew import Clock
-from zhiyin.core.live import LiveLimits, LiveService, LiveSession
-from zhiyin.core.registry import Registry, RegistryPolicy
-from zhiyin.core.scheduler import Scheduler
-from zhiyin.core.session import SessionPolicy
+from zhiyin.core.live.service import LiveLimits, LiveService, LiveSession
+from zhiyin.core.live.session import SessionPolicy
+from zhiyin.core.scheduling.registry import Registry, RegistryPolicy
+from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.domain.engine import Clip
 from zhiyin.domain.live import LiveEvent, LiveOptions
 from zhiyin.domain.options import DecodeOptions
@@ -66,8 +66,8 @@ class House:
         return await self.service.open(LiveOptions(**chosen))  # type: ignore[arg-type]
 
     @property
-    def tickets(self) -> int:
-        return sum(len(s._tickets) for s in self.schedulers)
+    def admissions(self) -> int:
+        return sum(len(s._admissions) for s in self.schedulers)
 
     def finals(self) -> list[Clip]:
         """Those that the engine was given."""

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from tests import media
 from zhiyin.audio.decode import AvDecoder
-from zhiyin.core.cutting import CutPolicy
-from zhiyin.core.prepare import Preparer
-from zhiyin.core.registry import Registry, RegistryPolicy
-from zhiyin.core.results import Results
-from zhiyin.core.scheduler import Scheduler
-from zhiyin.core.transcribe import Transcriber
+from zhiyin.core.recognition.prepare import Preparer
+from zhiyin.core.recognition.result_cache import ResultCache
+from zhiyin.core.recognition.transcriber import Transcriber
+from zhiyin.core.scheduling.registry import Registry, RegistryPolicy
+from zhiyin.core.scheduling.scheduler import Scheduler
+from zhiyin.core.segmentation.cutting import CutPolicy
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.engine import ModelInfo
 from zhiyin.domain.errors import UnknownModel
@@ -68,7 +68,7 @@ class Provider:
 
 @asynccontextmanager
 async def service(
-    engine: ScriptedEngine, max_seconds: float = 600, results: Results | None = None
+    engine: ScriptedEngine, max_seconds: float = 600, results: ResultCache | None = None
 ) -> AsyncIterator[Transcriber]:
     """A transcriber around the engine."""
     registry = Registry([Provider(engine)], RegistryPolicy("script", {}), Scheduler)

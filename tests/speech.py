@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from zhiyin.core.link import Pauses
-from zhiyin.core.room import LOCAL, RoomLimits
-from zhiyin.core.rooms import Rooms
-from zhiyin.core.viewers import Viewer
-from zhiyin.domain.captions import Caption, Ended, Told
+from zhiyin.core.captions.connection import RetryPauses
+from zhiyin.core.captions.room import LOCAL, RoomLimits
+from zhiyin.core.captions.rooms import Rooms
+from zhiyin.core.captions.subscribers import Subscription
+from zhiyin.domain.captions import Caption, CaptionEvent, Ended
 from zhiyin.domain.errors import AsrError
 from zhiyin.domain.live import Final, Partial
 from zhiyin.ports.captions import CaptionStore
 
 WAIT_S = 30.0
-PAUSES = Pauses(well_s=0.2, first_s=0.05, longest_s=0.2)
+PAUSES = RetryPauses(well_s=0.2, first_s=0.05, longest_s=0.2)
 
 
 def final(number: int, text: str = "") -> Final:
@@ -40,13 +40,13 @@ async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
 class Reader:
     """A viewer who writes down what is shown."""
 
-    def __init__(self, history: tuple[Caption, ...], viewer: Viewer) -> None:
+    def __init__(self, history: tuple[Caption, ...], viewer: Subscription) -> None:
         self.history = history
-        self.told: list[Told] = []
+        self.told: list[CaptionEvent] = []
         self.error: AsrError | None = None
         self._task = asyncio.create_task(self._read(viewer))
 
-    async def _read(self, viewer: Viewer) -> None:
+    async def _read(self, viewer: Subscription) -> None:
         try:
             async for told in viewer.told():
                 self.told.append(told)

@@ -18,9 +18,9 @@ from websockets.exceptions import ConnectionClosed
 from tests import media
 from tests.front import Client, Front, Json, front, of
 from tests.house import gated, said, silence, until
-from zhiyin.access.ws.realtime.door import Connection
-from zhiyin.access.ws.realtime.outbox import Outbox
-from zhiyin.core.live import LiveSession
+from zhiyin.access.ws.realtime.connection import Connection
+from zhiyin.access.ws.realtime.send_queue import SendQueue
+from zhiyin.core.live.service import LiveSession
 
 PATH = "/v1/realtime?intent=transcription"
 COMPLETED = "conversation.item.input_audio_transcription.completed"
@@ -197,9 +197,9 @@ async def test_who_never_reads_is_let_go() -> None:
         small.setblocking(False)
         async with service.dial(PATH, sock=small, max_queue=1) as client:
             await append(client, said(10))
-            await until(lambda: service.house.tickets == 1)
+            await until(lambda: service.house.admissions == 1)
             sending = asyncio.create_task(shout(client))
-            await until(lambda: service.house.tickets == 0)
+            await until(lambda: service.house.admissions == 0)
             assert levels(await transcript(service)) == {10}
             events, close = await client.rest()
             sending.cancel()
@@ -224,12 +224,12 @@ async def test_clients_that_vanish_leave_nothing() -> None:
                 client.cut()
         await until(lambda: len(asyncio.all_tasks()) <= tasks)
         await until(lambda: gc.collect() is not None and len(alive()) <= before)
-        await until(lambda: (service.house.service.running, service.house.tickets) == (0, 0))
+        await until(lambda: (service.house.service.running, service.house.admissions) == (0, 0))
         assert levels(await transcript(service)) == {10}
 
 
 def alive() -> list[object]:
-    kinds = (LiveSession, Outbox, Connection)
+    kinds = (LiveSession, SendQueue, Connection)
     return [o for o in gc.get_objects() if issubclass(type(o), kinds)]
 
 

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from tests import media
 from tests.front import Client, Front, Json, front, heard, numbered, of, s16le
 from tests.house import gated, said, silence, until
-from zhiyin.core.endpointing import FRAME_S
+from zhiyin.core.segmentation.endpointing import FRAME_S
 
 TURN = np.concatenate([said(10), silence()])
 
@@ -107,7 +107,7 @@ async def test_a_wrong_beginning_is_explained(
     assert len(events) == 1
     assert_error(events[0], param, code)
     assert (close, client.socket.close_reason) == (1008, code)
-    assert service.shelf.size == 0
+    assert service.session_table.size == 0
 
 
 @pytest.mark.parametrize("case", FIELDS, ids=lambda c: f"{c[0]}={str(c[1])[:12]}")
@@ -119,7 +119,7 @@ async def test_a_wrong_option_is_named(service: Front, case: tuple[str, object, 
     assert len(events) == 1
     assert_error(events[0], field, code)
     assert close == 1008
-    assert (service.shelf.size, service.house.tickets) == (0, 0)
+    assert (service.session_table.size, service.house.admissions) == (0, 0)
 
 
 async def test_a_wrong_message_is_answered_and_forgotten(service: Front) -> None:
@@ -330,14 +330,14 @@ async def test_who_never_reads_answers_is_let_go(service: Front) -> None:
         await client.tell("start", language="en")
         await client.hear()
         sending = asyncio.create_task(shout(client, 20_000))
-        await until(lambda: service.shelf.size == 0)
+        await until(lambda: service.session_table.size == 0)
         await assert_well(service)
         events, close = await client.rest()
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
     assert events[-1]["error"]["code"] == "too_slow"
     assert close == 1013
-    assert service.house.tickets == 0
+    assert service.house.admissions == 0
 
 
 async def shout(client: Client, times: int) -> None:
@@ -351,7 +351,9 @@ async def test_who_never_reads_finals_is_let_go_and_none_was_dropped() -> None:
         await client.hear()
         turn = s16le(np.concatenate([said(10, 3.0), silence()]))
         sending = asyncio.create_task(client.say(turn * 2_000, 64_000))
-        await until(lambda: service.shelf.size == 0, 150)  # megabytes lie in the sockets first
+        await until(
+            lambda: service.session_table.size == 0, 150
+        )  # megabytes lie in the sockets first
         await assert_well(service)
         events, close = await client.rest()
         sending.cancel()
@@ -360,7 +362,7 @@ async def test_who_never_reads_finals_is_let_go_and_none_was_dropped() -> None:
         assert close == 1013
         lasting = numbered(events)
         assert lasting == list(range(1, len(lasting) + 1))
-        assert service.house.tickets == 0
+        assert service.house.admissions == 0
 
 
 async def test_wild_clients_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
@@ -389,6 +391,6 @@ async def test_wild_clients_do_no_harm(caplog: pytest.LogCaptureFixture) -> None
         assert isinstance(events, list)
         assert len(of(events, "final")) == 20
         assert set(codes) <= {1000, 1006, 1007, 1008}
-        await until(lambda: service.shelf.size == 0)
-        assert service.house.tickets == 0
+        await until(lambda: service.session_table.size == 0)
+        assert service.house.admissions == 0
     assert not [r for r in caplog.records if r.levelname == "ERROR"]

@@ -17,11 +17,11 @@ from websockets.exceptions import ConnectionClosed
 from tests import media
 from tests.front import Client, Front, Json, front, heard, numbered, of, s16le
 from tests.house import gated, said, silence, until
-from zhiyin.access.ws.stream.door import Connection
-from zhiyin.access.ws.stream.held import HeldSession
-from zhiyin.access.ws.stream.outbox import Outbox
-from zhiyin.core.live import LiveSession
-from zhiyin.core.session import Session
+from zhiyin.access.ws.native.connection import Connection
+from zhiyin.access.ws.native.event_log import EventLog
+from zhiyin.access.ws.native.resumable import ResumableSession
+from zhiyin.core.live.service import LiveSession
+from zhiyin.core.live.session import Session
 
 TURN = np.concatenate([said(10), silence()])
 SPEECH = np.concatenate(
@@ -116,10 +116,10 @@ async def test_a_client_gone_in_mid_word_is_waited_for_and_then_forgotten() -> N
             await client.tell("ping")
             await client.until("pong")
             client.cut()
-        await until(lambda: service.shelf._waiting)
-        assert service.house.tickets == 1
-        await until(lambda: service.shelf.size == 0)
-        await until(lambda: service.house.tickets == 0)
+        await until(lambda: service.session_table._waiting)
+        assert service.house.admissions == 1
+        await until(lambda: service.session_table.size == 0)
+        await until(lambda: service.house.admissions == 0)
         second = await service.call()
         await second.tell("resume", session_id=client.ready["session_id"], last_event=0)
         events, close = await second.rest()
@@ -209,7 +209,7 @@ async def test_sound_under_way_when_the_connection_breaks_is_taken_whole() -> No
         data = s16le(np.concatenate([TURN] * 6))
         async with service.begun() as client:
             await client.socket.send(data)
-            held = next(iter(service.shelf._sessions.values()))
+            held = next(iter(service.session_table._sessions.values()))
             await until(lambda: held._live._session.waiting_s > 2.0)
             client.cut()
         second = await service.call()
@@ -224,7 +224,7 @@ async def test_sound_under_way_when_the_connection_breaks_is_taken_whole() -> No
         assert len(of(events, "final")) == 6
 
 
-KINDS = (HeldSession, LiveSession, Session, Outbox, Connection)
+KINDS = (ResumableSession, LiveSession, Session, EventLog, Connection)
 
 
 def alive() -> list[str]:
@@ -255,9 +255,9 @@ async def test_a_thousand_sessions_leave_nothing() -> None:
         tasks, before = len(asyncio.all_tasks()), len(alive())
         for first in range(0, 1000, 20):
             await asyncio.gather(*(come_and_go(service, first + i) for i in range(20)))
-        await until(lambda: service.shelf.size == 0)
+        await until(lambda: service.session_table.size == 0)
         await until(lambda: len(asyncio.all_tasks()) <= tasks)
         await until(lambda: gc.collect() is not None and len(alive()) <= before)
-        assert (service.house.service.running, service.house.tickets) == (0, 0)
+        assert (service.house.service.running, service.house.admissions) == (0, 0)
         await until(lambda: not [t for t in threading.enumerate() if "demux" in t.name])
         assert set(heard(await service.talk(TURN))) == {"t10"}

@@ -13,8 +13,8 @@ import pytest_asyncio
 
 from tests.speech import until
 from tests.valkey import Valkey
-from zhiyin.core.stopping import stop
-from zhiyin.domain.captions import Caption, Ended, Post, Withdrawn
+from zhiyin.core.tasks import cancel_all
+from zhiyin.domain.captions import Caption, CaptionMessage, CaptionsErased, Ended
 from zhiyin.domain.errors import ConfigError, Unavailable
 from zhiyin.domain.live import Warned
 from zhiyin.ports.captions import CaptionStore
@@ -26,13 +26,17 @@ LEASE_S = 0.5
 Make = Callable[..., CaptionStore]
 
 
-def said(number: int, *, replica: str = "a", talk: int = 0, text: str = "") -> Post:
+def said(number: int, *, replica: str = "a", talk: int = 0, text: str = "") -> CaptionMessage:
     text = text or f"{replica}{talk}-{number}"
-    return Post(replica, talk, Caption(number, text, text, True, number, number + 1.5, "zh"))
+    return CaptionMessage(
+        replica, talk, Caption(number, text, text, True, number, number + 1.5, "zh")
+    )
 
 
-def thought(number: int, *, replica: str = "a") -> Post:
-    return Post(replica, 0, Caption(number, "per haps", "per", False, number, number + 0.5, ""))
+def thought(number: int, *, replica: str = "a") -> CaptionMessage:
+    return CaptionMessage(
+        replica, 0, Caption(number, "per haps", "per", False, number, number + 0.5, "")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +149,8 @@ async def test_others_hear_everything_in_order(make: Make) -> None:
     assert await store.claim("hall", "a")
     await store.publish("hall", "a", said(0, text="你好, <b>&\"' \\ \n \U0001f600"))
     expected = [
-        thought(1), said(1), Post("a", 0, Warned("slow", "Slower.")), said(2),
-        Post("a", 0, Ended()),
+        thought(1), said(1), CaptionMessage("a", 0, Warned("slow", "Slower.")), said(2),
+        CaptionMessage("a", 0, Ended()),
     ]  # fmt: skip
     async with aclosing(store.follow("hall")) as batches, aclosing(store.follow("other")) as quiet:
         (first,) = await anext(batches)
@@ -173,7 +177,7 @@ async def test_what_is_published_while_one_comes_is_not_missed(make: Make) -> No
             await asyncio.sleep(0)
 
     async def follow() -> None:
-        seen: set[Post] = set()
+        seen: set[CaptionMessage] = set()
         async with aclosing(store.follow("hall")) as batches:
             async for batch in batches:
                 seen.update(batch)
@@ -214,7 +218,7 @@ def test_memory_forgets_the_room_that_was_silent_longest() -> None:
 async def test_databases_of_one_server_are_apart(valkey: Valkey) -> None:
     first = RedisCaptions(valkey.url, PlainRing())
     second = RedisCaptions(valkey.url.removesuffix("0") + "1", PlainRing())
-    heard: list[Post] = []
+    heard: list[CaptionMessage] = []
 
     async def follow() -> None:
         async for batch in second.follow("hall"):
@@ -227,7 +231,7 @@ async def test_databases_of_one_server_are_apart(valkey: Valkey) -> None:
     await first.publish("hall", "a", said(0))
     await second.publish("hall", "b", said(0, replica="b"))
     await until(lambda: bool(heard))
-    await stop([following])
+    await cancel_all([following])
     assert heard == [said(0, replica="b")]
     await first._redis.flushall()
     await first.close()
@@ -290,7 +294,7 @@ async def test_an_owners_captions_are_erased(make: Make) -> None:
         await anext(batches)
         assert await store.erase("ann") == 4
         (told,) = await anext(batches)
-    assert told.told == Withdrawn("ann")
+    assert told.told == CaptionsErased("ann")
     for room in ("hall", "cellar"):
         assert await store.history(room) == (before[1], before[3])
     assert await store.erase("ann") == 0

@@ -14,7 +14,7 @@ from tests.contracts.test_captions import said
 from tests.histories import ring
 from tests.speech import final, reading, replicas, until
 from tests.valkey import Valkey
-from zhiyin.domain.captions import UNREADABLE, Caption, Post
+from zhiyin.domain.captions import UNREADABLE, Caption, CaptionMessage
 from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.ports.cipher import Cipher
 from zhiyin.store.captions_redis import RedisCaptions
@@ -75,7 +75,7 @@ async def test_captions_can_not_be_swapped(valkey: Valkey) -> None:
             first = await anext(batches)
         told = [p.told.text for p in first if isinstance(p.told, Caption)]
         assert told == ["hall 0", "hall 1"]
-        assert first[-1] == Post("", 0, UNREADABLE)
+        assert first[-1] == CaptionMessage("", 0, UNREADABLE)
 
 
 def test_a_caption_is_bound_to_its_name() -> None:

@@ -15,7 +15,7 @@ from zhiyin.domain.engine import Again, Clip, ClipResult, EngineContext
 from zhiyin.domain.errors import AsrError
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.engines.scripted import ScriptedEngine, ScriptedStreamingEngine
-from zhiyin.engines.whisper.policies import PACKAGED
+from zhiyin.engines.whisper.policy_files import PACKAGED
 from zhiyin.engines.whisper.provider import WhisperProvider
 from zhiyin.testing import engine_contract, recognize
 

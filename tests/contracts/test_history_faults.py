@@ -18,14 +18,14 @@ from tools.mariadb import MariaDb
 
 from tests.backends import environment
 from tests.histories import Place, entry, texts, until
-from zhiyin.core.scribe import Scribe, ScribePolicy
+from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.domain.errors import ConfigError, Unavailable
 from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.store.history_sql import migrate
 from zhiyin.store.history_sql.database import Database, DatabaseOptions
 from zhiyin.store.history_sql.tables import metadata
 
-QUICK = ScribePolicy(linger_s=0.0, retry_s=0.05, max_retry_s=0.2)
+QUICK = HistoryWriterPolicy(linger_s=0.0, retry_s=0.05, max_retry_s=0.2)
 
 
 @pytest.fixture
@@ -127,23 +127,23 @@ async def test_away_at_the_start_and_in_mid_run(own_mariadb: MariaDb) -> None:
         await history.migrate()
     own_mariadb.stop()
     async with place.open(timeout_s=2) as history:
-        scribe = Scribe(history, QUICK)
-        scribe.start()
-        assert scribe.keep(entry("said while it was away"))
+        history_writer = HistoryWriter(history, QUICK)
+        history_writer.start()
+        assert history_writer.keep(entry("said while it was away"))
         with pytest.raises(Unavailable):
             await texts(history)
-        await until(lambda: bool(scribe.trouble))
+        await until(lambda: bool(history_writer.trouble))
         own_mariadb.start()
-        await until(lambda: scribe.counts.kept == 1)
-        assert scribe.trouble == ""
+        await until(lambda: history_writer.counts.kept == 1)
+        assert history_writer.trouble == ""
         assert await texts(history) == ["said while it was away"]
         own_mariadb.stop()
-        assert scribe.keep(entry("said while it was away again"))
-        await until(lambda: bool(scribe.trouble))
+        assert history_writer.keep(entry("said while it was away again"))
+        await until(lambda: bool(history_writer.trouble))
         own_mariadb.start()
-        await until(lambda: scribe.counts.kept == 2)
+        await until(lambda: history_writer.counts.kept == 2)
         assert len(await texts(history)) == 2
-        await scribe.close()
+        await history_writer.close()
 
 
 @contextmanager
@@ -161,16 +161,16 @@ async def test_a_full_disk_is_survived(tmp_path: Path) -> None:
     file = tmp_path / "history.db"
     place = Place(f"sqlite+aiosqlite:///{file}")
     async with place.open() as history:
-        scribe = Scribe(history, QUICK)
-        scribe.start()
-        scribe.keep(entry("before"))
-        await until(lambda: scribe.counts.kept == 1)
+        history_writer = HistoryWriter(history, QUICK)
+        history_writer.start()
+        history_writer.keep(entry("before"))
+        await until(lambda: history_writer.counts.kept == 1)
         with full_disk(file):
-            scribe.keep(entry("while it was full " * 20_000))
-            await until(lambda: bool(scribe.trouble))
-        await until(lambda: scribe.counts.kept == 2)
+            history_writer.keep(entry("while it was full " * 20_000))
+            await until(lambda: bool(history_writer.trouble))
+        await until(lambda: history_writer.counts.kept == 2)
         assert len(await texts(history)) == 2
-        await scribe.close()
+        await history_writer.close()
 
 
 async def test_a_file_that_was_taken_away_comes_back_empty(tmp_path: Path) -> None:

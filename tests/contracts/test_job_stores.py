@@ -10,7 +10,6 @@ import pytest
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.job import (
     Backlog,
-    Delivery,
     Failure,
     Job,
     JobQuery,
@@ -20,6 +19,7 @@ from zhiyin.domain.job import (
     Priority,
     Recording,
     Webhook,
+    WebhookState,
     new_job_id,
 )
 from zhiyin.domain.options import DecodeOptions, TranscribeOptions
@@ -53,8 +53,8 @@ async def test_what_is_stored_comes_back_as_it_was(store: SqlJobs) -> None:
                         webhook_url="https://例え.jp/\U0001f600"),
         put_at=NOW + 0.25, started_at=NOW + 1, ended_at=NOW + 2, until=NOW + 3,
         lease=Lease("t" * 32, NOW + 4), processed_s=7.25, result="r.1-1.result",
-        failure=Failure("engine_failed", "Es ging nicht 😀"), attend_at=NOW + 5,
-        webhook=Webhook(Delivery.GIVEN_UP, 8, NOW + 6),
+        failure=Failure("engine_failed", "Es ging nicht 😀"), next_check_at=NOW + 5,
+        webhook=Webhook(WebhookState.GIVEN_UP, 8, NOW + 6),
     )  # fmt: skip
     for job in (plain, full):
         assert await store.add(job) == job
@@ -114,10 +114,10 @@ async def test_lists_are_paged_from_the_newest(store: SqlJobs) -> None:
 
 
 async def test_what_is_due_comes_most_overdue_first(store: SqlJobs) -> None:
-    for number, attend_at in enumerate((NOW + 3, NOW + 1, None, NOW + 2, NOW + 9)):
-        await store.add(made(number, attend_at=attend_at))
+    for number, next_check_at in enumerate((NOW + 3, NOW + 1, None, NOW + 2, NOW + 9)):
+        await store.add(made(number, next_check_at=next_check_at))
     due = await store.due(NOW + 5, 10)
-    assert [job.attend_at for job in due] == [NOW + 1, NOW + 2, NOW + 3]
+    assert [job.next_check_at for job in due] == [NOW + 1, NOW + 2, NOW + 3]
     assert len(await store.due(NOW + 5, 2)) == 2
 
 

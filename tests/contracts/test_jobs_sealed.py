@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from tests.contracts.test_job_stores import NOW, made
 from tests.histories import ring
-from zhiyin.core import lifecycle
+from zhiyin.core.jobs import lifecycle
 from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.domain.job import Failure, Job, JobPolicy, JobQuery, JobState
 from zhiyin.domain.sealing import KeyUse

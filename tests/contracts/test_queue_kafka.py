@@ -15,7 +15,7 @@ from tests import backends
 from tests.contracts.test_queues import ids, taken
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.job import Priority
-from zhiyin.ports.queue import Ticket
+from zhiyin.ports.queue import Delivery
 from zhiyin.store.queue_kafka import KafkaAddress, KafkaQueue
 
 PATIENCE_S = 90.0
@@ -45,16 +45,16 @@ async def insisted(queue: KafkaQueue, job: str) -> None:
             assert time.monotonic() < end
 
 
-async def expected(queue: KafkaQueue, job: str) -> Ticket:
+async def expected(queue: KafkaQueue, job: str) -> Delivery:
     """That job's ticket, whatever comes before and however often the broker is away."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         try:
-            ticket = await queue.take(1.0)
-            if ticket is not None:
-                await queue.ack(ticket)
-                if ticket.job_id == job:
-                    return ticket
+            delivery = await queue.take(1.0)
+            if delivery is not None:
+                await queue.ack(delivery)
+                if delivery.job_id == job:
+                    return delivery
         except Unavailable:
             continue
     raise AssertionError("the job did not come")
@@ -62,7 +62,8 @@ async def expected(queue: KafkaQueue, job: str) -> Ticket:
 
 async def test_a_broker_that_is_away_is_unavailable(queue: KafkaQueue) -> None:
     for verb in (
-        queue.put(ids(1)[0], Priority.HIGH), queue.take(0.1), queue.lag(), queue.bury("x", "y"),
+        queue.put(ids(1)[0], Priority.HIGH), queue.take(0.1), queue.lag(),
+        queue.dead_letter("x", "y"),
     ):  # fmt: skip
         with pytest.raises(Unavailable):
             await verb
@@ -92,7 +93,7 @@ async def test_messages_say_nothing_but_ids(broker: backends.Broker, queue: Kafk
     broker.start()
     (job,) = ids(1)
     await queue.put(job, Priority.HIGH)
-    await queue.bury(job, "engine_failed")
+    await queue.dead_letter(job, "engine_failed")
     found = {}
     reader = AIOKafkaConsumer(
         "alone.jobs.high", "alone.jobs.dead", bootstrap_servers=broker.address,
@@ -121,10 +122,10 @@ async def test_what_others_wrote_into_the_topic_is_passed_over(
     await expected(queue, job)
     async with asyncio.timeout(60):
         while await queue.lag():  # what stands in other partitions comes later
-            ticket = await queue.take(0.5)
-            if ticket is not None:
-                assert ticket.job_id == ""
-                await queue.ack(ticket)
+            delivery = await queue.take(0.5)
+            if delivery is not None:
+                assert delivery.job_id == ""
+                await queue.ack(delivery)
 
 
 async def test_a_commit_never_passes_a_ticket_that_is_held(
@@ -133,9 +134,9 @@ async def test_a_commit_never_passes_a_ticket_that_is_held(
     broker.start()
     for job in ids(6):
         await queue.put(job, Priority.NORMAL)
-    tickets = [await taken(queue) for _ in range(6)]
-    for ticket in tickets[1:]:
-        await queue.ack(ticket)
+    deliveries = [await taken(queue) for _ in range(6)]
+    for delivery in deliveries[1:]:
+        await queue.ack(delivery)
     assert await queue.lag() >= 1
-    await queue.ack(tickets[0])
+    await queue.ack(deliveries[0])
     assert await queue.lag() == 0

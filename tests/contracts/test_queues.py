@@ -11,7 +11,7 @@ import pytest
 
 from tests import backends
 from zhiyin.domain.job import Priority, new_job_id
-from zhiyin.ports.queue import JobQueue, Ticket
+from zhiyin.ports.queue import Delivery, JobQueue
 from zhiyin.store.queue_kafka import KafkaAddress, KafkaQueue
 from zhiyin.store.queue_local import LocalQueue
 from zhiyin.store.sql import Database
@@ -62,11 +62,11 @@ def ids(count: int) -> list[str]:
     return [new_job_id(1_795_000_000 + i) for i in range(count)]
 
 
-async def taken(queue: JobQueue, wait_s: float = WAIT_S) -> Ticket:
+async def taken(queue: JobQueue, wait_s: float = WAIT_S) -> Delivery:
     """The next ticket, which must come."""
-    ticket = await queue.take(wait_s)
-    assert ticket is not None
-    return ticket
+    delivery = await queue.take(wait_s)
+    assert delivery is not None
+    return delivery
 
 
 async def test_an_empty_queue_gives_nothing(make: Make) -> None:
@@ -82,10 +82,10 @@ async def test_every_job_is_given_and_acknowledged_once(make: Make) -> None:
     assert await queue.lag() == 20
     seen = []
     for _ in jobs:
-        ticket = await taken(queue)
-        assert ticket.priority is Priority.NORMAL
-        seen.append(ticket.job_id)
-        await queue.ack(ticket)
+        delivery = await taken(queue)
+        assert delivery.priority is Priority.NORMAL
+        seen.append(delivery.job_id)
+        await queue.ack(delivery)
     assert sorted(seen) == jobs
     assert await queue.take(0.1) is None
     assert await queue.lag() == 0
@@ -100,10 +100,10 @@ async def test_the_highest_priority_goes_first(make: Make) -> None:
             await queue.put(job, priority)
         assert await queue.lag() == 3
         await asyncio.sleep(wait_s)
-        tickets = [await taken(queue) for _ in range(3)]
-        for ticket in tickets:
-            await queue.ack(ticket)
-        got = [ticket.priority for ticket in tickets]
+        deliveries = [await taken(queue) for _ in range(3)]
+        for delivery in deliveries:
+            await queue.ack(delivery)
+        got = [delivery.priority for delivery in deliveries]
         if got == [Priority.HIGH, Priority.NORMAL, Priority.LOW]:
             return
     # Where it reads ahead by itself, the most urgent is first among what has come.
@@ -126,9 +126,9 @@ async def test_what_was_not_acknowledged_comes_to_another(make: Make) -> None:
     assert (await taken(first)).job_id == job
     await first.close()
     second = make()
-    ticket = await taken(second, 60.0)
-    assert ticket.job_id == job
-    await second.ack(ticket)
+    delivery = await taken(second, 60.0)
+    assert delivery.job_id == job
+    await second.ack(delivery)
 
 
 async def test_members_share_the_work(make: Make) -> None:
@@ -139,10 +139,10 @@ async def test_members_share_the_work(make: Make) -> None:
 
     async def member(queue: JobQueue) -> None:
         while len(set(seen)) < len(jobs):
-            ticket = await queue.take(0.3)
-            if ticket is not None:
-                await queue.ack(ticket)
-                seen.append(ticket.job_id)
+            delivery = await queue.take(0.3)
+            if delivery is not None:
+                await queue.ack(delivery)
+                seen.append(delivery.job_id)
 
     async with asyncio.timeout(120):
         await asyncio.gather(*(member(queue) for queue in queues))
@@ -154,16 +154,16 @@ async def test_one_who_waits_is_woken(make: Make) -> None:
     waiting = asyncio.create_task(queue.take(WAIT_S))
     await asyncio.sleep(0.2)
     await queue.put(job, Priority.LOW)
-    ticket = await waiting
-    assert ticket is not None
-    assert ticket.job_id == job
+    delivery = await waiting
+    assert delivery is not None
+    assert delivery.job_id == job
 
 
 async def test_dead_letters_are_not_taken(make: Make) -> None:
     queue, (job,) = make(), ids(1)
     await queue.put(job, Priority.NORMAL)
     await queue.ack(await taken(queue))
-    await queue.bury(job, "engine_failed")
+    await queue.dead_letter(job, "engine_failed")
     assert await queue.take(0.3) is None
     assert await queue.lag() == 0
 
@@ -172,6 +172,6 @@ async def test_a_job_may_be_put_twice(make: Make) -> None:
     queue, (job,) = make(), ids(1)
     await queue.put(job, Priority.NORMAL)
     await queue.put(job, Priority.NORMAL)
-    ticket = await taken(queue)
-    assert ticket.job_id == job
-    await queue.ack(ticket)
+    delivery = await taken(queue)
+    assert delivery.job_id == job
+    await queue.ack(delivery)

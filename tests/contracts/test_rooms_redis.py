@@ -12,9 +12,9 @@ import pytest
 
 from tests.speech import Reader, final, partial, reading, replicas, until
 from tests.valkey import Valkey
-from zhiyin.core.record import captions
-from zhiyin.core.room import LOCAL, RoomLimits
-from zhiyin.core.rooms import Rooms
+from zhiyin.core.captions.log import captions
+from zhiyin.core.captions.room import LOCAL, RoomLimits
+from zhiyin.core.captions.rooms import Rooms
 from zhiyin.domain.errors import InvalidRequest, Unavailable
 from zhiyin.store.captions_redis import RedisCaptions
 from zhiyin.store.cipher_plain import PlainRing

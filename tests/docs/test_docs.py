@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tools.make_docs import PAGES
 
-from zhiyin.access.http.errors import STATUS
+from zhiyin.access.errors import STATUS
 from zhiyin.access.http.forms import JobForm, RecognizeForm, TranscriptionForm
 from zhiyin.domain import errors
 

@@ -18,7 +18,7 @@ from zhiyin.domain.engine import Clip, ClipResult, EngineContext, ModelInfo
 from zhiyin.domain.errors import UnsupportedOption
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.engines.scripted import ScriptedEngine
-from zhiyin.engines.whisper.policies import PolicyEntry
+from zhiyin.engines.whisper.policy_files import PolicyEntry
 from zhiyin.engines.whisper.provider import WhisperProvider
 from zhiyin.testing import recognize
 

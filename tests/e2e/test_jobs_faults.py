@@ -141,5 +141,5 @@ def test_what_is_kept_goes_at_its_time(tmp_path: Path) -> None:
         assert client.get(f"/v1/jobs/{job}/result").status_code == 200
         until(lambda: client.get(f"/v1/jobs/{job}").status_code == 404)
         assert kept() == []
-        chores = client.get("/health/jobs").json()["chores"]
-        assert (chores["audio_deleted"], chores["jobs_forgotten"]) == (1, 1)
+        counts = client.get("/health/jobs").json()["chores"]
+        assert (counts["audio_deleted"], counts["jobs_forgotten"]) == (1, 1)

@@ -26,7 +26,7 @@ from tests.e2e.pages import (
     speak,
     stop,
 )
-from zhiyin.core.subtitles import to_srt
+from zhiyin.domain.subtitles import to_srt
 from zhiyin.domain.transcript import Segment
 
 

@@ -25,7 +25,7 @@ from tests.e2e.pages import (
     OpenSite,
     Site,
 )
-from zhiyin.core.subtitles import to_srt, to_vtt
+from zhiyin.domain.subtitles import to_srt, to_vtt
 from zhiyin.domain.transcript import Segment, join_texts
 
 Audio = Callable[[str], Path]

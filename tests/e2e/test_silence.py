@@ -20,7 +20,8 @@ from zhiyin.domain.source import AudioSource
 from zhiyin.engines.whisper.engine import WhisperEngine
 from zhiyin.engines.whisper.provider import WhisperProvider
 from zhiyin.testing import recognize
-from zhiyin.wiring import build, providers
+from zhiyin.wiring import build
+from zhiyin.wiring.engines import providers
 
 LENGTHS = (1, 7, 30, 60)
 FORCED = ("en", "zh", "ja", "ko", "de", "fr", "es", "ru", "ar", "hi", "vi", "tr", None)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zhiyin.core.agreement import (
+from zhiyin.core.live.agreement import (
     Agreement,
     AgreementPolicy,
     View,

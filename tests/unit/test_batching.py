@@ -10,7 +10,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zhiyin.core.batching import BatchPolicy, Lane, Room, Waiting, pick_batch, rank
+from zhiyin.core.scheduling.batching import BatchPolicy, Capacity, Lane, Waiting, pick_batch, rank
 
 entries = st.lists(
     st.builds(
@@ -118,7 +118,7 @@ def test_callers_take_turns_by_tag() -> None:
 def test_without_room_for_bulk_none_is_taken(
     waiting: list[Waiting], policy: BatchPolicy, now: float
 ) -> None:
-    pick = pick_batch(waiting, policy, now, Room(bulk=0))
+    pick = pick_batch(waiting, policy, now, Capacity(bulk=0))
     by_number = {e.number: e for e in waiting}
     assert not any(by_number[n].bulk for n in pick.batch)
     others = [e for e in waiting if not e.bulk and e.number not in pick.expired]
@@ -129,7 +129,7 @@ def test_without_room_for_bulk_none_is_taken(
 def test_partial_results_wait_for_a_final_but_not_for_ever(
     waiting: list[Waiting], policy: BatchPolicy, now: float
 ) -> None:
-    pick = pick_batch(waiting, policy, now, Room(final=True))
+    pick = pick_batch(waiting, policy, now, Capacity(final=True))
     by_number = {e.number: e for e in waiting}
     for entry in (by_number[n] for n in pick.batch):
         assert entry.lane is not Lane.PARTIAL or now - entry.enqueued >= policy.ageing_s
@@ -141,7 +141,7 @@ def test_partial_results_wait_for_a_final_but_not_for_ever(
 def test_idle_threads_leave_something_for_each_other(
     waiting: list[Waiting], policy: BatchPolicy, now: float, idle: int
 ) -> None:
-    pick = pick_batch(waiting, policy, now, Room(idle))
+    pick = pick_batch(waiting, policy, now, Capacity(idle))
     alive = len(waiting) - len(pick.expired)
     assert len(pick.batch) <= -(-alive // idle)
 

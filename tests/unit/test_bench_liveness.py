@@ -19,7 +19,7 @@ def _recording(reference: str = "one two") -> Recording:
     )  # fmt: skip
 
 
-def _talk(heard: list[tuple[float, dict[str, Any]]], reference: str = "one two") -> Talk:
+def _input(heard: list[tuple[float, dict[str, Any]]], reference: str = "one two") -> Talk:
     return Talk(_recording(reference), heard, ended_s=2.0, sent_s=2.0)
 
 
@@ -33,7 +33,7 @@ def test_delays_are_differences_on_the_speakers_clock() -> None:
         "type": "final", "segment_id": 0, "text": "one two", "end": 2.0, "reason": "commit",
         "words": _WORDS,
     }  # fmt: skip
-    seen = liveness([_talk([_STARTED, (1.4, partial), (2.3, final)])], "en")
+    seen = liveness([_input([_STARTED, (1.4, partial), (2.3, final)])], "en")
     assert seen.final_after_commit is not None
     assert seen.final_after_commit.p50_s == pytest.approx(0.3)
     assert seen.final_after_silence is None
@@ -47,15 +47,15 @@ def test_delays_are_differences_on_the_speakers_clock() -> None:
 
 def test_silence_counts_from_the_end_of_the_segment() -> None:
     final = {"type": "final", "segment_id": 0, "text": "one two", "end": 2.0, "reason": "vad"}
-    seen = liveness([_talk([_STARTED, (2.2, final)])], "en")
+    seen = liveness([_input([_STARTED, (2.2, final)])], "en")
     assert seen.final_after_silence is not None
     assert seen.final_after_silence.p50_s == pytest.approx(0.2)
 
 
 def test_a_segment_without_a_final_is_a_lost_tail() -> None:
-    assert liveness([_talk([_STARTED])], "en").lost_tails == 1
+    assert liveness([_input([_STARTED])], "en").lost_tails == 1
 
 
 def test_a_final_told_twice_is_counted() -> None:
     final = {"type": "final", "segment_id": 0, "text": "one two", "end": 2.0, "reason": "vad"}
-    assert liveness([_talk([_STARTED, (2.2, final), (2.4, final)])], "en").changed_finals == 1
+    assert liveness([_input([_STARTED, (2.2, final), (2.4, final)])], "en").changed_finals == 1

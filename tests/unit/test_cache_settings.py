@@ -13,7 +13,7 @@ from zhiyin.domain.errors import ConfigError, MissingExtra
 from zhiyin.store.cache_memory import MemoryCache
 from zhiyin.store.cache_sealed import SealedCache
 from zhiyin.store.cipher_plain import PlainRing
-from zhiyin.wiring import make_cache
+from zhiyin.wiring.recognition import make_cache
 
 
 @pytest.fixture(autouse=True)

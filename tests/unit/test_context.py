@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zhiyin.core.context import Context
+from zhiyin.core.recognition.context import Context
 from zhiyin.domain.audio import Piece
 from zhiyin.domain.engine import ClipResult
 from zhiyin.domain.transcript import DecodingStats, Segment

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tests.unit.test_scheduler import WAIT_S, clip, running, text, until
-from zhiyin.core.batching import BatchPolicy, Lane
-from zhiyin.core.scheduler import Scheduler
-from zhiyin.core.tickets import SchedulerLimits, Ticket, retry_after
+from zhiyin.core.scheduling.admission import Admission, SchedulerLimits, retry_after
+from zhiyin.core.scheduling.batching import BatchPolicy, Lane
+from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.domain.engine import Clip, ClipResult
 from zhiyin.domain.errors import DeadlineExceeded, EngineFailed, Unavailable
 from zhiyin.domain.options import DecodeOptions
@@ -43,8 +43,8 @@ class Factory:
 
 def test_a_second_pass_gives_the_result() -> None:
     engine = ScriptedEngine(max_batch=4)
-    with running(engine) as s, s.admit(Lane.ONE_SHOT, 1) as ticket:
-        futures = [ticket.submit(clip(i, "again")) for i in (1, 2)]
+    with running(engine) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+        futures = [admission.submit(clip(i, "again")) for i in (1, 2)]
         assert [text(f) for f in futures] == ["again t1", "again t2"]
     assert {c.carry for call in engine.calls for c in call} == {None, "second pass"}
     assert all(len({c.carry for c in call}) == 1 for call in engine.calls), "passes never mix"
@@ -53,13 +53,13 @@ def test_a_second_pass_gives_the_result() -> None:
 def test_a_caller_that_left_gets_no_second_pass() -> None:
     engine = ScriptedEngine(gate=threading.Event())
     with running(engine) as s:
-        with s.admit(Lane.ONE_SHOT, 1) as ticket:
-            ticket.submit(clip(1, "again"))
+        with s.admit(Lane.ONE_SHOT, 1) as admission:
+            admission.submit(clip(1, "again"))
             until(lambda: len(engine.calls) == 1)
         assert engine.gate is not None
         engine.gate.set()
-        with s.admit(Lane.ONE_SHOT, 1) as ticket:
-            assert text(ticket.submit(clip(2))) == "t2"
+        with s.admit(Lane.ONE_SHOT, 1) as admission:
+            assert text(admission.submit(clip(2))) == "t2"
         until(lambda: not s._queue)
     assert len(engine.calls) == 2
 
@@ -82,21 +82,21 @@ def test_long_recordings_leave_one_thread_free() -> None:
 
 def test_a_recording_of_unknown_length_shows_that_it_is_long() -> None:
     engine = ScriptedEngine(concurrency=2)
-    with running(engine) as s, s.admit(Lane.ONE_SHOT, 1) as ticket:
-        assert not ticket.bulk
+    with running(engine) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+        assert not admission.bulk
         for i in range(1, 30):
-            ticket.submit(clip(i)).result(WAIT_S)
-        ticket.spent_s = BatchPolicy().bulk_s
-        ticket.submit(clip(30)).result(WAIT_S)
-        assert ticket.bulk
+            admission.submit(clip(i)).result(WAIT_S)
+        admission.spent_s = BatchPolicy().bulk_s
+        admission.submit(clip(30)).result(WAIT_S)
+        assert admission.bulk
 
 
 def test_idle_threads_share_what_waits() -> None:
     engine = ScriptedEngine(max_batch=8, concurrency=2, gate=threading.Event())
     assert engine.gate is not None
-    with running(engine) as s, s.admit(Lane.ONE_SHOT, 1) as ticket:
-        until(lambda: s._crew.idle == 3)
-        futures = [ticket.submit(clip(i)) for i in range(1, 4)]
+    with running(engine) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+        until(lambda: s._workers.idle == 3)
+        futures = [admission.submit(clip(i)) for i in range(1, 4)]
         until(lambda: len(engine.calls) == 3)
         engine.gate.set()
         assert [text(f) for f in futures] == ["t1", "t2", "t3"]
@@ -104,21 +104,21 @@ def test_idle_threads_share_what_waits() -> None:
 
 def test_a_dead_thread_is_noticed_and_the_engine_started_anew() -> None:
     make = Factory(ScriptedEngine())
-    with _started(make) as s, s.admit(Lane.ONE_SHOT, 1) as ticket:
+    with _started(make) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
         with pytest.raises(EngineFailed):
-            ticket.submit(clip(1, "die")).result(WAIT_S)
+            admission.submit(clip(1, "die")).result(WAIT_S)
         until(lambda: s.state == "ready")
-        assert text(ticket.submit(clip(2))) == "t2"
+        assert text(admission.submit(clip(2))) == "t2"
     assert len(make.made) == 2
     until(lambda: not make.made[0].loaded)  # freed by its own thread, beside the new engine
 
 
 def test_a_stuck_engine_is_unready_and_replaced() -> None:
     clock, make = Clock(), Factory(ScriptedEngine(gate=threading.Event()))
-    with _started(make, clock) as s, s.admit(Lane.ONE_SHOT, 1) as ticket:
-        stuck = ticket.submit(clip(1))
+    with _started(make, clock) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+        stuck = admission.submit(clip(1))
         until(lambda: len(make.made[0].calls) == 1)
-        waiting = ticket.submit(clip(2))
+        waiting = admission.submit(clip(2))
         clock.now = 119.0
         s.inspect()
         assert s.state == "ready", "not yet"
@@ -136,16 +136,16 @@ def test_a_stuck_engine_is_unready_and_replaced() -> None:
 
 def test_an_engine_that_keeps_dying_is_given_up() -> None:
     limits = SchedulerLimits(max_restarts=2)
-    with _started(ScriptedEngine, limits=limits) as s, s.admit(Lane.ONE_SHOT, 1) as ticket:
+    with _started(ScriptedEngine, limits=limits) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
         futures: list[Future[ClipResult]] = []
         for _ in range(3):
             until(lambda: s.state == "ready")
-            futures.append(ticket.submit(clip(1, "die")))
+            futures.append(admission.submit(clip(1, "die")))
             with pytest.raises(EngineFailed):
                 futures[-1].result(WAIT_S)
         until(lambda: s.state == "failed")
         with pytest.raises(Unavailable):
-            ticket.submit(clip(2))
+            admission.submit(clip(2))
 
 
 def test_what_waits_past_its_deadline_is_not_run() -> None:
@@ -168,25 +168,25 @@ def test_one_request_of_many_clips_equals_many_of_one() -> None:
     engine = ScriptedEngine(max_batch=5, concurrency=3)
     clips = [_ramp(i) for i in range(1, 40)]
     with running(engine) as s:
-        with s.admit(Lane.ONE_SHOT, 1) as ticket:
-            together = [text(f) for f in [ticket.submit(c) for c in clips]]
+        with s.admit(Lane.ONE_SHOT, 1) as admission:
+            together = [text(f) for f in [admission.submit(c) for c in clips]]
         alone: list[str] = []
         for one in clips:
-            with s.admit(Lane.ONE_SHOT, 1) as ticket:
-                alone.append(text(ticket.submit(one)))
+            with s.admit(Lane.ONE_SHOT, 1) as admission:
+                alone.append(text(admission.submit(one)))
     assert together == alone
 
 
 def test_retry_after_follows_the_predicted_work() -> None:
     with running(ScriptedEngine()) as s:
         limits = SchedulerLimits(max_requests=4, max_backlog_s=100)
-        tickets = [Ticket(s, Lane.ONE_SHOT, backlog, None) for backlog in (10, 20, 70)]
-        assert retry_after(tickets, 40, limits, threads=1) == 40, "the excess must be done"
-        assert retry_after(tickets, 40, limits, threads=2) == 20
-        full = [*tickets, Ticket(s, Lane.ONE_SHOT, 5, None)]
+        admissions = [Admission(s, Lane.ONE_SHOT, backlog, None) for backlog in (10, 20, 70)]
+        assert retry_after(admissions, 40, limits, threads=1) == 40, "the excess must be done"
+        assert retry_after(admissions, 40, limits, threads=2) == 20
+        full = [*admissions, Admission(s, Lane.ONE_SHOT, 5, None)]
         assert retry_after(full, 0, limits, threads=1) == 20, "the smallest of four goes first"
-        assert retry_after(tickets, 0, limits, threads=1) == 1
-        assert retry_after(tickets, 9999, limits, threads=1) == 120
+        assert retry_after(admissions, 0, limits, threads=1) == 1
+        assert retry_after(admissions, 9999, limits, threads=1) == 120
 
 
 def _ramp(i: int) -> Clip:

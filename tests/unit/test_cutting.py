@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zhiyin.core.cutting import CutPolicy, Cutter
+from zhiyin.core.segmentation.cutting import CutPolicy, Cutter
 from zhiyin.domain.audio import SAMPLE_RATE, Piece
 from zhiyin.ports.vad import FRAME
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zhiyin.core.endpointing import FRAME_S, Change, Endpointer, EndpointPolicy
+from zhiyin.core.segmentation.endpointing import FRAME_S, Change, Endpointer, EndpointPolicy
 
 LOUD, FAINT, QUIET = 0.9, 0.4, 0.1  # over `enter`, between `leave` and `enter`, below
 

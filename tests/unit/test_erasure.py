@@ -15,13 +15,15 @@ from tests.contracts.test_job_stores import made
 from tests.histories import Place as HistoryPlace
 from tests.histories import entry, texts
 from tests.speech import final, reading, replicas
-from zhiyin.core.erasure import Erasure, OwnedHistory, OwnedJobs, OwnedRecordings
-from zhiyin.core.jobs import JobRules, JobService
-from zhiyin.core.ledger import Ledger
-from zhiyin.core.rooms import Rooms
-from zhiyin.core.scribe import Scribe, ScribePolicy
+from zhiyin.core.captions.rooms import Rooms
+from zhiyin.core.erasure import Erasure
+from zhiyin.core.history.erasure import OwnedHistory
+from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
+from zhiyin.core.jobs.erasure import OwnedJobs, OwnedRecordings
+from zhiyin.core.jobs.records import JobRecords
+from zhiyin.core.jobs.service import JobRules, JobService
 from zhiyin.domain.errors import Unavailable
-from zhiyin.domain.history import Entry
+from zhiyin.domain.history import HistoryEntry
 from zhiyin.domain.job import Job, JobPolicy, JobState
 from zhiyin.ports.erasure import Erasable
 from zhiyin.store.blobs_folder import FolderBlobs
@@ -51,7 +53,7 @@ class Place:
     """All that is kept, without encryption, so that what is left can be seen."""
 
     history: SqlHistory
-    scribe: Scribe
+    history_writer: HistoryWriter
     service: JobService
     rooms: Rooms
     folder: Path
@@ -59,7 +61,7 @@ class Place:
     @property
     def erasure(self) -> Erasure:
         jobs = OwnedRecordings(self.service), OwnedJobs(self.service)
-        return Erasure([OwnedHistory(self.scribe, self.history), *jobs, self.rooms])
+        return Erasure([OwnedHistory(self.history_writer, self.history), *jobs, self.rooms])
 
     async def fill(self, owner: str, count: int) -> list[Job]:
         """Something of everything; jobs in different states."""
@@ -77,7 +79,7 @@ class Place:
                 job, request=replace(job.request, options=options), result=result, attempts=1,
                 recording=replace(job.recording, blob=audio),
             )  # fmt: skip
-            jobs.append(await self.service.ledger.add(job))
+            jobs.append(await self.service.records.add(job))
         speaker = await self.rooms.speak(owner, owner)
         for number in range(count):
             speaker.publish(final(number))
@@ -89,16 +91,16 @@ class Place:
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'jobs.sqlite3'}", METADATA)
     nothing = cast("Any", None)
-    ledger = Ledger(SqlJobs(database, PlainRing()), JobPolicy())
+    records = JobRecords(SqlJobs(database, PlainRing()), JobPolicy())
     rules = JobRules(False, False, 1 << 20, 1)
     service = JobService(
-        nothing, nothing, ledger, LocalQueue(database), FolderBlobs(tmp_path / "blobs"), nothing,
+        nothing, nothing, records, LocalQueue(database), FolderBlobs(tmp_path / "blobs"), nothing,
         rules,
     )  # fmt: skip
     kept = HistoryPlace(f"sqlite+aiosqlite:///{tmp_path / 'history.db'}")
     async with kept.open() as history, replicas(MemoryCaptions()) as (rooms,):
-        scribe = Scribe(history, ScribePolicy())
-        yield Place(history, scribe, service, rooms, tmp_path)
+        history_writer = HistoryWriter(history, HistoryWriterPolicy())
+        yield Place(history, history_writer, service, rooms, tmp_path)
     await database.close()
 
 
@@ -112,7 +114,7 @@ async def test_everything_of_the_owner_is_gone_and_counted(place: Place) -> None
     assert before <= receipt.erased_at <= datetime.now(UTC)
     assert receipt.counts == NOTHING | {"history": 7, "jobs": 7, "recordings": 7, "captions": 7}
     assert traces(place.folder, "ann-said") == []
-    assert [await place.service.ledger.store.get(job.id) for job in jobs] == [None] * 7
+    assert [await place.service.records.store.get(job.id) for job in jobs] == [None] * 7
     assert await place.rooms.posts("ann") == ()
     assert (await place.erasure.erase("ann")).counts == NOTHING
 
@@ -140,16 +142,16 @@ async def test_what_a_killed_worker_left_is_erased(place: Place) -> None:
 
 async def test_more_jobs_than_a_page(place: Place) -> None:
     for number in range(205):
-        await place.service.ledger.add(made(number))
+        await place.service.records.add(made(number))
     assert (await place.erasure.erase("ann")).counts["jobs"] == 205
 
 
 async def test_transcripts_that_wait_are_not_written_later(place: Place) -> None:
     for owner in ("ann", "bob", "ann"):
-        assert place.scribe.keep(entry(f"{owner}-said", owner=owner))
+        assert place.history_writer.keep(entry(f"{owner}-said", owner=owner))
     assert (await place.erasure.erase("ann")).counts["history"] == 2
-    place.scribe.start()
-    await place.scribe.close()
+    place.history_writer.start()
+    await place.history_writer.close()
     assert await texts(place.history, owner="ann") == []
     assert await texts(place.history, owner="bob") == ["bob-said"]
 
@@ -158,17 +160,17 @@ async def test_a_transcript_that_is_being_written_is_erased_too(place: Place) ->
     begun = asyncio.Event()
     add = place.history.add
 
-    async def slow(entries: list[Entry]) -> int:
+    async def slow(entries: list[HistoryEntry]) -> int:
         begun.set()
         await asyncio.sleep(0.2)
         return await add(entries)
 
     place.history.add = slow  # type: ignore[method-assign, assignment]
-    place.scribe.start()
-    place.scribe.keep(entry("ann-said", owner="ann"))
+    place.history_writer.start()
+    place.history_writer.keep(entry("ann-said", owner="ann"))
     await begun.wait()
     assert (await place.erasure.erase("ann")).counts["history"] == 1
-    await place.scribe.close()
+    await place.history_writer.close()
     assert await texts(place.history, owner="ann") == []
 
 

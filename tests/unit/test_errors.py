@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from zhiyin.access.http.errors import STATUS, error_body, error_response, status_of
+from zhiyin.access.errors import STATUS, error_body, error_response, status_of
 from zhiyin.access.ws import errors as ws
 from zhiyin.access.ws.realtime import render as realtime
-from zhiyin.access.ws.stream import render as stream
 from zhiyin.cli.exits import EXIT, code_of
-from zhiyin.core.fates import FATE, fate_of
+from zhiyin.core.jobs.failure_policy import DISPOSITIONS, disposition_of
 from zhiyin.domain import errors as e
 
 
@@ -43,7 +42,7 @@ def test_every_error_has_a_close_code(kind: type[e.AsrError]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_error_is_an_event_of_both_sockets(kind: type[e.AsrError]) -> None:
     problem = kind("half a \ud800 pair", param="field")
-    native, openai = stream.error(problem), realtime.error(problem, "mine")
+    native, openai = ws.error_event(problem), realtime.error(problem, "mine")
     assert native["type"] == "error"
     assert set(native["error"]) == {"message", "type", "param", "code"}
     assert openai == native["error"] | {"event_id": "mine"}
@@ -59,9 +58,9 @@ def test_every_error_has_an_exit_code(kind: type[e.AsrError]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_error_has_a_jobs_fate(kind: type[e.AsrError]) -> None:
-    row = next(k for k in kind.__mro__ if k in FATE)
+    row = next(k for k in kind.__mro__ if k in DISPOSITIONS)
     assert row is not e.AsrError or kind is e.AsrError, "give it a row of its own"
-    assert fate_of(kind("x")) is FATE[row]
+    assert disposition_of(kind("x")) is DISPOSITIONS[row]
 
 
 @pytest.mark.parametrize("kind", KINDS)

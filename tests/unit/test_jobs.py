@@ -11,10 +11,10 @@ from unittest.mock import patch
 import pytest
 
 from tests.scripted import options, recording, service
-from zhiyin.core.jobs import JobRules, JobService
-from zhiyin.core.ledger import Ledger
-from zhiyin.core.scribe import Scribe, ScribePolicy
-from zhiyin.core.worker import Worker, WorkLimits
+from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
+from zhiyin.core.jobs.records import JobRecords
+from zhiyin.core.jobs.service import JobRules, JobService
+from zhiyin.core.jobs.worker import Worker, WorkLimits
 from zhiyin.domain.errors import Overloaded, UnknownJob
 from zhiyin.domain.job import Job, JobPolicy, JobQuery, JobRequest, JobState, Priority
 from zhiyin.engines.scripted import ScriptedEngine
@@ -31,20 +31,25 @@ POLICY = JobPolicy(lease_s=5, max_attempts=2, retry_s=0.0, max_waiting=8)
 
 
 @asynccontextmanager
-async def office(folder: Path, engine: ScriptedEngine) -> AsyncIterator[tuple[JobService, Worker]]:
+async def job_runtime(
+    folder: Path, engine: ScriptedEngine
+) -> AsyncIterator[tuple[JobService, Worker]]:
     """The use cases and a worker that does not run yet."""
     database = Database(f"sqlite+aiosqlite:///{folder / 'x.sqlite3'}", METADATA)
-    ledger = Ledger(SqlJobs(database, PlainRing()), POLICY)
+    records = JobRecords(SqlJobs(database, PlainRing()), POLICY)
     queue, blobs = LocalQueue(database), FolderBlobs(folder / "blobs")
     web = GuardedWeb(WebLimits(5, 5))
     rules = JobRules(allow_urls=False, webhooks=False, max_bytes=16 << 20, max_watchers=1)
     async with service(engine) as transcriber:
         jobs = JobService(
-            transcriber.registry, transcriber.preparer, ledger, queue, blobs, web, rules
+            transcriber.registry, transcriber.preparer, records, queue, blobs, web, rules
         )
         limits = WorkLimits(16 << 20, 60.0)
-        scribe = Scribe(NoHistory(), ScribePolicy())
-        yield jobs, Worker(transcriber, ledger, queue, blobs, web, limits, scribe, lambda: None)
+        history_writer = HistoryWriter(NoHistory(), HistoryWriterPolicy())
+        yield (
+            jobs,
+            Worker(transcriber, records, queue, blobs, web, limits, history_writer, lambda: None),
+        )
     await web.close()
     await database.close()
 
@@ -68,7 +73,7 @@ async def ended(jobs: JobService, job: Job) -> Job:
 
 async def test_jobs_go_by_priority_then_by_age(tmp_path: Path) -> None:
     engine = ScriptedEngine()
-    async with office(tmp_path, engine) as (jobs, worker):
+    async with job_runtime(tmp_path, engine) as (jobs, worker):
         order = (Priority.LOW, Priority.NORMAL, Priority.HIGH, Priority.HIGH)
         made = [
             (await jobs.submit("ann", wanted(f"p{i}", p), recording([30] * 20))).job
@@ -84,7 +89,7 @@ async def test_jobs_go_by_priority_then_by_age(tmp_path: Path) -> None:
 
 async def test_an_engine_that_fails_is_tried_again_then_the_job_fails(tmp_path: Path) -> None:
     engine = ScriptedEngine()
-    async with office(tmp_path, engine) as (jobs, worker):
+    async with job_runtime(tmp_path, engine) as (jobs, worker):
         job = await submitted(jobs, prompt="crash")
         work = asyncio.create_task(worker.run())
         held = await jobs.get("ann", job.id)
@@ -102,7 +107,7 @@ async def test_an_engine_that_fails_is_tried_again_then_the_job_fails(tmp_path: 
 
 
 async def test_owners_see_their_own_jobs_only(tmp_path: Path) -> None:
-    async with office(tmp_path, ScriptedEngine()) as (jobs, _):
+    async with job_runtime(tmp_path, ScriptedEngine()) as (jobs, _):
         job = await submitted(jobs)
         for verb in (jobs.get, jobs.cancel, jobs.retry, jobs.delete, jobs.result):
             with pytest.raises(UnknownJob):
@@ -112,7 +117,7 @@ async def test_owners_see_their_own_jobs_only(tmp_path: Path) -> None:
 
 
 async def test_the_line_is_bounded_and_so_are_watchers(tmp_path: Path) -> None:
-    async with office(tmp_path, ScriptedEngine()) as (jobs, _):
+    async with job_runtime(tmp_path, ScriptedEngine()) as (jobs, _):
         for _ in range(POLICY.max_waiting):
             await submitted(jobs)
         with pytest.raises(Overloaded) as caught:
@@ -131,7 +136,7 @@ async def test_the_line_is_bounded_and_so_are_watchers(tmp_path: Path) -> None:
 
 async def test_jobs_do_not_take_the_places_of_others(tmp_path: Path) -> None:
     """However long a job is, a one-shot request is admitted beside it."""
-    async with office(tmp_path, ScriptedEngine(delay_s=0.3)) as (jobs, worker):
+    async with job_runtime(tmp_path, ScriptedEngine(delay_s=0.3)) as (jobs, worker):
         long = recording([30] * 3000)
         job = (await jobs.submit("ann", wanted(), long)).job
         work = asyncio.create_task(worker.run())
@@ -151,9 +156,9 @@ async def test_a_worker_stopped_as_it_leases_a_job_gives_it_back(
     tmp_path: Path, written: bool
 ) -> None:
     """However late: with the lease on its way to the database, or written and not yet answered."""
-    async with office(tmp_path, ScriptedEngine()) as (jobs, worker):
+    async with job_runtime(tmp_path, ScriptedEngine()) as (jobs, worker):
         job = await submitted(jobs)
-        leasing, store = asyncio.Event(), worker.ledger.store
+        leasing, store = asyncio.Event(), worker.records.store
         replace = store.replace
 
         async def slowly(changed: Job) -> bool:

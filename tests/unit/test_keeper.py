@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 
 from tests.receiver import Receiver, receiver
-from zhiyin.core import lifecycle, webhooks
-from zhiyin.core.keeper import Keeper
-from zhiyin.core.ledger import Ledger
+from zhiyin.core.jobs import lifecycle, webhooks
+from zhiyin.core.jobs.reconciler import Reconciler
+from zhiyin.core.jobs.records import JobRecords
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.job import (
-    Delivery,
     Job,
     JobPolicy,
     JobRequest,
     JobState,
     Recording,
+    WebhookState,
     new_job_id,
 )
 from zhiyin.domain.options import TranscribeOptions
@@ -54,8 +54,8 @@ class Clock:
 class Place:
     """A keeper and what it works on."""
 
-    keeper: Keeper
-    ledger: Ledger
+    reconciler: Reconciler
+    records: JobRecords
     queue: LocalQueue
     blobs: FolderBlobs
     clock: Clock
@@ -70,23 +70,23 @@ class Place:
             await self.blobs.write(name, once(b"sound"), 100)
         request = JobRequest(TranscribeOptions(), webhook_url=webhook_url)
         recording = Recording(name, 5, now + POLICY.audio_ttl_s)
-        return await self.ledger.add(Job(job_id, "ann", request, recording, now, now))
+        return await self.records.add(Job(job_id, "ann", request, recording, now, now))
 
     async def now(self, job: Job) -> Job | None:
         """The record as it is."""
-        return await self.ledger.store.get(job.id)
+        return await self.records.store.get(job.id)
 
     async def attend(self, passed_s: float = 0.0) -> None:
         """Some time later, everything that is due, messages included."""
         self.clock.now += passed_s
-        await self.keeper.attend()
-        while self.keeper._messages:
-            await asyncio.wait(self.keeper._messages)
+        await self.reconciler.attend()
+        while self.reconciler._messages:
+            await asyncio.wait(self.reconciler._messages)
 
     async def leased(self, job: Job, token: str = "t") -> Job:
         """A worker has it."""
         step = partial(lifecycle.leased, token=token, now=self.clock.now, policy=POLICY)
-        held = await self.ledger.change(job.id, step)
+        held = await self.records.change(job.id, step)
         assert held is not None
         return held
 
@@ -105,12 +105,12 @@ def hook() -> Iterator[Receiver]:
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     clock = Clock()
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'x.sqlite3'}", METADATA)
-    ledger = Ledger(SqlJobs(database, PlainRing()), POLICY, clock)
+    records = JobRecords(SqlJobs(database, PlainRing()), POLICY, clock)
     queue = LocalQueue(database, clock=clock)
     blobs = FolderBlobs(tmp_path / "blobs")
     web = GuardedWeb(WebLimits(5, 5, parse_networks(["127.0.0.0/8"], "x")))
-    keeper = Keeper(ledger, queue, blobs, web, webhooks.parse_secrets(SECRET))
-    yield Place(keeper, ledger, queue, blobs, clock, tmp_path)
+    reconciler = Reconciler(records, queue, blobs, web, webhooks.parse_secrets(SECRET))
+    yield Place(reconciler, records, queue, blobs, clock, tmp_path)
     await web.close()
     await database.close()
 
@@ -118,24 +118,24 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 async def test_a_job_that_never_came_into_the_queue_is_put(place: Place) -> None:
     job = await place.add()
     await place.attend()
-    ticket = await place.queue.take(0)
-    assert ticket is not None
-    assert ticket.job_id == job.id
+    delivery = await place.queue.take(0)
+    assert delivery is not None
+    assert delivery.job_id == job.id
 
 
 async def test_what_the_queue_has_lost_is_put_again_once_it_is_idle(place: Place) -> None:
     job, other = await place.add(), await place.add()
     await place.attend()
     for _ in range(2):
-        ticket = await place.queue.take(0)
-        assert ticket is not None
-        await place.queue.ack(ticket)  # and then both are lost
+        delivery = await place.queue.take(0)
+        assert delivery is not None
+        await place.queue.ack(delivery)  # and then both are lost
     await place.queue.put(other.id, other.request.priority)
     await place.attend(POLICY.redeliver_s + 1)
     assert await place.queue.lag() == 1, "a queue that has work explains the wait"
-    ticket = await place.queue.take(0)
-    assert ticket is not None
-    await place.queue.ack(ticket)
+    delivery = await place.queue.take(0)
+    assert delivery is not None
+    await place.queue.ack(delivery)
     await place.attend(POLICY.redeliver_s + 1)
     assert await place.queue.lag() == 2
     assert (await place.now(job)) is not None
@@ -146,9 +146,9 @@ async def test_a_queue_in_which_nothing_moves_explains_no_wait(place: Place) -> 
     await place.add()
     await place.attend()
     await place.attend(POLICY.redeliver_s + 1)
-    assert place.keeper.chores.queued_again == 1
+    assert place.reconciler.counts.queued_again == 1
     await place.attend(POLICY.redeliver_s + 1)
-    assert place.keeper.chores.queued_again == 2
+    assert place.reconciler.counts.queued_again == 2
 
 
 async def test_a_lost_lease_is_given_to_others_then_the_job_fails(
@@ -161,7 +161,7 @@ async def test_a_lost_lease_is_given_to_others_then_the_job_fails(
     assert held is not None
     assert held.state is JobState.RUNNING
     await place.attend(2)
-    assert place.keeper.chores.leases_lost == 1
+    assert place.reconciler.counts.leases_lost == 1
     assert await place.queue.lag() == 1
     await place.leased(job)
     await place.attend(11)
@@ -176,28 +176,28 @@ async def test_a_lost_lease_is_given_to_others_then_the_job_fails(
 async def test_messages_that_nobody_takes_are_given_up(place: Place, hook: Receiver) -> None:
     hook.failures = 100
     job = await place.add(f"{hook.url}/h")
-    await place.ledger.change(
+    await place.records.change(
         job.id, partial(lifecycle.cancelled, now=place.clock.now, policy=POLICY)
     )
     for _ in range(6):
         await place.attend(60)
     ended = await place.now(job)
     assert ended is not None
-    assert (ended.webhook.delivery, ended.webhook.attempts) == (Delivery.GIVEN_UP, 2)
+    assert (ended.webhook.delivery, ended.webhook.attempts) == (WebhookState.GIVEN_UP, 2)
     assert hook.failures == 98
-    assert place.keeper.chores.webhooks_given_up == 1
+    assert place.reconciler.counts.webhooks_given_up == 1
 
 
 async def test_two_keepers_tell_it_once(place: Place, hook: Receiver) -> None:
     job = await place.add(f"{hook.url}/h")
-    await place.ledger.change(
+    await place.records.change(
         job.id, partial(lifecycle.cancelled, now=place.clock.now, policy=POLICY)
     )
-    second = replace(place.keeper, _messages=set())
-    await asyncio.gather(place.keeper.attend(), second.attend())
-    for keeper in (place.keeper, second):
-        while keeper._messages:
-            await asyncio.wait(keeper._messages)
+    second = replace(place.reconciler, _messages=set())
+    await asyncio.gather(place.reconciler.attend(), second.attend())
+    for reconciler in (place.reconciler, second):
+        while reconciler._messages:
+            await asyncio.wait(reconciler._messages)
     assert len(hook.messages) == 1
 
 
@@ -209,7 +209,7 @@ async def test_recordings_and_records_go_at_their_time(place: Place) -> None:
         lifecycle.done, token="t", result=f"{job.id}.1-1.result", duration_s=1.0,
         now=place.clock.now, policy=POLICY,
     )  # fmt: skip
-    assert await place.ledger.change(held.id, step)
+    assert await place.records.change(held.id, step)
     await place.attend(POLICY.audio_ttl_s - 1)
     assert len(await stored(place)) == 2
     await place.attend(2)
@@ -217,8 +217,8 @@ async def test_recordings_and_records_go_at_their_time(place: Place) -> None:
     await place.attend(POLICY.keep_s)
     assert await stored(place) == []
     assert await place.now(job) is None
-    chores = place.keeper.counts()
-    assert (chores["audio_deleted"], chores["jobs_forgotten"]) == (1, 1)
+    counts = place.reconciler.totals()
+    assert (counts["audio_deleted"], counts["jobs_forgotten"]) == (1, 1)
 
 
 async def test_a_job_that_nobody_came_to_expires(place: Place) -> None:
@@ -229,7 +229,7 @@ async def test_a_job_that_nobody_came_to_expires(place: Place) -> None:
     assert ended is not None
     assert ended.failure == lifecycle.EXPIRED
     assert await stored(place) == []
-    assert place.keeper.chores.jobs_expired == 1
+    assert place.reconciler.counts.jobs_expired == 1
 
 
 async def test_blobs_without_a_job_are_swept(place: Place) -> None:
@@ -241,12 +241,12 @@ async def test_blobs_without_a_job_are_swept(place: Place) -> None:
     for path in place.folder.glob("blobs/??/*"):
         os.utime(path, (START, START))
     place.clock.now = START + 1800
-    await place.keeper._sweep_orphans()
+    await place.reconciler._sweep_orphans()
     assert len(await stored(place)) == 3, "they may belong to what is just being written"
     place.clock.now = START + 2 * 3600
-    await place.keeper._sweep_orphans()
+    await place.reconciler._sweep_orphans()
     assert await stored(place) == [f"{job.id}.audio"]
-    assert place.keeper.chores.orphans_deleted == 2
+    assert place.reconciler.counts.orphans_deleted == 2
 
 
 async def test_a_queue_that_is_away_is_tried_again(place: Place) -> None:
@@ -259,15 +259,15 @@ async def test_a_queue_that_is_away_is_tried_again(place: Place) -> None:
             await super().put(job_id, priority)  # type: ignore[arg-type]
 
     queue = Away(place.queue._database, clock=place.clock)
-    keeper = replace(place.keeper, queue=queue)
+    reconciler = replace(place.reconciler, queue=queue)
     job = await place.add()
-    await keeper.attend()
+    await reconciler.attend()
     held = await place.now(job)
     assert held is not None
     assert held.put_at is None
     queue.away = False
     place.clock.now += POLICY.retry_s
-    await keeper.attend()
+    await reconciler.attend()
     assert await queue.lag() == 1
 
 

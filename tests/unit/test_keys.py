@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from zhiyin.core.keys import result_key
+from zhiyin.core.recognition.cache_key import result_key
 from zhiyin.domain.engine import EngineCapabilities, ModelInfo
 from zhiyin.domain.options import DecodeOptions, TranscribeOptions
 from zhiyin.ops.edition import edition

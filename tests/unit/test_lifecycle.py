@@ -8,15 +8,15 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zhiyin.core import lifecycle
+from zhiyin.core.jobs import lifecycle
 from zhiyin.domain.job import (
-    Delivery,
     Failure,
     Job,
     JobPolicy,
     JobRequest,
     JobState,
     Recording,
+    WebhookState,
     is_job_id,
     new_job_id,
 )
@@ -90,13 +90,13 @@ def test_every_run_ends_at_most_once_and_always_can(actions: list[tuple[str, str
             assert owner == token, "only the holder of the lease writes"
         if changed.state.ended and not held.state.ended:
             ends.append((changed.run, changed.state))
-            assert changed.webhook.delivery is Delivery.PENDING
+            assert changed.webhook.delivery is WebhookState.PENDING
         if held.state.ended and changed.run == held.run:
             assert changed.state is held.state, "an end stays"
         assert changed.attempts <= POLICY.max_attempts
         assert (changed.lease is not None) == (changed.state is JobState.RUNNING)
         held = changed
-        assert lifecycle.attended(held, POLICY).attend_at is not None, "somebody will look"
+        assert lifecycle.scheduled(held, POLICY).next_check_at is not None, "somebody will look"
     runs = [run for run, _ in ends]
     assert len(runs) == len(set(runs))
 
@@ -150,13 +150,13 @@ def test_a_job_that_waits_too_long_expires_with_its_recording() -> None:
 
 def test_messages_are_tried_a_bounded_number_of_times() -> None:
     held, now, times = sure(lifecycle.cancelled(job(), 5.0, POLICY)), 5.0, []
-    while held.webhook.delivery is Delivery.PENDING:
+    while held.webhook.delivery is WebhookState.PENDING:
         assert held.webhook.due_at is not None
         now = held.webhook.due_at
         times.append(now)
         held = sure(lifecycle.telling(held, now, POLICY))
         held = lifecycle.told(held, 1, False, POLICY) or held
-    assert held.webhook.delivery is Delivery.GIVEN_UP
+    assert held.webhook.delivery is WebhookState.GIVEN_UP
     assert held.webhook.attempts == POLICY.webhook_attempts == len(times)
     gaps = [b - a for a, b in itertools.pairwise(times)]
     assert gaps == sorted(gaps)
@@ -172,13 +172,13 @@ def test_a_message_of_an_earlier_run_does_not_count_for_the_next() -> None:
 
 def test_without_a_webhook_nobody_is_told() -> None:
     ended = sure(lifecycle.cancelled(job(webhook_url=""), 5.0, POLICY))
-    assert ended.webhook.delivery is Delivery.NONE
+    assert ended.webhook.delivery is WebhookState.NONE
     assert lifecycle.telling(ended, 50.0, POLICY) is None
 
 
 def test_somebody_looks_when_there_is_something_to_do() -> None:
     def at(held: Job) -> float | None:
-        return lifecycle.attended(held, POLICY).attend_at
+        return lifecycle.scheduled(held, POLICY).next_check_at
 
     waiting = job()
     assert at(waiting) == 0.0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.house import Reader, gated, house, idle, said, silence, until
-from zhiyin.core.live import LiveSession
+from zhiyin.core.live.service import LiveSession
 from zhiyin.domain.engine import Clip, Plan
 from zhiyin.domain.errors import Overloaded, SlowReader, TooLong, UnknownModel
 from zhiyin.domain.live import Done, Final, Partial, SpeechStarted
@@ -33,7 +33,7 @@ async def test_every_event_and_then_the_end() -> None:
         assert reader.events[-1] == Done(session.received_s, reader.of(Final)[-1].end, 2)
         assert reader.of(Partial)
         await session.close()
-        assert (h.service.running, h.tickets) == (0, 0)
+        assert (h.service.running, h.admissions) == (0, 0)
 
 
 async def test_a_result_worked_on_ahead_is_the_final() -> None:
@@ -127,7 +127,7 @@ async def test_an_engine_that_was_given_up_is_loaded_again() -> None:
             await until(lambda: len(reader.of(Final)) == session.segments)
         assert [f.degraded for f in reader.of(Final)] == [True, True, False]
         assert len(h.schedulers) == 2
-        assert h.tickets == 1
+        assert h.admissions == 1
 
 
 class Unplannable(ScriptedEngine):
@@ -156,11 +156,11 @@ async def test_a_client_that_leaves_in_mid_word_frees_everything() -> None:
         reader = Reader(session)
         await session.feed(said(10))
         await until(lambda: engine.calls)
-        assert h.tickets == 1
+        assert h.admissions == 1
         await session.close()
         await session.close()
         await reader.task
-        assert (h.service.running, h.tickets) == (0, 0)
+        assert (h.service.running, h.admissions) == (0, 0)
         gone, was = weakref.ref(session), len(engine.calls)
         del session, reader
         gate.set()
@@ -339,4 +339,4 @@ async def test_a_service_that_stops_ends_its_sessions() -> None:
         await h.service.close()
         await reader.task
         await reader.session.feed(said(10))
-        assert h.tickets == 0
+        assert h.admissions == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.house import House, Reader, house, idle, said, silence, until
-from zhiyin.core.live import LiveSession
+from zhiyin.core.live.service import LiveSession
 from zhiyin.domain.live import Done, Final, Partial, SpeechEnded, SpeechStarted
 from zhiyin.engines.scripted import SLOT, ScriptedStreamingEngine
 
@@ -109,7 +109,7 @@ async def test_a_client_that_leaves_in_mid_word_ends_its_stream() -> None:
         await speak(session, 10, 1.0)
         await session.close()
         await until(lambda: streaming(h).ended == streaming(h).opened == 1)
-        assert h.tickets == 0
+        assert h.admissions == 0
 
 
 async def test_what_is_abandoned_leaves_no_streams_behind() -> None:

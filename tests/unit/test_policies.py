@@ -11,9 +11,9 @@ import pytest
 
 from zhiyin.domain.engine import EngineContext
 from zhiyin.domain.errors import ConfigError
-from zhiyin.engines.whisper import policies
-from zhiyin.engines.whisper.policies import PACKAGED, CalibrationFile, PolicyEntry
+from zhiyin.engines.whisper import policy_files
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
+from zhiyin.engines.whisper.policy_files import PACKAGED, CalibrationFile, PolicyEntry
 from zhiyin.engines.whisper.provider import WhisperProvider
 
 SHORT = DecodePolicy(pad_audio=True, floor=9.0, tail=4.0, beam_size=2, doubt_logprob=-0.4)
@@ -32,12 +32,12 @@ def written(path: Path, **changes: Any) -> Path:
 
 @pytest.mark.parametrize("path", sorted(PACKAGED.glob("*.json")), ids=lambda p: p.stem)
 def test_every_packaged_calibration_is_right(path: Path, tmp_path: Path) -> None:
-    assert policies.load(path.stem, tmp_path) != ModelPolicy()
+    assert policy_files.load(path.stem, tmp_path) != ModelPolicy()
     assert json.loads(path.read_text())["model"] == path.stem
 
 
 def test_a_model_without_calibration_uses_the_full_window(tmp_path: Path) -> None:
-    policy = policies.load("whisper-enormous", tmp_path)
+    policy = policy_files.load("whisper-enormous", tmp_path)
     assert [policy.of(lang).window(1.0) for lang in ("en", "zh", None)] == [FULL_WINDOW_S] * 3
 
 
@@ -49,7 +49,7 @@ def test_the_operators_file_wins(tmp_path: Path) -> None:
 
 def test_policies_for_the_rest_and_for_unheard_clips_are_honoured(tmp_path: Path) -> None:
     written(tmp_path / "m.json", default=ENTRY | {"floor": 11.0}, unheard=ENTRY | {"floor": 13.0})
-    policy = policies.load("m", tmp_path)
+    policy = policy_files.load("m", tmp_path)
     assert [policy.of(lang).floor for lang in ("en", "fr", None)] == [9.0, 11.0, 13.0]
 
 
@@ -79,17 +79,17 @@ def test_a_wrong_file_is_refused_and_named(
 def test_a_damaged_file_is_refused_and_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "m.json").write_bytes(content)
     with pytest.raises(ConfigError, match=r"m\.json"):
-        policies.load("m", tmp_path)
+        policy_files.load("m", tmp_path)
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
-    path = policies.file_of("m", tmp_path / "new" / "folder")
+    path = policy_files.file_of("m", tmp_path / "new" / "folder")
     today = dt.date(2026, 1, 2)
     entries = {"en": PolicyEntry.of(SHORT)}
     content = CalibrationFile(
         model="m", compute_type="int8", created=today, tolerance=0.2, policies=entries, measured={}
     )
     for _ in range(2):
-        policies.save(path, content)
-    assert policies.load("m", path.parent) == ModelPolicy(languages={"en": SHORT})
+        policy_files.save(path, content)
+    assert policy_files.load("m", path.parent) == ModelPolicy(languages={"en": SHORT})
     assert list(path.parent.iterdir()) == [path]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.scripted import options, recording, service
-from zhiyin.core.batching import Lane
-from zhiyin.core.results import Recall, Results
-from zhiyin.core.transcribe import Transcriber
+from zhiyin.core.recognition.result_cache import CachePolicy, ResultCache
+from zhiyin.core.recognition.transcriber import Transcriber
+from zhiyin.core.scheduling.batching import Lane
 from zhiyin.domain.errors import DeadlineExceeded, EngineFailed, Unavailable
 from zhiyin.domain.events import Event, Finished, Progress, SegmentReady
 from zhiyin.domain.transcript import Transcript
@@ -76,16 +76,19 @@ async def called(engine: ScriptedEngine, times: int = 1) -> None:
 
 
 async def ask(
-    transcriber: Transcriber, recall: Recall | None = None, levels: list[int] = SOUND, **more: Any
+    transcriber: Transcriber,
+    recall: CachePolicy | None = None,
+    levels: list[int] = SOUND,
+    **more: Any,
 ) -> tuple[Transcript, str]:
     """A transcript, and what came of the cache."""
-    recall = recall or Recall()
+    recall = recall or CachePolicy()
     source = recording(levels)
     return await transcriber.transcribe(source, options(**more), recall=recall), recall.outcome
 
 
 async def test_ten_at_once_are_decoded_once(engine: ScriptedEngine) -> None:
-    results = Results(memory(), "e")
+    results = ResultCache(memory(), "e")
     async with service(engine, results=results) as transcriber:
         tasks = [asyncio.create_task(ask(transcriber)) for _ in range(10)]
         await called(engine)
@@ -102,19 +105,19 @@ async def test_ten_at_once_are_decoded_once(engine: ScriptedEngine) -> None:
 
 async def test_other_recordings_options_and_owners_are_others() -> None:
     engine = ScriptedEngine()
-    async with service(engine, results=Results(memory(), "e")) as transcriber:
+    async with service(engine, results=ResultCache(memory(), "e")) as transcriber:
         outcomes = [
             (await ask(transcriber, levels=[30] * 20))[1],
             (await ask(transcriber, levels=[31] * 20))[1],
             (await ask(transcriber, levels=[30] * 20, prompt="x"))[1],
-            (await ask(transcriber, Recall("ann"), levels=[30] * 20))[1],
-            (await ask(transcriber, Recall("ann"), levels=[30] * 20))[1],
+            (await ask(transcriber, CachePolicy("ann"), levels=[30] * 20))[1],
+            (await ask(transcriber, CachePolicy("ann"), levels=[30] * 20))[1],
         ]
     assert outcomes == ["miss", "miss", "miss", "miss", "hit"]
 
 
 async def test_a_leader_that_leaves_harms_nobody(engine: ScriptedEngine) -> None:
-    async with service(engine, results=Results(memory(), "e")) as transcriber:
+    async with service(engine, results=ResultCache(memory(), "e")) as transcriber:
         tasks = [asyncio.create_task(ask(transcriber)) for _ in range(5)]
         await called(engine)
         tasks[0].cancel()
@@ -127,7 +130,7 @@ async def test_a_leader_that_leaves_harms_nobody(engine: ScriptedEngine) -> None
 
 
 async def test_a_leader_cancelled_before_it_began_harms_nobody() -> None:
-    async with service(ScriptedEngine(), results=Results(memory(), "e")) as transcriber:
+    async with service(ScriptedEngine(), results=ResultCache(memory(), "e")) as transcriber:
         await ask(transcriber, levels=[40] * 20)  # the engine is loaded
         for steps in range(60):
             levels = [20 + steps] * 20
@@ -143,9 +146,9 @@ async def test_a_leader_cancelled_before_it_began_harms_nobody() -> None:
 async def test_a_leader_that_fails_harms_nobody() -> None:
     """Its time is over; the others have theirs."""
     engine = ScriptedEngine(gate=threading.Event())
-    async with service(engine, results=Results(memory(), "e")) as transcriber:
+    async with service(engine, results=ResultCache(memory(), "e")) as transcriber:
         late = asyncio.create_task(
-            transcriber.transcribe(recording(SOUND), options(), timeout_s=0.2, recall=Recall())
+            transcriber.transcribe(recording(SOUND), options(), timeout_s=0.2, recall=CachePolicy())
         )
         await called(engine)
         others = [asyncio.create_task(ask(transcriber)) for _ in range(3)]
@@ -158,7 +161,7 @@ async def test_a_leader_that_fails_harms_nobody() -> None:
 
 async def test_a_recording_that_breaks_the_engine_fails_for_each_and_is_not_kept() -> None:
     engine = ScriptedEngine()
-    results = Results(memory(), "e")
+    results = ResultCache(memory(), "e")
     async with service(engine, results=results) as transcriber:
         failed = await asyncio.gather(
             *(ask(transcriber, levels=[30] * 20, prompt="fail") for _ in range(4)),
@@ -170,7 +173,7 @@ async def test_a_recording_that_breaks_the_engine_fails_for_each_and_is_not_kept
     assert results.counts.hits == 0
 
 
-async def events(transcriber: Transcriber, recall: Recall) -> list[Event]:
+async def events(transcriber: Transcriber, recall: CachePolicy) -> list[Event]:
     return [e async for e in transcriber.stream(recording(SOUND), options(), recall=recall)]
 
 
@@ -186,12 +189,12 @@ def check_order(told: list[Event]) -> None:
 
 
 async def test_streams_keep_their_promise_whoever_decodes(engine: ScriptedEngine) -> None:
-    async with service(engine, results=Results(memory(), "e")) as transcriber:
-        tasks = [asyncio.create_task(events(transcriber, Recall())) for _ in range(3)]
+    async with service(engine, results=ResultCache(memory(), "e")) as transcriber:
+        tasks = [asyncio.create_task(events(transcriber, CachePolicy())) for _ in range(3)]
         await called(engine)
         let_go(engine)
         told = await asyncio.gather(*tasks)
-        told.append(await events(transcriber, Recall()))
+        told.append(await events(transcriber, CachePolicy()))
         assert len(engine.calls) == 3
     for one in told:
         check_order(one)
@@ -201,10 +204,10 @@ async def test_streams_keep_their_promise_whoever_decodes(engine: ScriptedEngine
 async def test_a_stream_that_follows_begins_at_once_and_survives_its_leader(
     engine: ScriptedEngine,
 ) -> None:
-    async with service(engine, results=Results(memory(), "e")) as transcriber:
-        leader = asyncio.create_task(events(transcriber, Recall()))
+    async with service(engine, results=ResultCache(memory(), "e")) as transcriber:
+        leader = asyncio.create_task(events(transcriber, CachePolicy()))
         await called(engine)
-        recall = Recall()
+        recall = CachePolicy()
         async with aclosing(
             transcriber.stream(recording(SOUND), options(), recall=recall)
         ) as follower:
@@ -220,8 +223,8 @@ async def test_a_stream_that_follows_begins_at_once_and_survives_its_leader(
 async def test_nobody_waits_for_a_leader_that_does_not_read() -> None:
     engine = ScriptedEngine()
     async with (
-        service(engine, results=Results(memory(), "e")) as transcriber,
-        aclosing(transcriber.stream(recording(SOUND), options(), recall=Recall())) as lazy,
+        service(engine, results=ResultCache(memory(), "e")) as transcriber,
+        aclosing(transcriber.stream(recording(SOUND), options(), recall=CachePolicy())) as lazy,
     ):
         await anext(lazy)
         answer, outcome = await asyncio.wait_for(ask(transcriber), 30)
@@ -231,9 +234,9 @@ async def test_nobody_waits_for_a_leader_that_does_not_read() -> None:
 
 
 async def test_who_waits_does_not_follow_a_job(engine: ScriptedEngine) -> None:
-    async with service(engine, results=Results(memory(), "e")) as transcriber:
+    async with service(engine, results=ResultCache(memory(), "e")) as transcriber:
         job = asyncio.create_task(
-            transcriber.transcribe(recording(SOUND), options(), lane=Lane.JOB, recall=Recall())
+            transcriber.transcribe(recording(SOUND), options(), lane=Lane.JOB, recall=CachePolicy())
         )
         await called(engine)
         caller = asyncio.create_task(ask(transcriber))
@@ -243,14 +246,14 @@ async def test_who_waits_does_not_follow_a_job(engine: ScriptedEngine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recall", "changes"), [(Recall(allowed=False), {}), (Recall(), {"temperature": 0.5})]
+    ("recall", "changes"), [(CachePolicy(allowed=False), {}), (CachePolicy(), {"temperature": 0.5})]
 )
 async def test_no_store_and_sampling_neither_read_nor_write(
-    recall: Recall, changes: dict[str, Any]
+    recall: CachePolicy, changes: dict[str, Any]
 ) -> None:
     engine = ScriptedEngine()
     cache = memory()
-    async with service(engine, results=Results(cache, "e")) as transcriber:
+    async with service(engine, results=ResultCache(cache, "e")) as transcriber:
         for _ in range(2):
             assert (await ask(transcriber, recall, **changes))[1] == "bypass"
         assert cache.held_bytes == 0
@@ -259,7 +262,7 @@ async def test_no_store_and_sampling_neither_read_nor_write(
 
 async def test_a_broken_cache_is_counted_and_costs_no_answer() -> None:
     cache = Broken(1 << 20, 60, 1 << 20)
-    results = Results(cache, "e")
+    results = ResultCache(cache, "e")
     async with service(ScriptedEngine(), results=results) as transcriber:
         first = await ask(transcriber)
         assert first[1] == "bypass"
@@ -272,7 +275,7 @@ async def test_a_broken_cache_is_counted_and_costs_no_answer() -> None:
 
 async def test_a_damaged_or_strange_value_is_a_miss() -> None:
     cache = memory()
-    results = Results(cache, "e")
+    results = ResultCache(cache, "e")
     async with service(ScriptedEngine(), results=results) as transcriber:
         good, _ = await ask(transcriber)
         ((owner, key),) = cache._kept
@@ -289,16 +292,16 @@ async def test_a_damaged_or_strange_value_is_a_miss() -> None:
 
 async def test_erasure_takes_what_is_kept_and_what_is_on_its_way(engine: ScriptedEngine) -> None:
     cache = memory()
-    results = Results(cache, "e")
+    results = ResultCache(cache, "e")
     async with service(engine, results=results) as transcriber:
-        on_its_way = asyncio.create_task(ask(transcriber, Recall("ann")))
+        on_its_way = asyncio.create_task(ask(transcriber, CachePolicy("ann")))
         await called(engine)
         await cache.put("ann", "k", b"x")
         await cache.put("bob", "k", b"x")
         assert await results.erase("ann") == 1
         let_go(engine)
         await on_its_way
-        await ask(transcriber, Recall("ann"), levels=[40] * 20)
+        await ask(transcriber, CachePolicy("ann"), levels=[40] * 20)
         assert {place[0] for place in cache._kept} == {"ann", "bob"}
         assert await results.erase("ann") == 1
         assert {place[0] for place in cache._kept} == {"bob"}
@@ -306,7 +309,7 @@ async def test_erasure_takes_what_is_kept_and_what_is_on_its_way(engine: Scripte
 
 async def test_erasure_takes_what_is_being_written() -> None:
     cache = Slow()
-    results = Results(cache, "e")
+    results = ResultCache(cache, "e")
     async with service(ScriptedEngine(), results=results) as transcriber:
         await ask(transcriber)
         erasing = asyncio.create_task(results.erase("anonymous"))
@@ -319,7 +322,7 @@ async def test_erasure_takes_what_is_being_written() -> None:
 async def test_what_is_being_written_is_a_hit_already() -> None:
     cache = Slow()
     engine = ScriptedEngine()
-    async with service(engine, results=Results(cache, "e")) as transcriber:
+    async with service(engine, results=ResultCache(cache, "e")) as transcriber:
         first = await ask(transcriber)
         assert await ask(transcriber) == (first[0], "hit")
         assert len(engine.calls) == 3

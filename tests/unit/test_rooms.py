@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from tests.speech import Reader, final, partial, reading, replicas, until
-from zhiyin.core.record import Record, captions, segments
-from zhiyin.core.room import RoomLimits
-from zhiyin.core.rooms import Rooms
-from zhiyin.core.viewers import Viewer
-from zhiyin.domain.captions import Caption, Ended, Post, is_room, parse_room
+from zhiyin.core.captions.log import CaptionLog, captions, segments
+from zhiyin.core.captions.room import RoomLimits
+from zhiyin.core.captions.rooms import Rooms
+from zhiyin.core.captions.subscribers import Subscription
+from zhiyin.domain.captions import Caption, CaptionMessage, Ended, is_room, parse_room
 from zhiyin.domain.errors import InvalidRequest, Overloaded, SlowReader
 from zhiyin.domain.live import Final, Warned
 from zhiyin.store.captions_memory import MemoryCaptions
@@ -125,7 +125,7 @@ async def test_a_place_that_was_lost_ends_the_speech() -> None:
 
 
 async def test_a_slow_viewer_gets_every_final_and_the_newest_partial() -> None:
-    viewer = Viewer(10)
+    viewer = Subscription(10)
     for number in range(8):
         for seq in range(50):
             viewer.show(Caption(number, f"{number} {seq}", "", False, 0, 1, ""))
@@ -231,8 +231,8 @@ async def test_a_private_speaker_is_heard_by_nobody_else() -> None:
 
 
 def test_each_speaker_goes_on_where_the_last_ended() -> None:
-    def post(talk: int, number: int, start: float, end: float) -> Post:
-        return Post("a", talk, Caption(number, f" {number} ", "", True, start, end, ""))
+    def post(talk: int, number: int, start: float, end: float) -> CaptionMessage:
+        return CaptionMessage("a", talk, Caption(number, f" {number} ", "", True, start, end, ""))
 
     said = [post(0, 0, 3, 5), post(0, 1, 6, 8), post(1, 2, 1, 2), post(1, 3, 4, 6)]
     assert [(s.start, s.end) for s in segments(said)] == [(3, 5), (6, 8), (9, 10), (12, 14)]
@@ -241,10 +241,10 @@ def test_each_speaker_goes_on_where_the_last_ended() -> None:
 
 
 def test_a_record_takes_what_was_said_before() -> None:
-    def post(replica: str, number: int) -> Post:
-        return Post(replica, 0, Caption(number, "x", "x", True, 0, 1, ""))
+    def post(replica: str, number: int) -> CaptionMessage:
+        return CaptionMessage(replica, 0, Caption(number, "x", "x", True, 0, 1, ""))
 
-    record = Record(4)
+    record = CaptionLog(4)
     assert record.add(post("here", 10))
     assert not record.add(post("here", 10))
     assert not record.add(post("here", 9))

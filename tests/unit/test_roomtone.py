@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zhiyin.core.roomtone import with_tail
+from zhiyin.core.live.room_tone import with_tail
 from zhiyin.domain.audio import SAMPLE_RATE, Samples, Span
 
 

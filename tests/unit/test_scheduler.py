@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from zhiyin.core.batching import BatchPolicy, Lane
-from zhiyin.core.scheduler import Scheduler
-from zhiyin.core.tickets import SchedulerLimits
+from zhiyin.core.scheduling.admission import SchedulerLimits
+from zhiyin.core.scheduling.batching import BatchPolicy, Lane
+from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.domain.engine import Clip, ClipResult
 from zhiyin.domain.errors import EngineFailed, Overloaded, Unavailable
 from zhiyin.domain.options import DecodeOptions
@@ -50,15 +50,15 @@ def running(engine: ScriptedEngine, **options: object) -> Iterator[Scheduler]:
 
 
 def test_results_reach_their_callers() -> None:
-    with running(ScriptedEngine(max_batch=4)) as s, s.admit(Lane.ONE_SHOT, 1) as ticket:
-        futures = [ticket.submit(clip(i)) for i in range(1, 20)]
+    with running(ScriptedEngine(max_batch=4)) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+        futures = [admission.submit(clip(i)) for i in range(1, 20)]
         assert [text(f) for f in futures] == [f"t{i}" for i in range(1, 20)]
 
 
 def test_one_bad_clip_fails_alone() -> None:
     engine = ScriptedEngine(max_batch=8, gate=threading.Event())
-    with running(engine) as s, s.admit(Lane.ONE_SHOT, 1) as ticket:
-        futures = [ticket.submit(clip(i, "fail" if i == 3 else "")) for i in range(1, 6)]
+    with running(engine) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+        futures = [admission.submit(clip(i, "fail" if i == 3 else "")) for i in range(1, 6)]
         assert engine.gate is not None
         engine.gate.set()
         for i, future in enumerate(futures, start=1):
@@ -70,8 +70,8 @@ def test_one_bad_clip_fails_alone() -> None:
 
 
 def test_a_crash_fails_its_clip_and_the_rest_go_on() -> None:
-    with running(ScriptedEngine()) as s, s.admit(Lane.ONE_SHOT, 1) as ticket:
-        bad, good = ticket.submit(clip(1, "crash")), ticket.submit(clip(2))
+    with running(ScriptedEngine()) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+        bad, good = admission.submit(clip(1, "crash")), admission.submit(clip(2))
         with pytest.raises(EngineFailed):
             bad.result(WAIT_S)
         assert text(good) == "t2"
@@ -98,10 +98,10 @@ def test_a_caller_that_left_never_reaches_the_engine() -> None:
 def test_urgent_lanes_go_first() -> None:
     engine = ScriptedEngine(gate=threading.Event())
     with running(engine) as s:
-        tickets = [s.admit(lane, 1) for lane in (Lane.JOB, Lane.ONE_SHOT, Lane.FINAL)]
-        blocker = tickets[0].submit(clip(9))
+        admissions = [s.admit(lane, 1) for lane in (Lane.JOB, Lane.ONE_SHOT, Lane.FINAL)]
+        blocker = admissions[0].submit(clip(9))
         until(lambda: len(engine.calls) == 1)
-        futures = [t.submit(clip(t.lane + 1)) for t in tickets]
+        futures = [t.submit(clip(t.lane + 1)) for t in admissions]
         assert engine.gate is not None
         engine.gate.set()
         for future in (blocker, *futures):
@@ -112,11 +112,11 @@ def test_urgent_lanes_go_first() -> None:
 
 def test_a_partial_result_comes_after_the_final_that_is_being_made() -> None:
     engine = ScriptedEngine(concurrency=2, gate=threading.Event())
-    with running(engine) as s, s.admit(Lane.FINAL, 1) as ticket:
-        final = ticket.submit(clip(1), Lane.FINAL)
+    with running(engine) as s, s.admit(Lane.FINAL, 1) as admission:
+        final = admission.submit(clip(1), Lane.FINAL)
         until(lambda: len(engine.calls) == 1)
-        partial = ticket.submit(clip(2), Lane.PARTIAL)
-        other = ticket.submit(clip(3), Lane.FINAL)
+        partial = admission.submit(clip(2), Lane.PARTIAL)
+        other = admission.submit(clip(3), Lane.FINAL)
         until(lambda: len(engine.calls) == 2)
         assert engine.gate is not None
         engine.gate.set()
@@ -165,10 +165,10 @@ def test_backlog_seconds_bound_admission_but_one_request_always_fits() -> None:
 def test_shutdown_fails_what_waits_and_refuses_new() -> None:
     engine = ScriptedEngine(gate=threading.Event())
     with running(engine) as s:
-        ticket = s.admit(Lane.ONE_SHOT, 1)
-        running_now = ticket.submit(clip(1))
+        admission = s.admit(Lane.ONE_SHOT, 1)
+        running_now = admission.submit(clip(1))
         until(lambda: len(engine.calls) == 1)
-        waiting = ticket.submit(clip(2))
+        waiting = admission.submit(clip(2))
         assert engine.gate is not None
         closing = threading.Thread(target=s.close)
         closing.start()
@@ -196,8 +196,8 @@ def test_an_engine_that_cannot_load_says_why() -> None:
 def test_no_batch_mixes_options() -> None:
     engine = ScriptedEngine(max_batch=8, gate=threading.Event())
     with running(engine, policy=BatchPolicy(max_batch=8, max_cost_s=99)) as s:
-        with s.admit(Lane.ONE_SHOT, 1) as ticket:
-            futures = [ticket.submit(clip(i, prompt="ab"[i % 2])) for i in range(1, 13)]
+        with s.admit(Lane.ONE_SHOT, 1) as admission:
+            futures = [admission.submit(clip(i, prompt="ab"[i % 2])) for i in range(1, 13)]
             assert engine.gate is not None
             engine.gate.set()
             for i, future in enumerate(futures, start=1):

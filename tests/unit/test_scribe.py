@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from tests.histories import entry, until
-from zhiyin.core.scribe import Scribe, ScribePolicy
+from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.domain.errors import AsrError, CannotDecrypt, Unavailable
-from zhiyin.domain.history import Entry
+from zhiyin.domain.history import HistoryEntry
 from zhiyin.store.history_off import NoHistory
 
-QUICK = ScribePolicy(waiting=10, linger_s=0.0, retry_s=0.01, max_retry_s=0.02, drain_s=0.5)
+QUICK = HistoryWriterPolicy(waiting=10, linger_s=0.0, retry_s=0.01, max_retry_s=0.02, drain_s=0.5)
 
 
 class Shelf(NoHistory):
@@ -27,7 +27,7 @@ class Shelf(NoHistory):
         if self.away:
             raise Unavailable("away")
 
-    async def add(self, entries: Sequence[Entry]) -> int:
+    async def add(self, entries: Sequence[HistoryEntry]) -> int:
         await self.prepare()
         found = [e.transcript.text for e in entries]
         if any("bad" in text for text in found):
@@ -37,38 +37,40 @@ class Shelf(NoHistory):
 
 
 @asynccontextmanager
-async def scribe(shelf: Shelf, policy: ScribePolicy = QUICK) -> AsyncIterator[Scribe]:
-    made = Scribe(shelf, policy)
+async def history_writer(
+    session_table: Shelf, policy: HistoryWriterPolicy = QUICK
+) -> AsyncIterator[HistoryWriter]:
+    made = HistoryWriter(session_table, policy)
     made.start()
     yield made
     await made.close()
 
 
 async def test_everything_is_written_in_order() -> None:
-    shelf = Shelf()
-    async with scribe(shelf) as made:
+    session_table = Shelf()
+    async with history_writer(session_table) as made:
         for n in range(10):
             assert made.keep(entry(f"{n}"))
-    assert shelf.kept == [f"{n}" for n in range(10)]
+    assert session_table.kept == [f"{n}" for n in range(10)]
 
 
 async def test_while_it_is_away_things_wait_and_what_is_too_much_is_dropped() -> None:
-    shelf = Shelf()
-    shelf.away = True
-    async with scribe(shelf) as made:
+    session_table = Shelf()
+    session_table.away = True
+    async with history_writer(session_table) as made:
         taken = [made.keep(entry(f"{n}")) for n in range(13)]
         assert taken == [True] * 10 + [False] * 3
         await until(lambda: made.trouble == "away")
-        shelf.away = False
-        await until(lambda: len(shelf.kept) == 10)
+        session_table.away = False
+        await until(lambda: len(session_table.kept) == 10)
         assert made.trouble == ""
         assert (made.counts.kept, made.counts.dropped) == (10, 3)
         assert made.keep(entry("more"))
-        await until(lambda: shelf.kept[-1] == "more")
+        await until(lambda: session_table.kept[-1] == "more")
 
 
 async def test_the_size_of_what_waits_is_bounded() -> None:
-    made = Scribe(Shelf(), ScribePolicy(waiting_chars=1000))
+    made = HistoryWriter(Shelf(), HistoryWriterPolicy(waiting_chars=1000))
     assert made.keep(entry("x" * 900))
     assert not made.keep(entry("x" * 101))
     assert made.keep(entry("x" * 100))
@@ -76,29 +78,29 @@ async def test_the_size_of_what_waits_is_bounded() -> None:
 
 
 async def test_what_can_never_be_written_is_dropped_alone() -> None:
-    shelf = Shelf()
-    shelf.error = CannotDecrypt("no key")
-    async with scribe(shelf) as made:
+    session_table = Shelf()
+    session_table.error = CannotDecrypt("no key")
+    async with history_writer(session_table) as made:
         for word in ("one", "bad", "two"):
             made.keep(entry(word))
-        await until(lambda: shelf.kept == ["one", "two"])
+        await until(lambda: session_table.kept == ["one", "two"])
         await until(lambda: made.counts.dropped == 1)
 
 
 async def test_an_entry_that_never_goes_through_does_not_hold_up_the_others() -> None:
-    shelf = Shelf()
-    async with scribe(shelf) as made:
+    session_table = Shelf()
+    async with history_writer(session_table) as made:
         made.keep(entry("bad"))
         for n in range(3):
             made.keep(entry(f"{n}"))
-            await until(lambda n=n: len(shelf.kept) == n + 1)  # type: ignore[misc]
+            await until(lambda n=n: len(session_table.kept) == n + 1)  # type: ignore[misc]
         await until(lambda: made.counts.dropped == 1)
         assert made.trouble == "" or made.waiting == 0
 
 
 async def test_nothing_is_dropped_as_long_as_nothing_goes_through() -> None:
-    shelf = Shelf()
-    async with scribe(shelf) as made:
+    session_table = Shelf()
+    async with history_writer(session_table) as made:
         made.keep(entry("bad luck"))
         await until(lambda: made.counts.failures > 10)
         assert made.counts.dropped == 0
@@ -106,13 +108,13 @@ async def test_nothing_is_dropped_as_long_as_nothing_goes_through() -> None:
 
 
 async def test_closing_writes_what_waits_but_does_not_wait_for_a_database_that_is_away() -> None:
-    shelf = Shelf()
-    slow = ScribePolicy(linger_s=0.1)
-    async with scribe(shelf, slow) as made:
+    session_table = Shelf()
+    slow = HistoryWriterPolicy(linger_s=0.1)
+    async with history_writer(session_table, slow) as made:
         made.keep(entry("last"))
-    assert shelf.kept == ["last"]
-    shelf.away = True
-    async with asyncio.timeout(5), scribe(shelf, slow) as made:
+    assert session_table.kept == ["last"]
+    session_table.away = True
+    async with asyncio.timeout(5), history_writer(session_table, slow) as made:
         made.keep(entry("lost"))
         await until(lambda: bool(made.trouble))
-    assert shelf.kept == ["last"]
+    assert session_table.kept == ["last"]

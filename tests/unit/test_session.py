@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zhiyin.core.endpointing import FRAME_S
-from zhiyin.core.session import Session, SessionPolicy
-from zhiyin.core.utterance import Heard, Work
+from zhiyin.core.live.session import Session, SessionPolicy
+from zhiyin.core.live.utterance import DecodeRequest, Hypothesis
+from zhiyin.core.segmentation.endpointing import FRAME_S
 from zhiyin.domain.live import Done, Final, LiveEvent, Partial, SpeechEnded, SpeechStarted, Warned
 from zhiyin.domain.transcript import Word
 from zhiyin.ports.vad import FRAME
@@ -34,8 +34,8 @@ class Drive:
     policy: SessionPolicy = field(default_factory=SessionPolicy)
     said: list[bool] = field(default_factory=list)
     events: list[LiveEvent] = field(default_factory=list)
-    pending: list[tuple[int, Work]] = field(default_factory=list)
-    works: list[Work] = field(default_factory=list)
+    pending: list[tuple[int, DecodeRequest]] = field(default_factory=list)
+    works: list[DecodeRequest] = field(default_factory=list)
     commits: list[int] = field(default_factory=list)
     garble: bool = True
     delay: int = 8
@@ -78,7 +78,7 @@ class Drive:
             self.pending.append((now + self.delay, wanted))
         self.events += self.session.take_events()
 
-    def _answer(self, work: Work) -> None:
+    def _answer(self, work: DecodeRequest) -> None:
         if self.failing > 0:
             self.failing -= 1
             self.session.failed(work)
@@ -86,7 +86,7 @@ class Drive:
         words = self.words(work.begin, work.end)
         if self.garble and work.kind == "partial" and words:
             words[-1] = Word("uh", words[-1].start, words[-1].end, 0.1)
-        self.session.done(work, Heard(tuple(words), "en"), self.delay * FRAME_S)
+        self.session.done(work, Hypothesis(tuple(words), "en"), self.delay * FRAME_S)
 
     def words(self, begin: int, end: int) -> list[Word]:
         """A word belongs to a stretch that holds its middle frame."""

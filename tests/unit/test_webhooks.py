@@ -9,7 +9,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from tests.unit.test_lifecycle import POLICY, job, sure
-from zhiyin.core import lifecycle, webhooks
+from zhiyin.core.jobs import lifecycle, webhooks
 from zhiyin.domain.errors import ConfigError
 
 OLD = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLASwMfKQ9r8GKYqr"

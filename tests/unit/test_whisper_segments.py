@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zhiyin.core.agreement import joined, units_of
+from zhiyin.core.live.agreement import joined, units_of
 from zhiyin.domain.segmenting import TimedText
 from zhiyin.domain.transcript import Word
 from zhiyin.engines.whisper.guard import Hypothesis

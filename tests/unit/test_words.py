@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zhiyin.core.subtitles import to_srt, to_vtt
 from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.languages import LANGUAGES, parse_language, separator
 from zhiyin.domain.segmenting import TimedText, split_words
+from zhiyin.domain.subtitles import to_srt, to_vtt
 from zhiyin.domain.transcript import Segment, join_texts
 
 

@@ -19,7 +19,7 @@ from rich.table import Table
 from zhiyin.cli import manifest
 from zhiyin.cli.models import find
 from zhiyin.config import Settings, load
-from zhiyin.core.calibrate import listen
+from zhiyin.core.recognition.labelled import read_labelled
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.calibration import (
     CalibrationOptions,
@@ -31,7 +31,7 @@ from zhiyin.domain.calibration import (
 from zhiyin.domain.engine import ModelInfo
 from zhiyin.domain.errors import AsrError, InvalidRequest, MissingExtra, TooLong, UnsupportedOption
 from zhiyin.ports.engine import Calibrates, EngineProvider
-from zhiyin.wiring import make_preparer
+from zhiyin.wiring.recognition import make_preparer
 
 _err = Console(stderr=True, highlight=False)
 
@@ -141,7 +141,7 @@ async def _listen(
     longest = min(request.max_seconds, settings.audio.max_seconds)
     with ThreadPoolExecutor(1, thread_name_prefix="zhiyin-audio") as pool:
         preparer = replace(make_preparer(settings, pool), limits=AudioLimits(longest))
-        found = await listen(preparer, files, model.capabilities.max_seconds, skip, tell)
+        found = await read_labelled(preparer, files, model.capabilities.max_seconds, skip, tell)
     seconds = sum(recording.seconds for recording in found)
     _err.print(f"{len(found)} recordings with {seconds:.0f} s of speech, {skipped} skipped")
     return found

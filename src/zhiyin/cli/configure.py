@@ -29,7 +29,7 @@ def check() -> None:
 
 
 def _model_ids(settings: Settings) -> Iterator[str]:
-    from zhiyin.wiring import providers
+    from zhiyin.wiring.engines import providers
 
     for provider in providers(settings):
         yield from (m.id for m in provider.models())

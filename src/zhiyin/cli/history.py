@@ -14,12 +14,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from zhiyin.config import load
 from zhiyin.domain.errors import AsrError, InvalidRequest
-from zhiyin.domain.history import Entry
+from zhiyin.domain.history import HistoryEntry
 from zhiyin.store.history_sql.store import SqlHistory
-from zhiyin.wiring import make_history
+from zhiyin.wiring.history import make_history
 
 _AT_ONCE = 200
-_ENTRY = TypeAdapter(Entry)
+_ENTRY = TypeAdapter(HistoryEntry)
 
 
 def migrate(data_dir: Path | None) -> None:
@@ -79,7 +79,7 @@ async def _import(lines: TextIO, data_dir: Path | None) -> tuple[int, int]:
     return new, seen
 
 
-def _parsed(lines: Iterable[str]) -> Iterator[Entry]:
+def _parsed(lines: Iterable[str]) -> Iterator[HistoryEntry]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

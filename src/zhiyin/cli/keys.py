@@ -14,8 +14,8 @@ from zhiyin.domain.sealing import KeyUse
 from zhiyin.ports.cipher import KeyRing
 from zhiyin.store.cipher_aesgcm import generate, parse_keys
 from zhiyin.store.cipher_plain import PlainRing
-from zhiyin.wiring import key_ring, make_history
-from zhiyin.wiring_jobs import make_database, make_job_keys
+from zhiyin.wiring.history import key_ring, make_history
+from zhiyin.wiring.jobs import make_database, make_job_keys
 
 _AT_ONCE = 50
 

@@ -11,7 +11,7 @@ from zhiyin.config import Settings, load
 from zhiyin.domain.engine import ModelInfo
 from zhiyin.domain.errors import UnknownModel
 from zhiyin.ports.engine import EngineProvider
-from zhiyin.wiring import providers
+from zhiyin.wiring.engines import providers
 
 
 def show(data_dir: Path | None) -> None:

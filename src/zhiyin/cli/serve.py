@@ -13,7 +13,7 @@ from typing import Any
 
 import uvicorn
 
-from zhiyin.access.http.app import HttpLimits, create_app
+from zhiyin.access.app import HttpLimits, create_app
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.config import Settings, load
 from zhiyin.domain.errors import ConfigError
@@ -30,7 +30,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     chosen = {key: value for key, value in server.items() if value is not None}
     settings = load(server=chosen or None, data_dir=data_dir)
     configure(settings.log.level, settings.log.format)
-    listener = _listen(settings)
+    stream = _listen(settings)
     services = build(settings, settings.jobs.workers)
     rooms = settings.captions
     limits = HttpLimits(
@@ -57,30 +57,30 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     # uvicorn raises the signal again when all is shut down; being told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     give_back_regularly()
-    _announce(listener)
-    if settings.history.enabled and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
+    _announce(stream)
+    if settings.history.enabled and not ipaddress.ip_address(stream.getsockname()[0]).is_loopback:
         log.warning("whoever reaches this address can read what is kept: see docs/data.md")
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(config).run(sockets=[stream])
 
 
 def _listen(settings: Settings) -> socket.socket:
     host, port = settings.server.host, settings.server.port
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stream = socket.socket(family, socket.SOCK_STREAM)
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections have it from their listener
             stall_ms = int(settings.server.stall_s * 1000)
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stall_ms)
-        listener.bind((host, port))
-        listener.listen(2048)
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stall_ms)
+        stream.bind((host, port))
+        stream.listen(2048)
     except OSError as error:
         raise ConfigError(f"Can't listen on {host}:{port}: {error.strerror or error}.") from error
-    return listener
+    return stream
 
 
-def _announce(listener: socket.socket) -> None:
-    address, port = listener.getsockname()[:2]
+def _announce(stream: socket.socket) -> None:
+    address, port = stream.getsockname()[:2]
     shown = "127.0.0.1" if ipaddress.ip_address(address).is_unspecified else address
     if ":" in shown:
         shown = f"[{shown}]"

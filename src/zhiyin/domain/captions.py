@@ -46,7 +46,7 @@ class Ended:
     """The speaker has finished."""
 
 
-Told = Caption | Warned | Ended
+CaptionEvent = Caption | Warned | Ended
 
 UNREADABLE = Warned(
     "captions_unreadable",
@@ -55,14 +55,14 @@ UNREADABLE = Warned(
 
 
 @dataclass(frozen=True, slots=True)
-class Withdrawn:
+class CaptionsErased:
     """All that was said on behalf of the owner is erased: whoever has a copy drops it."""
 
     owner: str
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class CaptionMessage:
     """Something told by a speaker: the `talk`-th of the process `replica`, on behalf of `owner`.
 
     Replica, talk and a caption's id name a caption for good, however often it is passed on.
@@ -70,7 +70,7 @@ class Post:
 
     replica: str
     talk: int
-    told: Told | Withdrawn
+    told: CaptionEvent | CaptionsErased
     owner: str = ANONYMOUS
 
     @property

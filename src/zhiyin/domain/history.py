@@ -23,7 +23,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HistoryEntry:
     """A kept transcript. Ids grow with time; `latency_s` is how long the answer took."""
 
     id: int

@@ -43,7 +43,7 @@ class Priority(IntEnum):
     HIGH = 2
 
 
-class Delivery(StrEnum):
+class WebhookState(StrEnum):
     """What became of the message about a job's end."""
 
     NONE = "none"
@@ -100,7 +100,7 @@ class Failure:
 class Webhook:
     """The message about the end: tried `attempts` times, next at `due_at`."""
 
-    delivery: Delivery = Delivery.NONE
+    delivery: WebhookState = WebhookState.NONE
     attempts: int = 0
     due_at: float | None = None
 
@@ -139,7 +139,7 @@ class Job:
     result: str = ""
     failure: Failure | None = None
     webhook: Webhook = Webhook()
-    attend_at: float | None = None
+    next_check_at: float | None = None
     unreadable: str = ""
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from zhiyin.domain.captions import Post
+from zhiyin.domain.captions import CaptionMessage
 
 
 class CaptionStore(Protocol):
@@ -24,7 +24,7 @@ class CaptionStore(Protocol):
         """Leave the speaker's place; nothing happens to those who don't hold it."""
         ...
 
-    async def publish(self, room: str, holder: str, post: Post) -> bool:
+    async def publish(self, room: str, holder: str, post: CaptionMessage) -> bool:
         """Tell all who follow, and record what is settled; keeps the place.
 
         False, and nothing is done, unless the holder has the place. What is recorded already is
@@ -32,7 +32,7 @@ class CaptionStore(Protocol):
         """
         ...
 
-    async def history(self, room: str) -> tuple[Post, ...]:
+    async def history(self, room: str) -> tuple[CaptionMessage, ...]:
         """The record, oldest first. Raises CannotDecrypt."""
         ...
 
@@ -40,7 +40,7 @@ class CaptionStore(Protocol):
         """Remove the owner's captions from all records; how many. Those who follow are told."""
         ...
 
-    def follow(self, room: str) -> AsyncGenerator[tuple[Post, ...], None]:
+    def follow(self, room: str) -> AsyncGenerator[tuple[CaptionMessage, ...], None]:
         """First the record, then what is published, as it comes; nothing is missed in between.
 
         What is recorded may come once more. Raises Unavailable as soon as something may be lost.

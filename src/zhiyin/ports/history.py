@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from zhiyin.domain.history import Entry, Erased, HistoryPage, HistoryQuery, Resealed
+from zhiyin.domain.history import Erased, HistoryEntry, HistoryPage, HistoryQuery, Resealed
 from zhiyin.domain.sealing import KeyUse
 from zhiyin.ports.cipher import KeyRing
 
@@ -21,7 +21,7 @@ class History(Protocol):
         """
         ...
 
-    async def add(self, entries: Sequence[Entry]) -> int:
+    async def add(self, entries: Sequence[HistoryEntry]) -> int:
         """Keep entries, all or none; how many are new (an id that is known is passed over).
 
         Raises CannotDecrypt when an owner's key can't be opened.
@@ -32,7 +32,7 @@ class History(Protocol):
         """Entries of an owner, newest first. Raises CannotDecrypt."""
         ...
 
-    async def get(self, owner: str, entry: int | str) -> Entry:
+    async def get(self, owner: str, entry: int | str) -> HistoryEntry:
         """An entry by its id, or the newest of a request id. Raises NotFound, CannotDecrypt."""
         ...
 
@@ -56,7 +56,7 @@ class Archive(Protocol):
         """Bring the tables up to date; the revision they have now. Raises Unavailable."""
         ...
 
-    async def entries(self, after: int, limit: int) -> list[Entry]:
+    async def entries(self, after: int, limit: int) -> list[HistoryEntry]:
         """Entries of all owners in the order of their ids. Raises CannotDecrypt."""
         ...
 

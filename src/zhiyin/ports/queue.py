@@ -9,7 +9,7 @@ from zhiyin.domain.job import Priority
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class Delivery:
     """A job that was taken from the queue; `receipt` means something to the queue alone."""
 
     job_id: str
@@ -29,19 +29,19 @@ class JobQueue(Protocol):
         """Queue a job. Putting one that waits already may be a repetition, never an error."""
         ...
 
-    async def take(self, wait_s: float) -> Ticket | None:
+    async def take(self, wait_s: float) -> Delivery | None:
         """The next job, of the highest priority there is; None when none came in that time."""
         ...
 
-    async def ack(self, ticket: Ticket) -> None:
+    async def ack(self, delivery: Delivery) -> None:
         """The job is leased, or needs nobody; do not bring the ticket again."""
         ...
 
-    async def give_back(self, ticket: Ticket) -> None:
+    async def give_back(self, delivery: Delivery) -> None:
         """Nobody could look at the job; bring the ticket again."""
         ...
 
-    async def bury(self, job_id: str, reason: str) -> None:
+    async def dead_letter(self, job_id: str, reason: str) -> None:
         """Put a job that nobody could do among the dead letters; `reason` is an error's code."""
         ...
 

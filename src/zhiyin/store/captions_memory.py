@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
-from zhiyin.domain.captions import Caption, Post, Withdrawn
+from zhiyin.domain.captions import Caption, CaptionMessage, CaptionsErased
 from zhiyin.domain.errors import Unavailable
 
 _WAITING = 1000  # posts that may wait for a follower
@@ -16,11 +16,11 @@ _WAITING = 1000  # posts that may wait for a follower
 
 @dataclass(slots=True, eq=False)
 class _Follower:
-    waiting: deque[Post] = field(default_factory=deque)
+    waiting: deque[CaptionMessage] = field(default_factory=deque)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     late: bool = False
 
-    def tell(self, post: Post) -> None:
+    def tell(self, post: CaptionMessage) -> None:
         self.late = self.late or len(self.waiting) >= _WAITING
         if not self.late:
             self.waiting.append(post)
@@ -29,7 +29,7 @@ class _Follower:
 
 @dataclass(slots=True)
 class _Room:
-    record: deque[Post]
+    record: deque[CaptionMessage]
     recorded: float = 0.0
     holder: str = ""
     held_until: float = 0.0
@@ -38,7 +38,7 @@ class _Room:
     def holds(self, holder: str, now: float) -> bool:
         return self.holder == holder and now < self.held_until
 
-    def knows(self, post: Post) -> bool:
+    def knows(self, post: CaptionMessage) -> bool:
         """Whether this or a later caption of the same speaker was recorded."""
         for known in reversed(self.record):
             if (known.replica, known.talk) == (post.replica, post.talk):
@@ -83,7 +83,7 @@ class MemoryCaptions:
             place.held_until = 0.0
             self._tidy(room)
 
-    async def publish(self, room: str, holder: str, post: Post) -> bool:
+    async def publish(self, room: str, holder: str, post: CaptionMessage) -> bool:
         """See the port."""
         place, now = self._room(room), self._clock()
         if not place.holds(holder, now):
@@ -96,7 +96,7 @@ class MemoryCaptions:
             follower.tell(post)
         return True
 
-    async def history(self, room: str) -> tuple[Post, ...]:
+    async def history(self, room: str) -> tuple[CaptionMessage, ...]:
         """See the port."""
         place = self._rooms.get(room)
         if place is None or self._old(place):
@@ -111,10 +111,10 @@ class MemoryCaptions:
             erased += len(place.record) - len(kept)
             place.record = deque(kept, maxlen=self._history)
             for follower in place.followers:
-                follower.tell(Post("", 0, Withdrawn(owner), owner))
+                follower.tell(CaptionMessage("", 0, CaptionsErased(owner), owner))
         return erased
 
-    async def follow(self, room: str) -> AsyncGenerator[tuple[Post, ...], None]:
+    async def follow(self, room: str) -> AsyncGenerator[tuple[CaptionMessage, ...], None]:
         """See the port."""
         place, follower = self._room(room), _Follower()
         place.followers.add(follower)
@@ -147,7 +147,7 @@ class MemoryCaptions:
     def _old(self, place: _Room) -> bool:
         return self._clock() - place.recorded > self._history_s
 
-    def _recorded(self, place: _Room, post: Post, now: float) -> bool:
+    def _recorded(self, place: _Room, post: CaptionMessage, now: float) -> bool:
         """Record it unless it is there already."""
         if place.knows(post):
             return False
@@ -170,5 +170,5 @@ class MemoryCaptions:
             del self._rooms[name]
 
 
-def _id(post: Post) -> int:
+def _id(post: CaptionMessage) -> int:
     return post.told.id if isinstance(post.told, Caption) else -1

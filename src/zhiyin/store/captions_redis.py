@@ -18,7 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from zhiyin.domain.captions import UNREADABLE, Caption, Post, Withdrawn
+from zhiyin.domain.captions import UNREADABLE, Caption, CaptionMessage, CaptionsErased
 from zhiyin.domain.errors import CannotDecrypt, ConfigError, Unavailable
 from zhiyin.ports.cipher import Cipher
 from zhiyin.store.captions_wire import decode, encode
@@ -127,7 +127,7 @@ class RedisCaptions:
         with _reached():
             await self._release([_key(room, "lease")], [holder])
 
-    async def publish(self, room: str, holder: str, post: Post) -> bool:
+    async def publish(self, room: str, holder: str, post: CaptionMessage) -> bool:
         """See the port."""
         speaker = f"{post.replica}:{post.talk}"
         number = post.told.id if isinstance(post.told, Caption) and post.settled else ""
@@ -141,7 +141,7 @@ class RedisCaptions:
             )  # fmt: skip
         return bool(done)
 
-    async def history(self, room: str) -> tuple[Post, ...]:
+    async def history(self, room: str) -> tuple[CaptionMessage, ...]:
         """See the port."""
         return tuple(self._decoded(room, await self._record(room)))
 
@@ -152,11 +152,13 @@ class RedisCaptions:
             keys = [str(key) async for key in self._redis.scan_iter(_key("*", "*"))]
             for room in {key.split("{")[1].split("}")[0] for key in keys}:
                 erased += int(await self._erase([_key(room, "record")], [owner]))
-                body = encode(Post("", 0, Withdrawn(owner), owner), room, self._cipher)
+                body = encode(
+                    CaptionMessage("", 0, CaptionsErased(owner), owner), room, self._cipher
+                )
                 await self._redis.publish(self._channel(room), body)
         return erased
 
-    async def follow(self, room: str) -> AsyncGenerator[tuple[Post, ...], None]:
+    async def follow(self, room: str) -> AsyncGenerator[tuple[CaptionMessage, ...], None]:
         """See the port."""
         channel = self._redis.pubsub()
         try:
@@ -166,13 +168,13 @@ class RedisCaptions:
                 if await channel.get_message(timeout=self._timeout_s) is None:
                     raise Unavailable("Redis does not confirm the subscription.")
             posts, warned = self._readable(room, await self._record(room))
-            yield (*posts, Post("", 0, UNREADABLE)) if warned else posts
+            yield (*posts, CaptionMessage("", 0, UNREADABLE)) if warned else posts
             while True:
                 with _reached():
                     text = await self._next(channel)
                 posts, unreadable = self._readable(room, [text])
                 if unreadable and not warned:
-                    warned, posts = True, (Post("", 0, UNREADABLE),)
+                    warned, posts = True, (CaptionMessage("", 0, UNREADABLE),)
                 if posts:
                     yield posts
         finally:
@@ -194,7 +196,7 @@ class RedisCaptions:
             entries: list[Any] = await self._redis.xrange(_key(room, "record")) or []
         return [str(fields.get("body")) for _, fields in entries]
 
-    def _decoded(self, room: str, texts: Iterable[str]) -> Iterator[Post]:
+    def _decoded(self, room: str, texts: Iterable[str]) -> Iterator[CaptionMessage]:
         """Raises CannotDecrypt."""
         for text in texts:
             try:
@@ -202,9 +204,9 @@ class RedisCaptions:
             except ValueError:
                 log.warning("a caption in Redis is not ours, or of another version; passed over")
 
-    def _readable(self, room: str, texts: Iterable[str]) -> tuple[tuple[Post, ...], bool]:
+    def _readable(self, room: str, texts: Iterable[str]) -> tuple[tuple[CaptionMessage, ...], bool]:
         """What opens, and whether something does not."""
-        found: list[Post] = []
+        found: list[CaptionMessage] = []
         unreadable = False
         for text in texts:
             try:

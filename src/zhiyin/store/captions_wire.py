@@ -10,20 +10,20 @@ import base64
 import json
 from dataclasses import asdict
 
-from zhiyin.domain.captions import Caption, Ended, Post, Withdrawn
+from zhiyin.domain.captions import Caption, CaptionMessage, CaptionsErased, Ended
 from zhiyin.domain.live import Warned
 from zhiyin.domain.sealing import PLAIN
 from zhiyin.ports.cipher import Cipher
 
-_KINDS: dict[str, type[Caption] | type[Warned] | type[Ended] | type[Withdrawn]] = {
+_KINDS: dict[str, type[Caption] | type[Warned] | type[Ended] | type[CaptionsErased]] = {
     "caption": Caption,
     "warning": Warned,
     "ended": Ended,
-    "withdrawn": Withdrawn,
+    "withdrawn": CaptionsErased,
 }
 
 
-def encode(post: Post, room: str, cipher: Cipher) -> str:
+def encode(post: CaptionMessage, room: str, cipher: Cipher) -> str:
     """A post as JSON."""
     kind = next(name for name, known in _KINDS.items() if isinstance(post.told, known))
     number = post.told.id if isinstance(post.told, Caption) else -1
@@ -35,7 +35,7 @@ def encode(post: Post, room: str, cipher: Cipher) -> str:
     return _dump(body | {"sealed": base64.b64encode(sealed).decode()})
 
 
-def decode(text: str, room: str, cipher: Cipher) -> Post:
+def decode(text: str, room: str, cipher: Cipher) -> CaptionMessage:
     """The post that was encoded. Raises CannotDecrypt, and ValueError for what is no post."""
     try:
         body = json.loads(text)
@@ -47,7 +47,7 @@ def decode(text: str, room: str, cipher: Cipher) -> Post:
         told = kind(**json.loads(cipher.open(sealed, _identity(room, body))))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("not a post") from error
-    return Post(replica, talk, told, str(body["owner"]))
+    return CaptionMessage(replica, talk, told, str(body["owner"]))
 
 
 def _identity(room: str, body: dict[str, object]) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NoReturn
 
 from zhiyin.domain.errors import NotFound
-from zhiyin.domain.history import Entry, Erased, HistoryPage, HistoryQuery
+from zhiyin.domain.history import Erased, HistoryEntry, HistoryPage, HistoryQuery
 
 
 class NoHistory:
@@ -16,7 +16,7 @@ class NoHistory:
     async def prepare(self) -> None:
         """Nothing to do."""
 
-    async def add(self, entries: Sequence[Entry]) -> int:
+    async def add(self, entries: Sequence[HistoryEntry]) -> int:
         """Keeps none."""
         return 0
 
@@ -24,7 +24,7 @@ class NoHistory:
         """Raises NotFound."""
         _off()
 
-    async def get(self, owner: str, entry: int | str) -> Entry:
+    async def get(self, owner: str, entry: int | str) -> HistoryEntry:
         """Raises NotFound."""
         _off()
 

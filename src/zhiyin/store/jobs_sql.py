@@ -13,7 +13,6 @@ from zhiyin.domain.archive import dump_options, load_options
 from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.domain.job import (
     Backlog,
-    Delivery,
     Failure,
     Job,
     JobQuery,
@@ -23,6 +22,7 @@ from zhiyin.domain.job import (
     Priority,
     Recording,
     Webhook,
+    WebhookState,
 )
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.ports.cipher import Cipher
@@ -133,7 +133,7 @@ class SqlJobs:
             "started_at": job.started_at,
             "ended_at": job.ended_at,
             "until": job.until,
-            "attend_at": job.attend_at,
+            "attend_at": job.next_check_at,
             "lease_token": lease.token if lease else None,
             "lease_until": lease.until if lease else None,
             "audio": audio.blob,
@@ -208,8 +208,8 @@ class SqlJobs:
             processed_s=row.processed_s,
             result=row.result,
             failure=self._failure(row),
-            webhook=Webhook(Delivery(row.webhook), row.webhook_attempts, row.webhook_due_at),
-            attend_at=row.attend_at,
+            webhook=Webhook(WebhookState(row.webhook), row.webhook_attempts, row.webhook_due_at),
+            next_check_at=row.attend_at,
             unreadable=unreadable,
         )
 

@@ -29,7 +29,7 @@ from aiokafka.errors import (
 
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.job import Priority, is_job_id
-from zhiyin.ports.queue import Ticket
+from zhiyin.ports.queue import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class KafkaQueue:
         self._connecting = asyncio.Lock()
         self._polling = asyncio.Lock()
         self._progress = _Progress()
-        self._returned: deque[Ticket] = deque()
+        self._returned: deque[Delivery] = deque()
         self._looking = asyncio.Lock()
         self._looked = 0.0
         self._read = False
@@ -121,11 +121,11 @@ class KafkaQueue:
         body = {"job": job_id, "priority": int(priority)}
         await self._send(self._address.topic(priority), job_id, body)
 
-    async def bury(self, job_id: str, reason: str) -> None:
+    async def dead_letter(self, job_id: str, reason: str) -> None:
         """A message to the topic of the dead."""
         await self._send(self._address.dead, job_id, {"job": job_id, "reason": reason})
 
-    async def take(self, wait_s: float) -> Ticket | None:
+    async def take(self, wait_s: float) -> Delivery | None:
         """The next message of the most urgent topic that has one here."""
         end = time.monotonic() + wait_s
         async with self._polling:
@@ -134,13 +134,13 @@ class KafkaQueue:
                     return self._returned.popleft()
                 async with _translated():
                     consumer = await self._subscribed()
-                    ticket = await self._poll(consumer, min(_POLL_S, max(0.0, end - _now())))
-                if ticket is not None or _now() >= end:
-                    return ticket
+                    delivery = await self._poll(consumer, min(_POLL_S, max(0.0, end - _now())))
+                if delivery is not None or _now() >= end:
+                    return delivery
 
-    async def ack(self, ticket: Ticket) -> None:
+    async def ack(self, delivery: Delivery) -> None:
         """Commit up to the first message that is still held."""
-        partition, offset = _place(ticket)
+        partition, offset = _place(delivery)
         upto = self._progress.done(partition, offset)
         if self._consumer is None or upto is None:
             return
@@ -151,9 +151,9 @@ class KafkaQueue:
                 # The group is rebalanced: the ticket comes again, and finds its job leased.
                 log.debug("a commit came in a rebalance")
 
-    async def give_back(self, ticket: Ticket) -> None:
+    async def give_back(self, delivery: Delivery) -> None:
         """To the next who asks here; if that is nobody, the broker brings it again."""
-        self._returned.append(ticket)
+        self._returned.append(delivery)
 
     async def lag(self) -> int:
         """Messages that the group has not committed."""
@@ -212,7 +212,7 @@ class KafkaQueue:
                 )
                 # Started with a subscription it would wait for the group, which may take long.
                 self._consumer = await _started(consumer)
-                self._consumer.subscribe(list(self._address.topics), listener=self._progress)
+                self._consumer.subscribe(list(self._address.topics), stream=self._progress)
                 self._looked = _now()
         if _now() > self._looked + _LOOK_S:
             await self._look_after(self._consumer)
@@ -268,22 +268,22 @@ class KafkaQueue:
                 await _stop(failed)
                 raise
 
-    async def _poll(self, consumer: AIOKafkaConsumer, wait_s: float) -> Ticket | None:
+    async def _poll(self, consumer: AIOKafkaConsumer, wait_s: float) -> Delivery | None:
         assigned = consumer.assignment()
         for topic in self._address.topics:
             ours = [p for p in assigned if p.topic == topic]
             found = await consumer.getmany(*ours, timeout_ms=0, max_records=1) if ours else {}
             if found:
-                return self._ticket(found)
-        return self._ticket(await consumer.getmany(timeout_ms=int(wait_s * 1000), max_records=1))
+                return self._admission(found)
+        return self._admission(await consumer.getmany(timeout_ms=int(wait_s * 1000), max_records=1))
 
-    def _ticket(self, found: dict[TopicPartition, Sequence[Any]]) -> Ticket | None:
+    def _admission(self, found: dict[TopicPartition, Sequence[Any]]) -> Delivery | None:
         for partition, records in found.items():
             for record in records:
                 self._progress.begun(partition, record.offset)
                 self._read = True
                 receipt = f"{partition.topic}/{partition.partition}/{record.offset}"
-                return Ticket(*_read(record.value), receipt)
+                return Delivery(*_read(record.value), receipt)
         return None
 
     async def _make_topics(self) -> None:
@@ -349,8 +349,8 @@ def _read(value: bytes) -> tuple[str, Priority]:
     return (job if is_job_id(job) else ""), priority
 
 
-def _place(ticket: Ticket) -> tuple[TopicPartition, int]:
-    topic, partition, offset = ticket.receipt.rsplit("/", 2)
+def _place(delivery: Delivery) -> tuple[TopicPartition, int]:
+    topic, partition, offset = delivery.receipt.rsplit("/", 2)
     return TopicPartition(topic, int(partition)), int(offset)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from zhiyin.domain.job import Priority
-from zhiyin.ports.queue import Ticket
+from zhiyin.ports.queue import Delivery
 from zhiyin.store.sql import Database
 from zhiyin.store.tables import QUEUE
 
@@ -53,15 +53,15 @@ class LocalQueue:
         async with self._news:
             self._news.notify_all()
 
-    async def take(self, wait_s: float) -> Ticket | None:
+    async def take(self, wait_s: float) -> Delivery | None:
         """The best visible row, made invisible if nobody else was quicker."""
         end = time.monotonic() + wait_s
-        while (ticket := await self._try()) is None:
+        while (delivery := await self._try()) is None:
             left = end - time.monotonic()
             if left <= 0:
                 return None
             await self._listen(min(left, _LOOK_S))
-        return ticket
+        return delivery
 
     async def _listen(self, seconds: float) -> None:
         try:
@@ -70,7 +70,7 @@ class LocalQueue:
         except TimeoutError:
             pass
 
-    async def _try(self) -> Ticket | None:
+    async def _try(self) -> Delivery | None:
         best = (
             select(_C.job_id, _C.rank_, _C.receipt)
             .where(_C.dead.is_(False), _C.visible_at <= self._clock())
@@ -82,25 +82,25 @@ class LocalQueue:
                 row = (await db.execute(best)).first()
                 if row is None:
                     return None
-                ticket = Ticket(row.job_id, Priority(-row.rank_), secrets.token_hex(16))
+                delivery = Delivery(row.job_id, Priority(-row.rank_), secrets.token_hex(16))
                 seen = and_(_C.job_id == row.job_id, _C.receipt == row.receipt)
                 hidden = {"visible_at": self._clock() + self._visibility_s}
-                values = hidden | {"receipt": ticket.receipt}
+                values = hidden | {"receipt": delivery.receipt}
                 if (await db.execute(update(QUEUE).where(seen).values(values))).rowcount == 1:
-                    return ticket
+                    return delivery
 
-    async def ack(self, ticket: Ticket) -> None:
+    async def ack(self, delivery: Delivery) -> None:
         """The row goes, unless it was taken by another since."""
         async with self._database.begin() as db:
-            await db.execute(delete(QUEUE).where(_held(ticket)))
+            await db.execute(delete(QUEUE).where(_held(delivery)))
 
-    async def give_back(self, ticket: Ticket) -> None:
+    async def give_back(self, delivery: Delivery) -> None:
         """Visible again."""
         async with self._database.begin() as db:
             now = {"visible_at": self._clock()}
-            await db.execute(update(QUEUE).where(_held(ticket)).values(now))
+            await db.execute(update(QUEUE).where(_held(delivery)).values(now))
 
-    async def bury(self, job_id: str, reason: str) -> None:
+    async def dead_letter(self, job_id: str, reason: str) -> None:
         """A row that is never taken."""
         row = {
             "job_id": job_id, "rank_": 0, "visible_at": self._clock(), "receipt": "",
@@ -121,5 +121,5 @@ class LocalQueue:
         """Nothing is held; the database is another's to close."""
 
 
-def _held(ticket: Ticket) -> ColumnElement[bool]:
-    return and_(_C.job_id == ticket.job_id, _C.receipt == ticket.receipt)
+def _held(delivery: Delivery) -> ColumnElement[bool]:
+    return and_(_C.job_id == delivery.job_id, _C.receipt == delivery.receipt)

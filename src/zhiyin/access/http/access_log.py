@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from zhiyin.access.http.errors import internal_error
+from zhiyin.access.errors import internal_error
 from zhiyin.ops.addresses import truncated
 
 log = logging.getLogger(__name__)

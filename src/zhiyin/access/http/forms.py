@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from zhiyin.access.validation import Language
 from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.job import MAX_URL_CHARS, JobRequest, Priority
 from zhiyin.domain.languages import parse_language
@@ -20,14 +21,6 @@ from zhiyin.domain.options import (
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 Granularity = Literal["word", "segment"]
-
-
-def _language(value: str) -> str:
-    parse_language(value)
-    return value
-
-
-Language = Annotated[str, AfterValidator(_language)]
 
 
 class OptionsForm(BaseModel):

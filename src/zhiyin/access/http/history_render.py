@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from zhiyin.access.http import render
 from zhiyin.access.http.render import Json
 from zhiyin.domain.errors import InvalidRequest, NotFound
-from zhiyin.domain.history import Entry, HistoryPage, Summary
+from zhiyin.domain.history import HistoryEntry, HistoryPage, Summary
 from zhiyin.domain.search import excerpt
 
 PRIVATE = {"Cache-Control": "no-store"}
@@ -77,7 +77,7 @@ def _summary(one: Summary, terms: tuple[str, ...]) -> Json:
     }
 
 
-def entry(kept: Entry, fmt: str) -> Response:
+def entry(kept: HistoryEntry, fmt: str) -> Response:
     """The whole of an entry."""
     if fmt == "json":
         return JSONResponse(whole(kept), headers=PRIVATE)
@@ -90,7 +90,7 @@ def entry(kept: Entry, fmt: str) -> Response:
     return answer
 
 
-def whole(kept: Entry) -> Json:
+def whole(kept: HistoryEntry) -> Json:
     """As `/recognize` answered, and what is known besides."""
     body = render.recognition(kept.transcript, id_of(kept.id))
     return body | {

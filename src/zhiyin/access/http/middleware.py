@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
-from zhiyin.access.http.errors import error_response
+from zhiyin.access.errors import error_response
 from zhiyin.domain.errors import InvalidRequest, TooLarge
 
 _ANSWERS = ("http.response.start", "websocket.accept", "websocket.http.response.start")

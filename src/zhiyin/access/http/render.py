@@ -8,11 +8,11 @@ from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from zhiyin.core.subtitles import to_srt, to_vtt
 from zhiyin.domain.engine import ModelInfo
 from zhiyin.domain.events import Event, Finished, Progress, SegmentReady
 from zhiyin.domain.job import Job, JobState
 from zhiyin.domain.languages import LANGUAGES, separator
+from zhiyin.domain.subtitles import to_srt, to_vtt
 from zhiyin.domain.transcript import Segment, Transcript, Word
 
 Json = dict[str, Any]

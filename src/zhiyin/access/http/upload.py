@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from zhiyin.access.validation import Form, missing, validated
 from zhiyin.domain.errors import EmptyAudio, InvalidRequest, Unavailable
 from zhiyin.domain.source import AudioSource
 
 _MAX_FIELDS = 64
 _MAX_FIELD_BYTES = 64 << 10
-
-Form = TypeVar("Form", bound=BaseModel)
 
 
 @dataclass(slots=True)
@@ -62,38 +60,6 @@ async def read_form(request: Request, model: type[Form]) -> tuple[Upload | None,
     except BaseException:
         await data.close()
         raise
-
-
-def validated(model: type[Form], fields: dict[str, object]) -> Form:
-    """The fields as `model`; pydantic's first complaint as InvalidRequest."""
-    try:
-        return model.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else None
-        cause = first.get("ctx", {}).get("error")
-        if isinstance(cause, InvalidRequest):
-            raise cause from error
-        if first["type"] == "missing":
-            raise missing(str(name)) from error
-        if first["type"] == "extra_forbidden":
-            raise InvalidRequest(
-                f"There is no field '{str(name)[:40]}' here.", code="unknown_parameter",
-                param=str(name)[:40],
-            ) from error  # fmt: skip
-        message = f"The field '{name}' is wrong: {complaint(first['msg'])}."
-        raise InvalidRequest(message, code="invalid_value", param=name) from error
-
-
-def complaint(message: str) -> str:
-    """Pydantic's message without what it puts before ours."""
-    return message.removeprefix("Value error, ")
-
-
-def missing(name: str, hint: str = "") -> InvalidRequest:
-    """The error for a field that must be there."""
-    message = f"The field '{name}' is missing. {hint}".strip()
-    return InvalidRequest(message, code="missing_required_parameter", param=name)
 
 
 class _Parser(MultiPartParser):

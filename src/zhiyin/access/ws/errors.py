@@ -62,6 +62,11 @@ def fields(problem: e.AsrError) -> dict[str, Any]:
     }
 
 
+def error_event(problem: e.AsrError) -> dict[str, Any]:
+    """The event that tells a client of an error, in the API's own shape."""
+    return {"type": "error", "error": fields(problem)}
+
+
 def _clean(text: str) -> str:
     """Half a surrogate pair, which JSON may hold, can't be sent."""
     return text.encode("utf-8", "replace").decode()

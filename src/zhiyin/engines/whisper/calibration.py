@@ -29,8 +29,8 @@ from zhiyin.engines.whisper.evaluation import (
     choose,
     settings,
 )
-from zhiyin.engines.whisper.policies import CalibrationFile, PolicyEntry
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy
+from zhiyin.engines.whisper.policy_files import CalibrationFile, PolicyEntry
 
 WINDOWS = ((8.0, 3.0), (10.0, 4.0), (12.0, 5.0), (15.0, 6.0), (20.0, 8.0))
 """Shortest window and what is added after the speech, in seconds."""

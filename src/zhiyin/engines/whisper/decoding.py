@@ -16,6 +16,7 @@ from zhiyin.domain.engine import Again, Clip, ClipResult, Plan
 from zhiyin.domain.segmenting import TimedText
 from zhiyin.domain.transcript import Segment
 from zhiyin.engines.whisper.backend import Backend
+from zhiyin.engines.whisper.gaps import cut, find_gaps
 from zhiyin.engines.whisper.guard import (
     Hypothesis,
     better,
@@ -26,7 +27,6 @@ from zhiyin.engines.whisper.guard import (
     runs_away,
     without_loop,
 )
-from zhiyin.engines.whisper.holes import cut, find_holes
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
 from zhiyin.engines.whisper.segments import to_segments
 
@@ -350,7 +350,7 @@ class Pass:
         segments = to_segments(hypothesis, words, written_in, take.seconds, asked.words)
         hole_s = self._policy(i).hole_s
         spans = () if take.looked_at_once else take.clip.speech or ()
-        holes = find_holes(spans, words, hole_s)
+        holes = find_gaps(spans, words, hole_s)
         if not holes or not words:
             return self._result(i, segments)
         if holes[0][0] >= words[-1].end:

@@ -105,7 +105,7 @@ def place(folder: Path, context: EngineContext) -> Placement:
 
     def widen() -> Backend:
         with _low_priority():
-            # One worker more than there is work for; see `core.crew`.
+            # One worker more than there is work for; see `core.scheduling.workers`.
             return load(total // replicas, replicas + 1)
 
     return Placement(alone, replicas, widen)

@@ -11,7 +11,7 @@ from zhiyin.domain.calibration import CalibrationOptions, LabelledRecording, Sco
 from zhiyin.domain.engine import EngineCapabilities, EngineContext, ModelInfo
 from zhiyin.domain.errors import BadWeights, EngineFailed, UnknownModel
 from zhiyin.domain.languages import LANGUAGES
-from zhiyin.engines.whisper import policies
+from zhiyin.engines.whisper import policy_files
 from zhiyin.engines.whisper.calibration import Calibration
 from zhiyin.engines.whisper.catalogue import BY_ID, MODELS, WhisperModel
 from zhiyin.engines.whisper.engine import WhisperEngine
@@ -44,7 +44,7 @@ class WhisperProvider:
     def create(self, model_id: str) -> WhisperEngine:
         """An engine, not yet loaded; its calibration is read now. Raises ConfigError."""
         can = self._capabilities(model_id)
-        policy = policies.load(model_id, self._calibrations)
+        policy = policy_files.load(model_id, self._calibrations)
         listed = None if model_id in self._folders else BY_ID[model_id].sha256
         return WhisperEngine(lambda: self.path(model_id), can, self._context, policy, listed)
 
@@ -70,8 +70,8 @@ class WhisperProvider:
         tell: Tell,
     ) -> Path:
         """Choose windows by measurement; see `ports.engine.Calibrates`."""
-        path = options.output or policies.file_of(model_id, self._calibrations)
-        policies.reserve(path)  # better refused now than after an hour of measuring
+        path = options.output or policy_files.file_of(model_id, self._calibrations)
+        policy_files.reserve(path)  # better refused now than after an hour of measuring
         # One call at a time on all threads: what is compared must not disturb each other.
         backend = place(self.path(model_id), replace(self._context, replicas=1)).alone
         try:
@@ -80,7 +80,7 @@ class WhisperProvider:
             raise EngineFailed("Whisper failed while it was calibrated.") from error
         finally:
             backend.close()
-        policies.save(path, content)
+        policy_files.save(path, content)
         return path
 
     def _capabilities(self, model_id: str) -> EngineCapabilities:

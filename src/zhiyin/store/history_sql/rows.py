@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from zhiyin.domain.errors import CannotDecrypt
-from zhiyin.domain.history import Caller, Entry, Summary
+from zhiyin.domain.history import Caller, HistoryEntry, Summary
 from zhiyin.domain.search import grams, normalized
 from zhiyin.domain.transcript import Transcript
 from zhiyin.ports.cipher import Cipher, OwnerCipher
@@ -24,7 +24,7 @@ def identity(owner: str, entry: int, column: str) -> str:
     return f"history/{owner}/{entry}/{column}"
 
 
-def values_of(entry: Entry, cipher: Cipher) -> Values:
+def values_of(entry: HistoryEntry, cipher: Cipher) -> Values:
     """A row of `transcripts`."""
     transcript, caller = entry.transcript, entry.caller
     return {
@@ -61,11 +61,11 @@ def marks_of(entry: int, text: str, cipher: OwnerCipher) -> list[Values]:
     return [{"token": token, "transcript": entry} for token in sorted(found)]
 
 
-def entry_of(row: Row[Any], cipher: Cipher) -> Entry:
+def entry_of(row: Row[Any], cipher: Cipher) -> HistoryEntry:
     """The whole of a row. Raises CannotDecrypt."""
     opened = cipher.open(row.details, identity(row.owner, row.id, "details"))
     caller = Caller(row.owner, row.request_id, row.door)
-    return Entry(row.id, row.time, caller, row.latency_s, _TRANSCRIPT.validate_json(opened))
+    return HistoryEntry(row.id, row.time, caller, row.latency_s, _TRANSCRIPT.validate_json(opened))
 
 
 def summary_of(row: Row[Any], cipher: Cipher) -> Summary:

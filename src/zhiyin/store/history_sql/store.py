@@ -13,7 +13,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from zhiyin.domain.errors import AsrError, NotFound, Unavailable
-from zhiyin.domain.history import Entry, Erased, HistoryPage, HistoryQuery, Resealed, first_id
+from zhiyin.domain.history import (
+    Erased,
+    HistoryEntry,
+    HistoryPage,
+    HistoryQuery,
+    Resealed,
+    first_id,
+)
 from zhiyin.domain.sealing import KeyUse
 from zhiyin.ports.cipher import KeyRing, OwnerCipher
 from zhiyin.store.history_sql import keys, migrate, rows
@@ -49,7 +56,7 @@ class SqlHistory:
         async with opened as connection:
             return await connection.run_sync(migrate.upgrade)
 
-    async def add(self, entries: Sequence[Entry]) -> int:
+    async def add(self, entries: Sequence[HistoryEntry]) -> int:
         """See `ports.history`."""
         for _ in range(_TRIES):
             with suppress(IntegrityError):  # somebody was quicker with an id or an owner's key
@@ -62,7 +69,7 @@ class SqlHistory:
             cipher = await keys.cipher(connection, self._ring, query.owner)
             return await Pager(connection, cipher, query).page()
 
-    async def get(self, owner: str, entry: int | str) -> Entry:
+    async def get(self, owner: str, entry: int | str) -> HistoryEntry:
         """See `ports.history`."""
         async with self._using() as connection:
             cipher = await keys.cipher(connection, self._ring, owner)
@@ -100,7 +107,7 @@ class SqlHistory:
         async with self._using(write=True) as connection:
             return await keys.writing(connection, self._ring, owner)
 
-    async def entries(self, after: int, limit: int) -> list[Entry]:
+    async def entries(self, after: int, limit: int) -> list[HistoryEntry]:
         """See `ports.history`."""
         chosen = select(transcripts).where(transcripts.c.id > after)
         async with self._using() as connection:
@@ -160,7 +167,7 @@ class SqlHistory:
                 )
         self._ready = True
 
-    async def _add(self, entries: Sequence[Entry]) -> int:
+    async def _add(self, entries: Sequence[HistoryEntry]) -> int:
         wanted = {entry.id: entry for entry in entries}
         async with self._using(write=True) as connection:
             known = await connection.execute(
@@ -188,7 +195,7 @@ class SqlHistory:
 
 
 def _rows_of(
-    entries: Sequence[Entry], ciphers: dict[str, OwnerCipher]
+    entries: Sequence[HistoryEntry], ciphers: dict[str, OwnerCipher]
 ) -> tuple[list[rows.Values], list[rows.Values]]:
     """The rows of both tables."""
     made: list[rows.Values] = []

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from zhiyin.access.http import render, tokens
-from zhiyin.access.http.deps import TheDoor
-from zhiyin.core.record import segments
+from zhiyin.access import room_tokens
+from zhiyin.access.context import Context
+from zhiyin.access.http import render
+from zhiyin.core.captions.log import segments
 from zhiyin.domain.captions import parse_room
 from zhiyin.domain.errors import UnknownRoom
 
@@ -20,13 +21,13 @@ Format = Annotated[Literal["srt", "vtt", "txt"], Query(alias="format")]
 
 @router.get("/captions/{room}/export", summary="What was said in a caption room")
 async def export(
-    request: Request, door: TheDoor, room: str, fmt: Format = "txt", token: str = ""
+    request: Request, door: Context, room: str, fmt: Format = "txt", token: str = ""
 ) -> Response:
     """The settled captions as `srt`, `vtt` or `txt`, while somebody speaks and after.
 
     Each speaker's time goes on where the one before ended. `token` (or a bearer) is the viewers'.
     """
-    tokens.check(request, door.view_token)
+    room_tokens.check(request, door.view_token)
     said = segments(await door.service.rooms.posts(parse_room(room)))
     if not said:
         raise UnknownRoom("Nothing is known of this room, yet or any more.", param="room")

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
-from zhiyin.access.http.deps import TheDoor
+from zhiyin.access.context import Context
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -20,7 +20,7 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/ready", summary="Can the service recognize speech")
-async def ready(door: TheDoor) -> JSONResponse:
+async def ready(door: Context) -> JSONResponse:
     """200 once the default model is loaded and has recognized a test recording; else 503.
 
     `"captions": "local"` when rooms can't be shared with other servers at the moment; `troubles`
@@ -30,13 +30,13 @@ async def ready(door: TheDoor) -> JSONResponse:
     if service.ready:
         body: dict[str, Any] = {"status": "ready"}
         body |= {"captions": "local"} if service.rooms.away else {}
-        body |= {"troubles": service.troubles} if service.troubles else {}
+        body |= {"troubles": service.degraded} if service.degraded else {}
         return JSONResponse(body)
     return JSONResponse({"status": "starting"}, 503, {"Retry-After": "2"})
 
 
 @router.get("/jobs", summary="How jobs are")
-async def jobs(door: TheDoor) -> JSONResponse:
+async def jobs(door: Context) -> JSONResponse:
     """200 while the records and the queue of jobs answer, else 503; recognition needs neither."""
     health = await door.service.jobs.health()
     body = {"status": "ready" if health.well else "away"} | asdict(health)

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from zhiyin.access.context import Context, Owner
+from zhiyin.access.errors import error_body
 from zhiyin.access.http import history_render as render
-from zhiyin.access.http.deps import Owner, TheDoor
-from zhiyin.access.http.errors import error_body
 from zhiyin.domain.errors import CannotDecrypt, InvalidRequest, NotFound, Unavailable
 from zhiyin.domain.history import MAX_PAGE, HistoryPage, HistoryQuery
 from zhiyin.domain.languages import parse_language
@@ -62,7 +62,7 @@ def _utc(time: datetime | None, param: str) -> datetime | None:
 
 @router.get("", summary="List and search kept transcripts")
 async def list_transcripts(
-    door: TheDoor, owner: Owner, filters: Annotated[Filters, Query()]
+    door: Context, owner: Owner, filters: Annotated[Filters, Query()]
 ) -> Response:
     """Newest first.
 
@@ -76,7 +76,7 @@ async def list_transcripts(
 
 @router.get("/export", summary="All transcripts in full, as JSON lines")
 async def export_transcripts(
-    door: TheDoor, owner: Owner, filters: Annotated[Filters, Query()]
+    door: Context, owner: Owner, filters: Annotated[Filters, Query()]
 ) -> Response:
     """Those that the same parameters would list, on all pages, each as `/v1/history/{id}` has it.
 
@@ -113,13 +113,13 @@ async def _line(history: History, owner: str, number: int) -> bytes:
 
 
 @router.get("/{id}", summary="One transcript")
-async def one_transcript(id: str, door: TheDoor, owner: Owner, format: Format = "json") -> Response:
+async def one_transcript(id: str, door: Context, owner: Owner, format: Format = "json") -> Response:
     """By its `id`, or by the request id of its answer; as JSON, text or subtitles."""
     entry = await door.service.history.get(owner, render.read_id(id))
     return render.entry(entry, format)
 
 
 @router.delete("/{id}", status_code=204, summary="Delete a transcript")
-async def delete_transcript(id: str, door: TheDoor, owner: Owner) -> None:
+async def delete_transcript(id: str, door: Context, owner: Owner) -> None:
     """By its `id`, or by the request id of its answer: the newest of that id."""
     await door.service.history.delete(owner, render.read_id(id))

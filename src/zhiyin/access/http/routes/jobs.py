@@ -9,12 +9,13 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from zhiyin.access.http import describe, render, run
-from zhiyin.access.http.deps import Door, Owner, TheDoor
+from zhiyin.access.context import AppContext, Context, Owner
+from zhiyin.access.http import openapi, render, sse
 from zhiyin.access.http.forms import JobForm, ResponseFormat
 from zhiyin.access.http.render import Json
-from zhiyin.access.http.upload import missing, read_form
-from zhiyin.core.jobs import JobService
+from zhiyin.access.http.upload import read_form
+from zhiyin.access.validation import missing
+from zhiyin.core.jobs.service import JobService
 from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.job import MAX_KEY_CHARS, Job, JobQuery, JobState, is_job_id
 from zhiyin.domain.transcript import Transcript
@@ -37,12 +38,12 @@ _EXAMPLE = {
     summary="Recognize a recording later",
     description="Upload a `file`, or name a `url` where this server allows it. The answer comes "
     "at once. With an `Idempotency-Key` a repeated request gives the first one's job.",
-    openapi_extra=describe.request_body(JobForm, needs_file=False),
-    responses=describe.responses(_EXAMPLE, status=202),
+    openapi_extra=openapi.request_body(JobForm, needs_file=False),
+    responses=openapi.responses(_EXAMPLE, status=202),
 )
 async def submit(
     request: Request,
-    door: TheDoor,
+    door: Context,
     owner: Owner,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
@@ -66,7 +67,7 @@ async def submit(
 
 @router.get("", summary="List jobs")
 async def list_jobs(
-    door: TheDoor,
+    door: Context,
     owner: Owner,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     after: Annotated[str, Query(max_length=64, description="Id of the last job seen.")] = "",
@@ -81,7 +82,7 @@ async def list_jobs(
 
 
 @router.get("/{job_id}", summary="State, progress and estimate", responses={200: {}})
-async def status(job_id: str, door: TheDoor, owner: Owner) -> Json:
+async def status(job_id: str, door: Context, owner: Owner) -> Json:
     """One job."""
     return await _shown(door, await _service(door).get(owner, job_id))
 
@@ -89,7 +90,7 @@ async def status(job_id: str, door: TheDoor, owner: Owner) -> Json:
 @router.get("/{job_id}/result", summary="What was heard")
 async def result(
     job_id: str,
-    door: TheDoor,
+    door: Context,
     owner: Owner,
     form: Annotated[ResponseFormat, Query(alias="format")] = "json",
 ) -> Response:
@@ -99,38 +100,38 @@ async def result(
 
 
 @router.post("/{job_id}/cancel", summary="Cancel")
-async def cancel(job_id: str, door: TheDoor, owner: Owner) -> Json:
+async def cancel(job_id: str, door: Context, owner: Owner) -> Json:
     """End a job, also while it runs; one that has ended stays as it is."""
     job = await _service(door).cancel(owner, job_id)
-    door.service.jobs.keeper.nudge()
+    door.service.jobs.reconciler.wake()
     return render.job(job)
 
 
 @router.post("/{job_id}/retry", status_code=202, summary="Do it once more")
-async def retry(job_id: str, door: TheDoor, owner: Owner) -> Json:
+async def retry(job_id: str, door: Context, owner: Owner) -> Json:
     """After a failure or a cancellation, as long as the recording is kept."""
     return render.job(await _service(door).retry(owner, job_id))
 
 
 @router.delete("/{job_id}", summary="Forget a job with its recording and transcript")
-async def delete(job_id: str, door: TheDoor, owner: Owner) -> Json:
+async def delete(job_id: str, door: Context, owner: Owner) -> Json:
     """In whatever state it is."""
     await _service(door).delete(owner, job_id)
     return {"id": job_id, "object": "job", "deleted": True}
 
 
 @router.get("/{job_id}/events", summary="Follow a job (server-sent events)")
-async def events(job_id: str, door: TheDoor, owner: Owner) -> Response:
+async def events(job_id: str, door: Context, owner: Owner) -> Response:
     """An event for every change; the last tells how it ended."""
-    changes = await run.begun(_service(door).watch(owner, job_id))
-    return run.EventStream(changes, render.job_event, _nothing)
+    changes = await sse.begun(_service(door).watch(owner, job_id))
+    return sse.EventStream(changes, render.job_event, _nothing)
 
 
-def _service(door: Door) -> JobService:
+def _service(door: AppContext) -> JobService:
     return door.service.jobs.service
 
 
-async def _shown(door: Door, job: Job) -> Json:
+async def _shown(door: AppContext, job: Job) -> Json:
     return render.job(job, await _service(door).estimate(job))
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from zhiyin.access.context import Context
 from zhiyin.access.http import render
-from zhiyin.access.http.deps import TheDoor
 from zhiyin.access.http.render import Json
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
 @router.get("", summary="List the models that can be used")
-async def list_models(door: TheDoor) -> Json:
+async def list_models(door: Context) -> Json:
     """Installed models, the default first, then their aliases."""
     registry = door.service.registry
     found = {m.id: m for m in registry.models() if m.installed}
@@ -25,6 +25,6 @@ async def list_models(door: TheDoor) -> Json:
 
 
 @router.get("/{model_id:path}", summary="One model")
-async def one_model(model_id: str, door: TheDoor) -> Json:
+async def one_model(model_id: str, door: Context) -> Json:
     """A model or alias; 404 when there is none."""
     return render.model_json(model_id, door.service.registry.resolve(model_id))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from zhiyin.access.http.deps import Owner, TheDoor
+from zhiyin.access.context import Context, Owner
 from zhiyin.access.http.render import Json
 
 router = APIRouter(prefix="/v1/owners", tags=["owners"])
 
 
 @router.delete("/me/data", summary="Erase everything that is kept of the caller")
-async def erase(door: TheDoor, owner: Owner) -> Json:
+async def erase(door: Context, owner: Owner) -> Json:
     """History with its keys, jobs in any state, recordings, captions; the receipt counts them."""
     receipt = await door.service.erasure.erase(owner)
     erased_at = receipt.erased_at.isoformat(timespec="milliseconds")

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from zhiyin.access.http import describe, render, run
-from zhiyin.access.http.deps import Asker, Door, RequestId, TheDoor, TheRecall
+from zhiyin.access.context import AppContext, Asker, Cached, Context, RequestId
+from zhiyin.access.http import openapi, render, sse
 from zhiyin.access.http.forms import BaseForm, RecognizeForm, TranscriptionForm, TranslationForm
 from zhiyin.access.http.render import Json
-from zhiyin.access.http.upload import Form, Upload, read_upload
-from zhiyin.core.results import Recall
+from zhiyin.access.http.upload import Upload, read_upload
+from zhiyin.access.validation import Form
+from zhiyin.core.recognition.result_cache import CachePolicy
 from zhiyin.domain.events import Event
 from zhiyin.domain.history import Caller
 from zhiyin.domain.options import TranscribeOptions
@@ -32,7 +33,7 @@ class Ask:
     upload: Upload
     options: TranscribeOptions
     caller: Caller | None
-    recall: Recall
+    recall: CachePolicy
 
 
 _EXAMPLE_SEGMENT = {
@@ -60,11 +61,11 @@ _FORMATS = {
     description="Any audio or video file. The language is detected unless it is named. With "
     "`stream=true` the answer is a series of server-sent events: `progress`, `segment`, and "
     "`done` with the whole result.",
-    openapi_extra=describe.request_body(RecognizeForm),
-    responses=describe.responses(_EXAMPLE, formats=_FORMATS),
+    openapi_extra=openapi.request_body(RecognizeForm),
+    responses=openapi.responses(_EXAMPLE, formats=_FORMATS),
 )
 async def recognize(
-    request: Request, door: TheDoor, asker: Asker, recall: TheRecall, request_id: RequestId
+    request: Request, door: Context, asker: Asker, recall: Cached, request_id: RequestId
 ) -> Response:
     """Zhiyin's own form."""
     async with AsyncExitStack() as stack:
@@ -90,12 +91,10 @@ async def recognize(
     summary="Transcribe (OpenAI)",
     description="The OpenAI endpoint with all five formats and streaming; `beam_size`, "
     "`hotwords` and `vad` are zhiyin's additions.",
-    openapi_extra=describe.request_body(TranscriptionForm),
-    responses=describe.responses(_OPENAI_EXAMPLE, formats=_FORMATS),
+    openapi_extra=openapi.request_body(TranscriptionForm),
+    responses=openapi.responses(_OPENAI_EXAMPLE, formats=_FORMATS),
 )
-async def transcriptions(
-    request: Request, door: TheDoor, asker: Asker, recall: TheRecall
-) -> Response:
+async def transcriptions(request: Request, door: Context, asker: Asker, recall: Cached) -> Response:
     """OpenAI's transcription."""
     async with AsyncExitStack() as stack:
         upload, form = await _received(stack, request, door, TranscriptionForm)
@@ -112,12 +111,10 @@ async def transcriptions(
 @router.post(
     "/v1/audio/translations",
     summary="Translate into English (OpenAI)",
-    openapi_extra=describe.request_body(TranslationForm),
-    responses=describe.responses(_OPENAI_EXAMPLE, formats=_FORMATS),
+    openapi_extra=openapi.request_body(TranslationForm),
+    responses=openapi.responses(_OPENAI_EXAMPLE, formats=_FORMATS),
 )
-async def translations(
-    request: Request, door: TheDoor, asker: Asker, recall: TheRecall
-) -> Response:
+async def translations(request: Request, door: Context, asker: Asker, recall: Cached) -> Response:
     """OpenAI's translation."""
     async with AsyncExitStack() as stack:
         upload, form = await _received(stack, request, door, TranslationForm)
@@ -135,7 +132,7 @@ def _caller(form: BaseForm, asker: tuple[str, str], door: str) -> Caller | None:
 
 
 async def _received(
-    stack: AsyncExitStack, request: Request, door: Door, model: type[Form]
+    stack: AsyncExitStack, request: Request, door: AppContext, model: type[Form]
 ) -> tuple[Upload, Form]:
     """The upload and its fields; the stack gives back the place and deletes the file."""
     stack.enter_context(door.place())
@@ -145,26 +142,26 @@ async def _received(
 
 
 async def _whole(
-    request: Request, door: Door, ask: Ask, finish: Callable[[Transcript], Response]
+    request: Request, door: AppContext, ask: Ask, finish: Callable[[Transcript], Response]
 ) -> Response:
-    work = door.service.recorder.transcribe(
+    work = door.service.recognition.transcribe(
         ask.upload.source, ask.options, ask.caller, timeout_s=door.timeout_s, recall=ask.recall
     )
     try:
-        response = finish(await run.while_connected(request, work))
-    except run.ClientGone:
-        return run.gone()
+        response = finish(await sse.while_connected(request, work))
+    except sse.ClientGone:
+        return sse.gone()
     response.headers[CACHE_HEADER] = ask.recall.outcome
     return response
 
 
 async def _stream(
-    stack: AsyncExitStack, door: Door, ask: Ask, to_wire: Callable[[Event], Json | None]
+    stack: AsyncExitStack, door: AppContext, ask: Ask, to_wire: Callable[[Event], Json | None]
 ) -> Response:
-    events = door.service.recorder.stream(
+    events = door.service.recognition.stream(
         ask.upload.source, ask.options, ask.caller, timeout_s=door.timeout_s, recall=ask.recall
     )
-    started = await run.begun(events)
-    response = run.EventStream(started, to_wire, stack.pop_all().aclose)
+    started = await sse.begun(events)
+    response = sse.EventStream(started, to_wire, stack.pop_all().aclose)
     response.headers[CACHE_HEADER] = ask.recall.outcome
     return response

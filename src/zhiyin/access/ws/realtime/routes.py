@@ -11,14 +11,14 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
-from zhiyin.access.http.deps import Door, Service, TheDoor, stored
-from zhiyin.access.http.errors import error_response
+from zhiyin.access.context import AppContext, Context, Service, stored
+from zhiyin.access.errors import error_response
 from zhiyin.access.ws.realtime import render
-from zhiyin.access.ws.realtime.door import serve
+from zhiyin.access.ws.realtime.connection import serve
 from zhiyin.access.ws.realtime.schemas import FlatSecretRequest, Json, SecretRequest
 from zhiyin.access.ws.realtime.settings import SessionSettings
 from zhiyin.access.ws.realtime.tokens import Tokens
-from zhiyin.core.registry import Registry
+from zhiyin.core.scheduling.registry import Registry
 from zhiyin.domain.errors import AsrError, InvalidRequest, Overloaded, UnknownModel
 
 SUBPROTOCOL = "realtime"
@@ -48,7 +48,7 @@ class Realtime:
 
 def install(app: FastAPI, service: Service) -> None:
     """Add the addresses."""
-    app.state.realtime = Realtime(Tokens(service.tickets))
+    app.state.realtime = Realtime(Tokens(service.token_cipher))
     app.include_router(router)
 
 
@@ -62,7 +62,7 @@ Shared = Annotated[Realtime, Depends(_shared)]
 
 @router.post("/client_secrets", summary="A short-lived token for a browser (OpenAI)")
 async def client_secrets(
-    door: TheDoor, shared: Shared, request: SecretRequest | None = None
+    door: Context, shared: Shared, request: SecretRequest | None = None
 ) -> Json:
     """The token, and the session that it opens."""
     wanted = request or SecretRequest()
@@ -73,7 +73,7 @@ async def client_secrets(
 
 @router.post("/transcription_sessions", summary="The older form of client_secrets (OpenAI)")
 async def transcription_sessions(
-    door: TheDoor, shared: Shared, request: FlatSecretRequest | None = None
+    door: Context, shared: Shared, request: FlatSecretRequest | None = None
 ) -> Json:
     """The session, with its token."""
     wanted = request or FlatSecretRequest()
@@ -86,7 +86,7 @@ async def transcription_sessions(
 @router.websocket("")
 async def realtime(websocket: WebSocket) -> None:
     """Speech in, text out, while it is spoken."""
-    door: Door = websocket.app.state.door
+    door: AppContext = websocket.app.state.door
     shared = _shared(websocket)
     try:
         settings = _settings(websocket, door.service.registry, shared.tokens)

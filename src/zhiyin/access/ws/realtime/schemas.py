@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from zhiyin.access.http.upload import complaint
+from zhiyin.access.validation import complaint
 from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import MAX_LEAD_IN_S, MAX_RATE, MAX_SILENCE_S, MIN_RATE, MIN_SILENCE_S

@@ -1,0 +1,115 @@
+"""The HTTP application. It is given a finished service and builds nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from zhiyin import __version__
+from zhiyin.access import errors
+from zhiyin.access.context import AppContext, Service
+from zhiyin.access.http.access_log import AccessLog
+from zhiyin.access.http.middleware import BodyLimit, RequestId
+from zhiyin.access.http.routes import (
+    captions,
+    health,
+    history,
+    jobs,
+    models,
+    owners,
+    page,
+    recognition,
+)
+from zhiyin.access.ws.captions import routes as captions_socket
+from zhiyin.access.ws.native import routes as stream
+from zhiyin.access.ws.realtime import routes as realtime
+
+_DESCRIPTION = """
+Self-hosted speech recognition: any audio in, good text out.
+
+* `POST /recognize` is the plain way: a file in, text with segments out.
+* `POST /v1/audio/transcriptions` and `/v1/audio/translations` speak the OpenAI audio API, so that
+  its clients work with `base_url` set to this server's `/v1`.
+* `POST /v1/jobs` takes long recordings and answers at once; the text is fetched later.
+* `GET /v1/history` finds what was recognized before.
+* `DELETE /v1/owners/me/data` erases everything that is kept of the caller.
+* `WS /v1/stream` is the plain way for speech that is still being spoken.
+* `WS /ws/subtitle` shows what one speaker says to many viewers.
+* `WS /v1/realtime` speaks OpenAI's Realtime transcription, text while it is spoken.
+
+Errors always have the form `{"error": {"message", "type", "param", "code"}}`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Bounds of the door: bytes of an upload, uploads at once, seconds for one request.
+
+    A live connection that sends nothing for `idle_s` is closed; a session whose connection broke
+    waits `grace_s`; a message may have `max_message_kb` KiB. A viewer of a caption room that takes
+    nothing for `stall_s` is closed; `room_tokens` are what its speakers and viewers must know.
+    """
+
+    max_upload_bytes: int
+    max_uploads: int
+    timeout_s: float
+    idle_s: float = 60.0
+    grace_s: float = 30.0
+    max_message_kb: int = 1024
+    stall_s: float = 20.0
+    room_tokens: tuple[str, str] = ("", "")
+
+
+class RunningService(Service, Protocol):
+    """A service that the app starts and stops."""
+
+    def start(self) -> None:
+        """Begin to load."""
+        ...
+
+    async def close(self) -> None:
+        """Stop everything."""
+        ...
+
+
+def create_app(service: RunningService, limits: HttpLimits) -> FastAPI:
+    """The application around a service; starting it starts the service."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        await service.close()
+
+    app: FastAPI = FastAPIOffline(
+        title="zhiyin",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    publish_token, view_token = limits.room_tokens
+    app.state.door = AppContext(
+        service, limits.max_uploads, limits.timeout_s, limits.idle_s, view_token
+    )
+    errors.install(app)
+    app.add_middleware(BodyLimit, max_bytes=limits.max_upload_bytes)
+    app.add_middleware(AccessLog)
+    app.add_middleware(RequestId)
+    for part in (recognition, jobs, history, models, captions, owners, health):
+        app.include_router(part.router)
+    realtime.install(app, service)
+    stream.install(
+        app, service, idle_s=limits.idle_s, grace_s=limits.grace_s, kib=limits.max_message_kb
+    )
+    app.state.captions = captions_socket.CaptionContext(
+        service, limits.idle_s, limits.stall_s, publish_token, view_token
+    )
+    app.include_router(captions_socket.router)
+    page.install(app)
+    return app

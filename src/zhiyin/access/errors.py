@@ -1,0 +1,105 @@
+"""From error class to HTTP answer, for requests and refused handshakes; looked up by the MRO."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from zhiyin.domain import errors as e
+
+STATUS: dict[type[e.AsrError], int] = {
+    e.InvalidRequest: 400,
+    e.Unauthenticated: 401,
+    e.UnknownModel: 404,
+    e.UnknownRoom: 404,
+    e.UnknownJob: 404,
+    e.Conflict: 409,
+    e.MissingBlob: 410,
+    e.Unreachable: 400,
+    e.ModelNotInstalled: 404,
+    e.NotFound: 404,
+    e.UndecodableAudio: 400,
+    e.TooLarge: 413,
+    e.SlowReader: 408,
+    e.SessionTaken: 409,
+    e.Overloaded: 429,
+    e.DeadlineExceeded: 504,
+    e.EngineFailed: 500,
+    e.BadWeights: 500,
+    e.Unavailable: 503,
+    e.CannotDecrypt: 500,
+    e.ConfigError: 500,
+    e.AsrError: 500,
+}
+"""Every AsrError has a row here or a base class with one; `tests/unit/test_errors.py` checks."""
+
+_INTERNAL = "Something went wrong inside the service. The request id is in the X-Request-ID header."
+
+
+def status_of(error: e.AsrError) -> int:
+    """The HTTP status for an error."""
+    return e.row_for(STATUS, error)
+
+
+def error_type(status: int) -> str:
+    """OpenAI's `type` for a status."""
+    if status == 429:
+        return "rate_limit_error"
+    if status in (401, 403):
+        return "authentication_error"
+    return "invalid_request_error" if status < 500 else "server_error"
+
+
+def error_body(error: e.AsrError) -> dict[str, Any]:
+    """The error shape of the OpenAI API: all four keys, always."""
+    return _body(status_of(error), error.message, error.param, error.code)
+
+
+def _body(status: int, message: str, param: str | None, code: str | None) -> dict[str, Any]:
+    kind = error_type(status)
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def error_response(error: e.AsrError) -> JSONResponse:
+    """The whole answer, with the headers that retrying clients read."""
+    status = status_of(error)
+    headers: dict[str, str] = {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    if status >= 500:
+        # The OpenAI client sends a failed request three times unless it is told not to.
+        headers["X-Should-Retry"] = "true" if error.retryable else "false"
+    return JSONResponse(error_body(error), status, headers)
+
+
+def internal_error() -> JSONResponse:
+    """The answer to what nobody expected; see `access_log`."""
+    return JSONResponse(_body(500, _INTERNAL, None, "internal_error"), 500)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every failure that is told by an exception in the API's own shape."""
+
+    @app.exception_handler(e.AsrError)
+    async def _asr(request: Request, error: e.AsrError) -> JSONResponse:
+        return error_response(error)
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        message = {404: "There is nothing at this address.", 405: "Wrong method for this address."}
+        text = message.get(error.status_code, str(error.detail))
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
+        body = _body(error.status_code, text, None, code)
+        return JSONResponse(body, error.status_code, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        param = str(first["loc"][-1]) if first["loc"] else None
+        return JSONResponse(_body(400, str(first["msg"]), param, "invalid_value"), 400)

@@ -1,0 +1,142 @@
+"""Running a recognition for as long as its client is there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from typing import Generic, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from zhiyin.access.errors import error_body
+from zhiyin.access.http.render import Json, sse
+from zhiyin.domain.errors import AsrError, EngineFailed
+
+T = TypeVar("T")
+E = TypeVar("E")
+log = logging.getLogger(__name__)
+
+_SILENCE_S = 15.0
+_HEARTBEAT = b": still working\n\n"
+_GONE = 499  # nginx's status for a client that closed the connection; nobody reads it
+
+
+class ClientGone(Exception):
+    """The client has closed the connection; there is nobody to answer."""
+
+
+async def while_connected(request: Request, work: Awaitable[T]) -> T:
+    """Await `work`; cancel it and raise ClientGone when the client leaves. The body is read."""
+    task = asyncio.ensure_future(work)
+    watch = asyncio.create_task(_disconnect(request.receive))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientGone
+    finally:
+        await _end(watch, task)
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _end(*tasks: asyncio.Future[T] | asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def gone() -> Response:
+    """What is logged for a client that left."""
+    return Response(status_code=_GONE)
+
+
+async def begun(events: AsyncGenerator[E, None]) -> AsyncGenerator[E, None]:
+    """The same events once the first is there, so that an early error still has a status."""
+    try:
+        first = await anext(events)
+    except BaseException:
+        await events.aclose()
+        raise
+    return _from(first, events)
+
+
+async def _from(first: E, events: AsyncGenerator[E, None]) -> AsyncGenerator[E, None]:
+    async with aclosing(events):
+        yield first
+        async for event in events:
+            yield event
+
+
+async def _patient(events: AsyncGenerator[E, None]) -> AsyncIterator[E | None]:
+    """The events, and None whenever there was none for a while: proxies cut silent answers."""
+    while True:
+        coming = asyncio.ensure_future(anext(events, None))
+        try:
+            while not (await asyncio.wait({coming}, timeout=_SILENCE_S))[0]:
+                yield None
+        finally:
+            await _end(coming)
+        event = coming.result()
+        if event is None:
+            return
+        yield event
+
+
+class EventStream(Response, Generic[E]):
+    """Server-sent events; ends the run at once when the client leaves."""
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        events: AsyncGenerator[E, None],
+        to_wire: Callable[[E], Json | None],
+        close: Callable[[], Awaitable[None]],
+    ) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._events = events
+        self._to_wire = to_wire
+        self._close = close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        watch = asyncio.create_task(_disconnect(receive))
+        pump = asyncio.create_task(self._pump(send))
+        try:
+            await asyncio.wait({pump, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if pump.done():
+                with suppress(OSError):
+                    pump.result()
+        finally:
+            await _end(watch, pump)
+            await self._events.aclose()
+            await self._close()
+
+    async def _pump(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async for chunk in self._chunks():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for event in _patient(self._events):
+                body = None if event is None else self._to_wire(event)
+                if body is not None:
+                    yield sse(body)
+                elif event is None:
+                    yield _HEARTBEAT
+        except AsrError as error:
+            yield sse(error_body(error))
+        except Exception as error:  # the HTTP door: the stream has begun, so say it in the stream
+            log.error("a stream failed: %s", type(error).__name__, exc_info=error)
+            yield sse(error_body(EngineFailed("Something went wrong inside the service.")))

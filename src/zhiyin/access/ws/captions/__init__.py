@@ -1,0 +1,1 @@
+"""Caption rooms over WebSocket, `/ws/subtitle`."""

@@ -1,0 +1,1 @@
+"""The native streaming protocol, `/v1/stream`."""

@@ -1,0 +1,124 @@
+"""What clients send in text, validated."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from zhiyin.access.validation import Language, missing, validated
+from zhiyin.domain.errors import InvalidRequest
+from zhiyin.domain.languages import parse_language
+from zhiyin.domain.live import (
+    MAX_LEAD_IN_S,
+    MAX_RATE,
+    MAX_SILENCE_S,
+    MIN_RATE,
+    MIN_SILENCE_S,
+    Encoding,
+    LiveOptions,
+)
+from zhiyin.domain.options import MAX_HOTWORDS_CHARS, MAX_PROMPT_CHARS, DecodeOptions
+from zhiyin.domain.script import Script
+
+
+def _bounded(words: str | list[str]) -> str:
+    text = words if isinstance(words, str) else ", ".join(words)
+    if len(text) > MAX_HOTWORDS_CHARS:
+        raise ValueError(f"they have more than {MAX_HOTWORDS_CHARS} characters")
+    return text
+
+
+Hotwords = Annotated[str | list[str], AfterValidator(_bounded)]
+
+
+class Fields(BaseModel):
+    """A message; unknown fields are refused by name, and nothing is converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Start(Fields):
+    """Opens a session. `silence_ms` null leaves the ends of segments to commits."""
+
+    type: Literal["start"]
+    model: str = Field("", max_length=200)
+    language: Language | None = Field(None, max_length=40)
+    prompt: str = Field("", max_length=MAX_PROMPT_CHARS)
+    hotwords: Hotwords = ""
+    encoding: Encoding = "s16le"
+    sample_rate: int = Field(16_000, ge=MIN_RATE, le=MAX_RATE)
+    words: bool = False
+    partials: bool = True
+    silence_ms: int | None = Field(None, ge=MIN_SILENCE_S * 1000, le=MAX_SILENCE_S * 1000)
+    prefix_padding_ms: int = Field(300, ge=0, le=MAX_LEAD_IN_S * 1000)
+    threshold: float = Field(0.5, ge=0.1, le=0.95)
+    store: bool = True
+    script: Script = ""
+
+    def options(self, silence_s: float) -> LiveOptions:
+        """For the service; `silence_s` is for a client that doesn't say."""
+        silence: float | None = silence_s
+        if "silence_ms" in self.model_fields_set:
+            silence = None if self.silence_ms is None else self.silence_ms / 1000
+        decode = DecodeOptions(
+            language=parse_language(self.language or ""),
+            prompt=self.prompt,
+            hotwords=_bounded(self.hotwords),
+        )
+        return LiveOptions(
+            self.model, decode, silence_s=silence, threshold=self.threshold,
+            lead_in_s=self.prefix_padding_ms / 1000, partials=self.partials, script=self.script,
+        )  # fmt: skip
+
+
+class Resume(Fields):
+    """Goes on with a session whose connection was lost, after the last event that came."""
+
+    type: Literal["resume"]
+    session_id: str = Field(max_length=100)
+    last_event: int = Field(0, ge=0)
+
+
+class Control(Fields):
+    """A word between the sound: the open segment ends, the stream ends, or keep-alive."""
+
+    type: Literal["commit", "eof", "ping"]
+
+
+def read_first(text: str) -> Start | Resume:
+    """How a connection begins. Raises InvalidRequest that says what is wrong with it."""
+    fields = _fields(text)
+    if fields["type"] == "start":
+        return validated(Start, fields)
+    if fields["type"] == "resume":
+        return validated(Resume, fields)
+    raise InvalidRequest(
+        'The first message must be of type "start" or "resume".', code="not_started", param="type"
+    )
+
+
+def read(text: str) -> Control:
+    """What comes later. Raises InvalidRequest."""
+    fields = _fields(text)
+    if fields["type"] in ("start", "resume"):
+        raise InvalidRequest(
+            "The session has started already.", code="started_already", param="type"
+        )
+    return validated(Control, fields)
+
+
+def _fields(text: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(text)
+        json.dumps(fields, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(
+            "A text message must be JSON; sound is sent in binary messages.", code="invalid_json"
+        ) from error
+    if not isinstance(fields, dict):
+        raise InvalidRequest("A text message must be a JSON object.", code="invalid_json")
+    if "type" not in fields:
+        raise missing("type")
+    return fields

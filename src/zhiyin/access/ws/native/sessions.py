@@ -1,0 +1,100 @@
+"""The sessions of the door, by name; those without a connection wait here for their clients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from zhiyin.access.context import Service
+from zhiyin.access.ws.native.resumable import ResumableSession
+from zhiyin.access.ws.native.schemas import Start
+from zhiyin.access.ws.transport import Attachment
+from zhiyin.domain.errors import InvalidRequest
+from zhiyin.domain.history import Caller
+
+Ending = Coroutine[Any, Any, None]
+
+
+class SessionTable:
+    """Used from the event loop only. `grace_s` is how long a session waits for its client.
+
+    One whose end was told waits as well: its last events may not have arrived.
+    """
+
+    def __init__(self, service: Service, grace_s: float) -> None:
+        self._service = service
+        self._grace_s = grace_s
+        self._sessions: dict[str, ResumableSession] = {}
+        self._waiting: dict[str, asyncio.TimerHandle] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def size(self) -> int:
+        """Sessions that are kept."""
+        return len(self._sessions)
+
+    async def open(self, start: Start, owner: str) -> ResumableSession:
+        """A new session. Raises InvalidRequest, UnknownModel, Overloaded, Unavailable."""
+        live = self._service.live
+        sound = self._service.sound.open(start.encoding, start.sample_rate)
+        try:
+            session = await live.open(start.options(live.limits.silence_s))
+        except BaseException:
+            sound.close()
+            raise
+        held = ResumableSession(session, sound, start, max_events=live.limits.max_events)
+        session.caller = Caller(owner, held.id, "stream") if start.store else None
+        self._sessions[held.id] = held
+        return held
+
+    def find(self, session_id: str, after: int) -> ResumableSession:
+        """The session of that name; it waits no longer. Raises InvalidRequest.
+
+        The events after that number must still be there.
+        """
+        held = self._sessions.get(session_id)
+        if held is None:
+            raise InvalidRequest(
+                "There is no such session, or it has ended. Start a new one.",
+                code="session_not_found",
+                param="session_id",
+            )
+        held.outbox.check(after)
+        self._stay(held)
+        return held
+
+    def leave(self, held: ResumableSession, hold: Attachment) -> None:
+        """A connection is gone; if it held the session, that waits for another one."""
+        if not held.detach(hold) or held.id not in self._sessions:
+            return
+        self._stay(held)
+        loop = asyncio.get_running_loop()
+        self._waiting[held.id] = loop.call_later(self._grace_s, self._give_up, held)
+        if len(self._waiting) > self._service.live.limits.max_sessions:
+            self.drop(self._least_missed())
+
+    def drop(self, held: ResumableSession) -> None:
+        """Nobody may come back."""
+        self._forget(held, ResumableSession.close)
+
+    def _give_up(self, held: ResumableSession) -> None:
+        """Nobody came back; the history still gets the last words."""
+        self._forget(held, ResumableSession.wind_up)
+
+    def _forget(self, held: ResumableSession, end: Callable[[ResumableSession], Ending]) -> None:
+        self._stay(held)
+        if self._sessions.pop(held.id, None) is not None:
+            task = asyncio.create_task(end(held))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    def _stay(self, held: ResumableSession) -> None:
+        timer = self._waiting.pop(held.id, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _least_missed(self) -> ResumableSession:
+        """The oldest that has told everything, else the oldest."""
+        waiting = [self._sessions[name] for name in self._waiting]
+        return next((s for s in waiting if s.over), waiting[0])

@@ -1,0 +1,1 @@
+"""Caption rooms: one speaker, many subscribers."""

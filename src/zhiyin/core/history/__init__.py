@@ -1,0 +1,1 @@
+"""Transcripts that are kept: written behind, expired, erased."""

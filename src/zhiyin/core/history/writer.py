@@ -1,0 +1,207 @@
+"""Writes the history behind the answers: bounded, patient with a database that is away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from zhiyin.domain.errors import AsrError
+from zhiyin.domain.history import Caller, HistoryEntry, new_id
+from zhiyin.domain.transcript import Transcript
+from zhiyin.ports.history import History
+
+log = logging.getLogger(__name__)
+
+_SUSPICIOUS = 3  # failures after which an entry is given up, when others could be written
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryWriterPolicy:
+    """At most `waiting` entries with `waiting_chars` of text wait; more are dropped.
+
+    Entries are written `batch` at a time, `linger_s` after the first came, so that answers go
+    first. After a failure comes a pause of `retry_s` seconds, twice as long each time, at most
+    `max_retry_s`. At the end, `drain_s` seconds are spent on what still waits.
+    """
+
+    waiting: int = 1_000
+    waiting_chars: int = 20_000_000
+    batch: int = 50
+    linger_s: float = 0.05
+    retry_s: float = 0.5
+    max_retry_s: float = 15.0
+    drain_s: float = 5.0
+
+
+@dataclass(slots=True)
+class HistoryWriterCounts:
+    """What became of the entries, for metrics."""
+
+    kept: int = 0
+    dropped: int = 0
+    failures: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    entry: HistoryEntry
+    chars: int
+    failures: int = 0
+    kept_before: int = 0
+
+
+class HistoryWriter:
+    """Used from the event loop only.
+
+    `trouble` says why nothing is written; it is empty when all is well.
+    """
+
+    def __init__(self, history: History, policy: HistoryWriterPolicy) -> None:
+        self.counts = HistoryWriterCounts()
+        self.trouble = ""
+        self._history = history
+        self._policy = policy
+        self._queue: deque[_Waiting] = deque()
+        self._chars = 0
+        self._changed = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._pause_s = policy.retry_s
+        self._writing = asyncio.Lock()
+        self._careful = False
+        self._hopeless = False
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Entries that are not written yet."""
+        return len(self._queue)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._run())
+
+    def keep(self, entry: HistoryEntry) -> bool:
+        """Take an entry; False when it had to be dropped. Never waits and never raises."""
+        chars = sum(len(segment.text) for segment in entry.transcript.segments)
+        full = len(self._queue) >= self._policy.waiting
+        if full or self._chars + chars > self._policy.waiting_chars:
+            self._drop("too many wait to be written")
+            return False
+        self._queue.append(_Waiting(entry, chars))
+        self._chars += chars
+        self._changed.set()
+        return True
+
+    def remember(self, caller: Caller | None, transcript: Transcript, latency_s: float) -> None:
+        """Have a transcript kept, for a caller who wants it."""
+        if caller is not None:
+            now = datetime.now(UTC)
+            self.keep(HistoryEntry(new_id(now), now, caller, latency_s, transcript))
+
+    async def forget(self, owner: str) -> int:
+        """Drop an owner's entries that are not written yet; how many.
+
+        Afterwards none of those that were taken so far is under way any more.
+        """
+        async with self._writing:
+            theirs = [w for w in self._queue if w.entry.caller.owner == owner]
+            for waiting in theirs:
+                self._queue.remove(waiting)
+                self._chars -= waiting.chars
+        self._progress.set()
+        return len(theirs)
+
+    async def close(self) -> None:
+        """Write what waits, unless the database is away, and stop."""
+        if self._task is None:
+            return
+        if not self.trouble:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._policy.drain_s):
+                    await self._written()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        if self._queue:
+            log.warning("%d transcripts are lost: they could not be written", len(self._queue))
+
+    async def _written(self) -> None:
+        while self._queue and not self.trouble:
+            await self._progress.wait()
+            self._progress.clear()
+
+    async def _run(self) -> None:
+        while not await self._tried(self._history.prepare()):
+            await self._pause()
+        while True:
+            while not self._queue:
+                self._changed.clear()
+                await self._changed.wait()
+            await asyncio.sleep(self._policy.linger_s)
+            async with self._writing:
+                done = await self._write()
+            if not done:
+                await self._pause()
+
+    async def _write(self) -> bool:
+        """Write the next entries; one alone after a failure, to find out what can't be written."""
+        count = 1 if self._careful else self._policy.batch
+        some = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
+        if not some:  # forgotten meanwhile
+            return True
+        try:
+            done = await self._tried(self._history.add([w.entry for w in some]))
+        except asyncio.CancelledError:
+            self._queue.extendleft(reversed(some))
+            raise
+        self._careful = not done
+        if done:
+            self.counts.kept += len(some)
+            self._chars -= sum(w.chars for w in some)
+        elif len(some) > 1:
+            self._queue.extendleft(reversed(some))
+        else:
+            self._suspect(some[0])
+        self._progress.set()
+        return done
+
+    def _suspect(self, waiting: _Waiting) -> None:
+        """An entry that failed alone: to the end of the queue, or out when others went through."""
+        if waiting.failures == 0:
+            waiting.kept_before = self.counts.kept
+        waiting.failures += 1
+        others_pass = self.counts.kept > waiting.kept_before
+        if self._hopeless or (waiting.failures >= _SUSPICIOUS and others_pass):
+            self._chars -= waiting.chars
+            self._drop("it can't be written")
+        else:
+            self._queue.append(waiting)
+
+    async def _tried(self, work: Awaitable[object]) -> bool:
+        """Whether it went well; what did not is told once."""
+        try:
+            await work
+        except AsrError as error:
+            self.counts.failures += 1
+            self._hopeless = not error.retryable
+            if error.message != self.trouble:
+                log.warning("the history is not written: %s", error.message)
+            self.trouble = error.message
+            return False
+        if self.trouble:
+            log.info("the history is written again; %d transcripts wait", len(self._queue))
+        self.trouble, self._pause_s = "", self._policy.retry_s
+        return True
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(self._pause_s)
+        self._pause_s = min(self._policy.max_retry_s, 2 * self._pause_s)
+
+    def _drop(self, why: str) -> None:
+        self.counts.dropped += 1
+        if self.counts.dropped.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...
+            log.warning("a transcript is dropped: %s (%d so far)", why, self.counts.dropped)

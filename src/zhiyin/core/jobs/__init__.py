@@ -1,0 +1,1 @@
+"""Asynchronous jobs: records, queue, workers, reconciliation, webhooks."""

@@ -1,0 +1,81 @@
+"""All of jobs in one process: the use cases, the workers, the keeper; started and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from zhiyin.core.jobs.reconciler import Reconciler
+from zhiyin.core.jobs.service import JobService
+from zhiyin.core.jobs.worker import Worker
+from zhiyin.domain.errors import Unavailable
+
+T = TypeVar("T")
+
+_LOOK_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobHealth:
+    """How jobs are; None for what can't be seen now.
+
+    `lag` counts tickets in the queue, `chores` what the keeper of this process has done.
+    """
+
+    waiting: int | None
+    running: int | None
+    lag: int | None
+    workers: int
+    counts: dict[str, int]
+
+    @property
+    def well(self) -> bool:
+        """Whether records and queue answer."""
+        return self.waiting is not None and self.lag is not None
+
+
+@dataclass(slots=True)
+class JobRuntime:
+    """`workers` copies of `worker` run here; `release` closes what the parts hold."""
+
+    service: JobService
+    reconciler: Reconciler
+    worker: Worker
+    workers: int
+    release: Callable[[], Awaitable[None]]
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Begin to work and to look after jobs."""
+        runs: list[Coroutine[Any, Any, None]] = [self.worker.run() for _ in range(self.workers)]
+        self._tasks = [asyncio.create_task(run) for run in [*runs, self.reconciler.run()]]
+
+    async def close(self) -> None:
+        """Give back the jobs under way and leave."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.release()
+
+    async def health(self) -> JobHealth:
+        """Look at records and queue, for some seconds at most."""
+        backlog, lag = await asyncio.gather(
+            _seen(self.service.records.store.backlog()), _seen(self.service.queue.lag())
+        )
+        return JobHealth(
+            waiting=None if backlog is None else backlog.waiting,
+            running=None if backlog is None else backlog.running,
+            lag=lag,
+            workers=self.workers,
+            counts=self.reconciler.totals(),
+        )
+
+
+async def _seen(look: Awaitable[T]) -> T | None:
+    try:
+        async with asyncio.timeout(_LOOK_S):
+            return await look
+    except (Unavailable, TimeoutError):
+        return None

@@ -1,0 +1,299 @@
+"""A worker: takes one job after another through the corridor of all doors, in the lowest lane.
+
+A job is leased in its record, then its ticket is acknowledged: from there on the lease brings it
+back when this process dies, and no queue waits for long recordings. Whatever a worker writes
+counts only while it holds the lease, so that a run ends once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from zhiyin.core.history.writer import HistoryWriter
+from zhiyin.core.jobs import lifecycle
+from zhiyin.core.jobs.failure_policy import Disposition, disposition_of
+from zhiyin.core.jobs.records import JobRecords
+from zhiyin.core.recognition.result_cache import CachePolicy
+from zhiyin.core.recognition.transcriber import Transcriber
+from zhiyin.core.scheduling.batching import Lane
+from zhiyin.domain.archive import dump_transcript
+from zhiyin.domain.errors import AsrError, EngineFailed, MissingBlob, Unavailable
+from zhiyin.domain.events import Finished, Progress
+from zhiyin.domain.history import Caller
+from zhiyin.domain.job import Failure, Job, JobState
+from zhiyin.domain.source import AudioSource
+from zhiyin.domain.transcript import Transcript
+from zhiyin.ports.blobs import BlobStore
+from zhiyin.ports.queue import Delivery, JobQueue
+from zhiyin.ports.web import Web
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+_TAKE_S = 5.0
+_TICK_S = 1.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_BROKEN = "Something went wrong inside the service."
+
+
+@dataclass(frozen=True, slots=True)
+class WorkLimits:
+    """Bytes of a recording that is fetched or of a result; seconds for one attempt."""
+
+    max_bytes: int
+    timeout_s: float
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A job under way: `token` of its lease, how far it is, how long it is."""
+
+    job: Job
+    token: str
+    processed_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Worker:
+    """One loop; run several for several jobs at once. `ended` is called after every end.
+
+    Transcripts go to the `scribe` as well, unless the client does not want that.
+    """
+
+    transcriber: Transcriber
+    records: JobRecords
+    queue: JobQueue
+    blobs: BlobStore
+    web: Web
+    limits: WorkLimits
+    history_writer: HistoryWriter
+    ended: Callable[[], None]
+
+    async def run(self) -> None:
+        """Work until cancelled; the job under way is then given back."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                await self._next()
+                pause_s = _FIRST_PAUSE_S
+            except Unavailable as error:
+                log.warning("no job can be taken now: %s", error.message)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            except Exception as error:  # the worker loop: the next job may be better
+                log.error("a worker stumbled: %s", type(error).__name__, exc_info=error)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _next(self) -> None:
+        delivery = await self.queue.take(_TAKE_S)
+        if delivery is None:
+            return
+        token = secrets.token_hex(16)
+        job = await self._take_over(delivery, token)
+        if job is None:
+            return
+        if job.lease is not None:
+            await self._work(_Attempt(job, token))
+        else:
+            log.error("a job can't be decrypted and has failed")
+            self.ended()
+
+    async def _take_over(self, delivery: Delivery, token: str) -> Job | None:
+        """Lease it. Cancelled, it sees that through and gives the job back: nobody knew of it."""
+        leasing = asyncio.create_task(self._lease(delivery, token))
+        try:
+            return await asyncio.shield(leasing)
+        except asyncio.CancelledError:
+            await asyncio.wait({leasing})
+            job = None if leasing.exception() else leasing.result()
+            if job is not None and job.lease is not None:
+                await asyncio.shield(self._give_back(_Attempt(job, token), 0.0))
+            raise
+
+    async def _lease(self, delivery: Delivery, token: str) -> Job | None:
+        """The job, ours now or failed; None when another has it or it needs nobody."""
+        step = partial(
+            lifecycle.leased, token=token, now=self.records.clock(), policy=self.records.policy
+        )
+        try:
+            job = await self.records.change(delivery.job_id, step)
+        except Unavailable:
+            with suppress(Unavailable):
+                await self.queue.give_back(delivery)
+            raise
+        try:
+            await self.queue.ack(delivery)
+        except Unavailable as error:  # it comes again, and finds the job leased
+            log.warning("a ticket could not be acknowledged: %s", error.message)
+        return job
+
+    async def _work(self, attempt: _Attempt) -> None:
+        doing = asyncio.create_task(self._transcribe(attempt))
+        holding = asyncio.create_task(self._hold(attempt))
+        try:
+            await asyncio.wait({doing, holding}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                await self._settle(attempt, doing)
+            else:
+                log.info("a job was taken from its worker: cancelled, deleted or lost")
+        except asyncio.CancelledError:
+            await _end(doing)
+            await asyncio.shield(self._give_back(attempt, 0.0))
+            raise
+        finally:
+            await _end(doing, holding)
+
+    async def _transcribe(self, attempt: _Attempt) -> Transcript:
+        await self._fetch(attempt)
+        recording = attempt.job.recording
+        with await self.blobs.open(attempt.job.blob(recording.blob)) as stream:
+            source = AudioSource(stream, recording.size_bytes)
+            options, limit_s = attempt.job.request.options, self.limits.timeout_s
+            run = self.transcriber.stream(
+                source,
+                options,
+                lane=Lane.JOB,
+                timeout_s=limit_s,
+                recall=CachePolicy(attempt.job.owner),
+            )
+            async with aclosing(run):
+                async for event in run:
+                    if isinstance(event, Finished):
+                        return event.transcript
+                    if isinstance(event, Progress):
+                        await self._progress(attempt, event)
+        raise AssertionError("a run ends with Finished or an error")
+
+    async def _progress(self, attempt: _Attempt, event: Progress) -> None:
+        attempt.processed_s = event.processed
+        if event.processed == 0.0 and attempt.job.recording.duration_s is None:
+            step = partial(lifecycle.measured, token=attempt.token, duration_s=event.duration)
+            with suppress(Unavailable):
+                await self.records.change(attempt.job.id, step)
+
+    async def _fetch(self, attempt: _Attempt) -> None:
+        """Bring a recording that is still where the client's URL says."""
+        job = attempt.job
+        if job.recording.blob:
+            return
+        if not job.request.url:
+            raise MissingBlob("The recording is not kept any more.")
+        name = f"{job.id}.audio"
+        async with aclosing(self.web.fetch(job.request.url, self.limits.max_bytes)) as chunks:
+            written = await self.blobs.write(name, chunks, self.limits.max_bytes)
+        step = partial(
+            lifecycle.fetched, token=attempt.token, blob=name, size_bytes=written.size_bytes
+        )
+        held = await self.records.change(job.id, step)
+        attempt.job = held or job
+        if held is None:
+            now = await self.records.store.get(job.id)
+            if now is None or now.state.ended:  # nobody else would know of it
+                await self.blobs.delete(name)
+
+    async def _hold(self, attempt: _Attempt) -> None:
+        """Renew the lease and tell the progress; return once the job is not ours any more."""
+        policy, clock = self.records.policy, self.records.clock
+        renewed, told_s = clock(), 0.0
+        while clock() < renewed + policy.lease_s:
+            await asyncio.sleep(min(_TICK_S, policy.lease_s / 6))
+            now = clock()
+            try:
+                job = await self.records.store.get(attempt.job.id)
+                if job is None or job.lease is None or job.lease.token != attempt.token:
+                    return
+                if attempt.processed_s != told_s or now > renewed + policy.lease_s / 3:
+                    told_s = attempt.processed_s
+                    step = partial(
+                        lifecycle.held, token=attempt.token, now=now, processed_s=told_s,
+                        policy=policy,
+                    )  # fmt: skip
+                    if await self.records.change(job.id, step) is None:
+                        return
+                    renewed = now
+            except Unavailable as error:
+                log.warning("a lease could not be renewed: %s", error.message)
+
+    async def _settle(self, attempt: _Attempt, doing: asyncio.Task[Transcript]) -> None:
+        """Write down how it ended."""
+        try:
+            transcript = doing.result()
+            await self._done(attempt, transcript)
+        except AsrError as error:
+            await self._failed(attempt, error)
+        except Exception as error:  # the worker loop: a fault of ours must not lose the job
+            log.error("an attempt broke: %s", type(error).__name__, exc_info=error)
+            await self._failed(attempt, EngineFailed(_BROKEN, code="internal_error"))
+        self.ended()
+
+    async def _done(self, attempt: _Attempt, transcript: Transcript) -> None:
+        job, now = attempt.job, self.records.clock()
+        name = f"{job.id}.{job.run}-{job.attempts}.result"
+        data = dump_transcript(transcript)
+        await self.blobs.write(name, _once(data), max(len(data), self.limits.max_bytes))
+        step = partial(
+            lifecycle.done, token=attempt.token, result=name, duration_s=transcript.duration,
+            now=now, policy=self.records.policy,
+        )  # fmt: skip
+        if await self._insist(lambda: self.records.change(job.id, step)) is None:
+            # Another's job by now; or the first try was stored, and only its answer was lost.
+            held = await self.records.store.get(job.id)
+            if held is None or held.result != name:
+                await self.blobs.delete(name)
+                return
+        if job.request.store:
+            caller = Caller(job.owner, job.id, "jobs")
+            self.history_writer.remember(caller, transcript, now - job.created_at)
+
+    async def _failed(self, attempt: _Attempt, error: AsrError) -> None:
+        job, policy, now = attempt.job, self.records.policy, self.records.clock()
+        fate = disposition_of(error)
+        if fate is Disposition.WAIT:
+            pause_s = min(_LONGEST_PAUSE_S, error.retry_after_s or policy.retry_s)
+            await self._give_back(attempt, pause_s)
+            await asyncio.sleep(pause_s)
+            return
+        failure = Failure(error.code, error.message)
+        step = lifecycle.failed if fate is Disposition.FAIL else lifecycle.stumbled
+        change = partial(step, token=attempt.token, failure=failure, now=now, policy=policy)
+        ended = await self._insist(lambda: self.records.change(job.id, change))
+        if ended is not None and ended.state is JobState.FAILED and fate is Disposition.AGAIN:
+            with suppress(Unavailable):
+                await self.queue.dead_letter(job.id, failure.code)
+
+    async def _give_back(self, attempt: _Attempt, pause_s: float) -> None:
+        """Let others have the job; when that can't be written, the lease runs out."""
+        now = self.records.clock()
+        step = partial(lifecycle.returned, token=attempt.token, now=now, pause_s=pause_s)
+        with suppress(Unavailable):
+            await self.records.change(attempt.job.id, step)
+        self.ended()
+
+    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Try again while the database is away, for as long as the lease may last."""
+        end = self.records.clock() + self.records.policy.lease_s
+        while True:
+            try:
+                return await write()
+            except Unavailable:
+                if self.records.clock() > end:
+                    raise
+                await asyncio.sleep(_TICK_S)
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def _end(*tasks: asyncio.Task[Transcript] | asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""Live sessions: partial and final results while somebody speaks."""

@@ -1,0 +1,368 @@
+"""Live recognition: drives a `Session` with real sound, a voice detector and the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zhiyin.core.history.writer import HistoryWriter
+from zhiyin.core.live.engine_client import EngineClient, Respell
+from zhiyin.core.live.session import Session, SessionPolicy
+from zhiyin.core.live.streams import SegmentStreams
+from zhiyin.core.live.transcript import TranscriptBuilder
+from zhiyin.core.live.utterance import DecodeRequest, Hypothesis
+from zhiyin.core.offload import offload
+from zhiyin.core.scheduling.admission import Admission
+from zhiyin.core.scheduling.batching import Lane
+from zhiyin.core.scheduling.registry import Registry
+from zhiyin.core.segmentation.endpointing import EndpointPolicy
+from zhiyin.domain.audio import SAMPLE_RATE, Samples
+from zhiyin.domain.engine import EngineCapabilities
+from zhiyin.domain.errors import AsrError, Overloaded, SlowReader, TooLong
+from zhiyin.domain.history import Caller
+from zhiyin.domain.live import Final, LiveEvent, LiveOptions, Partial
+from zhiyin.domain.options import TranscribeOptions
+from zhiyin.domain.script import Script
+from zhiyin.domain.transcript import Transcript
+from zhiyin.ports.script import Scripts
+from zhiyin.ports.vad import FRAME, Vad
+
+log = logging.getLogger(__name__)
+
+_BLOCK = SAMPLE_RATE  # samples that the voice detector takes at once
+_SLACK_S = 0.1  # frames that round a clip up
+
+Detect = Callable[[Samples], Awaitable[NDArray[np.float32]]]
+"""Speech probabilities of the next frames of a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLimits:
+    """`max_sessions` at once, each of at most `max_seconds` of audio.
+
+    Reading pauses while more than `max_waiting_s` of closed segments wait for their finals; a
+    result that takes longer than `decode_timeout_s` counts as failed. A session ends when more
+    than `max_events` wait for somebody to read them. `silence_s` is for callers who don't say what
+    silence ends a segment.
+    """
+
+    max_sessions: int = 64
+    max_seconds: float = 14_400.0
+    max_waiting_s: float = 60.0
+    decode_timeout_s: float = 30.0
+    max_events: int = 1_000
+    silence_s: float = 0.5
+
+
+class LiveService:
+    """Opens sessions. Used from the event loop only; `clock` gives seconds."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        vad: Vad,
+        pool: ThreadPoolExecutor,
+        limits: LiveLimits,
+        policy: SessionPolicy,
+        clock: Callable[[], float] = time.monotonic,
+        history_writer: HistoryWriter | None = None,
+        scripts: Scripts | None = None,
+    ) -> None:
+        self._registry = registry
+        self._vad = vad
+        self._pool = pool
+        self._limits = limits
+        self._policy = policy
+        self._history_writer = history_writer
+        self._scripts = scripts
+        self._clock = clock
+        self._sessions: set[LiveSession] = set()
+        self._opening = 0
+
+    @property
+    def limits(self) -> LiveLimits:
+        """What a session may take."""
+        return self._limits
+
+    @property
+    def running(self) -> int:
+        """Sessions that are open."""
+        return len(self._sessions)
+
+    async def open(self, options: LiveOptions) -> LiveSession:
+        """A session; close it. Raises what is wrong with the options, or Overloaded."""
+        if len(self._sessions) + self._opening >= self._limits.max_sessions:
+            raise Overloaded(
+                "The server has too many live sessions. Try again later.", retry_after_s=5.0
+            )
+        decode = replace(options.decode, words=True)
+        model = self._registry.check(TranscribeOptions(options.model, decode))
+
+        async def admit() -> Admission:
+            return (await self._registry.scheduler(model)).admit(Lane.PARTIAL, 0.0)
+
+        can = model.capabilities
+        recognizer = EngineClient(
+            admit, decode, self._limits.decode_timeout_s, self._respell(options.script),
+            SegmentStreams() if can.streaming else None,
+        )  # fmt: skip
+        self._opening += 1
+        try:
+            await recognizer.open()
+        finally:
+            self._opening -= 1
+        machine = Session(_policy(self._policy, options, can))
+        session = LiveSession(
+            machine,
+            recognizer,
+            self._detector(),
+            self._limits,
+            TranscriptBuilder(model, decode, self._clock),
+            self._clock,
+        )
+        self._sessions.add(session)
+        session.on_close = lambda: self._closed(session)
+        return session
+
+    async def close(self) -> None:
+        """End every session; what was heard until now is told."""
+        for session in tuple(self._sessions):
+            await session.close()
+
+    def _closed(self, session: LiveSession) -> None:
+        self._sessions.discard(session)
+        transcript = session.transcript()
+        if self._history_writer is not None and transcript.segments:
+            self._history_writer.remember(session.caller, transcript, session.latency_s)
+
+    def _respell(self, script: Script) -> Respell | None:
+        scripts = self._scripts
+        return None if scripts is None or not script else lambda t: scripts.convert(t, script)
+
+    def _detector(self) -> Detect:
+        vad = self._vad.session()
+        return lambda block: offload(self._pool, lambda: vad.probabilities(block))
+
+
+def _policy(policy: SessionPolicy, options: LiveOptions, can: EngineCapabilities) -> SessionPolicy:
+    """For a session; no clip has more than `can.max_seconds`."""
+    if can.streaming:  # it hears nothing twice, so all it is asked for is cheap
+        policy = replace(policy, first_partial=0.2, cadence=0.2, window=inf, tail=0.0, ahead=False)
+    context = max(policy.context, options.lead_in_s)
+    endpoint = replace(
+        policy.endpoint, enter=options.threshold, leave=max(0.05, options.threshold - 0.2),
+        longest=min(policy.endpoint.longest, can.max_seconds - context - policy.tail - _SLACK_S),
+    )  # fmt: skip
+    return replace(
+        policy, endpoint=_silence(endpoint, options.silence_s), partials=options.partials,
+        lead_in=options.lead_in_s, context=context,
+    )  # fmt: skip
+
+
+def _silence(policy: EndpointPolicy, silence_s: float | None) -> EndpointPolicy:
+    if silence_s is None:
+        return replace(policy, silence=inf, hurry=())
+    return replace(policy, silence=silence_s, pause=min(policy.pause, silence_s))
+
+
+class LiveSession:
+    """One stream of sound. `feed`, `commit`, `finish` by one task; `events` by another.
+
+    At its end, what was said is remembered for the `caller`, if there is one by then.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        recognizer: EngineClient,
+        detect: Detect,
+        limits: LiveLimits,
+        transcript_builder: TranscriptBuilder,
+        clock: Callable[[], float],
+    ) -> None:
+        self.model = transcript_builder.model
+        self.caller: Caller | None = None
+        self.on_close: Callable[[], None] = _nothing
+        self._session = session
+        self._recognizer = recognizer
+        self._detect = detect
+        self._limits = limits
+        self._transcript_builder = transcript_builder
+        self._clock = clock
+        self._held: Samples = np.zeros(0, np.float32)
+        self._outbox: deque[LiveEvent] = deque()
+        self._changed = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._tasks: dict[DecodeRequest, asyncio.Task[Hypothesis]] = {}
+        self._unread = False
+        self._closed = False
+
+    @property
+    def received_s(self) -> float:
+        """Seconds of audio taken."""
+        return self._session.received_s
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds from the last sound that came to the last text of it."""
+        return self._transcript_builder.latency_s
+
+    def transcript(self) -> Transcript:
+        """What was settled until now, without the times of words."""
+        return self._transcript_builder.transcript(self.received_s)
+
+    @property
+    def segments(self) -> int:
+        """Segments opened so far; the next one has this id."""
+        return self._session.segments
+
+    async def feed(self, samples: Samples) -> None:
+        """Take float32[n] at 16 kHz; waits while the engine is too far behind.
+
+        Raises TooLong when the session has lasted as long as it may, and SlowReader.
+        """
+        if self._unread:
+            raise _slow()
+        if self.received_s + len(samples) / SAMPLE_RATE > self._limits.max_seconds:
+            raise TooLong(
+                f"A session may last {self._limits.max_seconds:g} s of audio. Open another one."
+            )
+        self._transcript_builder.fed()
+        self._held = np.concatenate([self._held, samples])
+        while len(self._held) >= FRAME and not self._closed:
+            size = min(_BLOCK, len(self._held)) // FRAME * FRAME
+            block, self._held = self._held[:size], self._held[size:]
+            await self._push(block)
+
+    async def commit(self) -> None:
+        """End the open segment here."""
+        self._session.commit()
+        self._turn()
+
+    async def abandon(self, since: int) -> None:
+        """End the open segment here, and work no more on those whose id is `since` or higher.
+
+        Their finals still come, with whatever was known.
+        """
+        self._held = self._held[:0]
+        self._session.abandon(since)
+        for work, task in self._tasks.items():
+            if not self._session.wanted(work):
+                task.cancel()
+        self._turn()
+
+    async def finish(self) -> None:
+        """The stream is over; `events` ends when everything was told."""
+        if len(self._held):
+            block = np.pad(self._held, (0, -len(self._held) % FRAME))
+            self._held = self._held[:0]
+            await self._push(block)
+        self._session.finish()
+        self._turn()
+
+    async def events(self) -> AsyncIterator[LiveEvent]:
+        """What happens, in order, `Done` last; partials that nobody took give way to newer ones.
+
+        Raises SlowReader when too much was not taken.
+        """
+        while True:
+            while self._outbox:
+                yield self._outbox.popleft()
+            if self._unread:
+                raise _slow()
+            if self._session.finished or self._closed:
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def close(self) -> None:
+        """Drop everything; whoever reads `events` gets their end."""
+        if self._closed:
+            return
+        self._closed = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._recognizer.close()
+        self._changed.set()
+        self._progress.set()
+        self.on_close()
+
+    async def _push(self, block: Samples) -> None:
+        while self._session.waiting_s > self._limits.max_waiting_s and not self._closed:
+            self._progress.clear()
+            await self._progress.wait()
+        if not self._closed:
+            self._session.push(block, await self._detect(block))
+            self._turn()
+
+    def _turn(self) -> None:
+        """Hand out what there is to do, and tell what happened."""
+        while not self._closed and (work := self._session.next_work()) is not None:
+            if work.kind == "final":
+                self._give_way()
+            task = asyncio.create_task(self._recognizer.hear(work))
+            self._tasks[work] = task
+            # A callback, because a task that is cancelled before its first step never runs.
+            task.add_done_callback(partial(self._heard, work, self._clock()))
+        for event in self._session.take_events():
+            self._tell(event)
+        self._progress.set()
+
+    def _give_way(self) -> None:
+        """A final is wanted: a partial that still waits for the engine would only delay it."""
+        for work, task in self._tasks.items():
+            if work.kind == "partial":
+                task.cancel()
+
+    def _heard(self, work: DecodeRequest, begun: float, task: asyncio.Task[Hypothesis]) -> None:
+        del self._tasks[work]
+        if self._closed:
+            return
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, AsrError | TimeoutError):
+            log.error("a live result was lost: %s", type(error).__name__, exc_info=error)
+        if task.cancelled() or error is not None:
+            # The session tries again; in the end the partial result is the final.
+            self._session.failed(work)
+        else:
+            self._session.done(work, task.result(), self._clock() - begun)
+        self._turn()
+
+    def _tell(self, event: LiveEvent) -> None:
+        if self._unread:
+            return
+        if isinstance(event, Partial | Final):
+            self._forget_partials(event.segment_id)
+        if isinstance(event, Final):
+            self._transcript_builder.add(event)
+        self._outbox.append(event)
+        if len(self._outbox) > self._limits.max_events:
+            self._unread = True
+            self._outbox.clear()
+        self._changed.set()
+
+    def _forget_partials(self, segment_id: int) -> None:
+        """Those that nobody took; a newer one or the final says it all."""
+        old = [e for e in self._outbox if isinstance(e, Partial) and e.segment_id == segment_id]
+        for event in old:
+            self._outbox.remove(event)
+
+
+def _slow() -> SlowReader:
+    return SlowReader("The events of this session are not read.")
+
+
+def _nothing() -> None:
+    """For whoever has nothing to do."""

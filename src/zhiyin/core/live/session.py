@@ -1,0 +1,379 @@
+"""A live session as a state machine: sound and results in, work and events out.
+
+No clock, no threads, no engine: whoever drives it hands in frames with their speech probabilities
+and the results of the work it asked for. The promises: `stable` text only grows; one final per
+segment, in order, never changed; a final covers all speech of its segment; at most one partial and
+one final are being worked on; what gets worse is announced.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zhiyin.core.live.agreement import Agreement, AgreementPolicy
+from zhiyin.core.live.audio_buffer import AudioBuffer
+from zhiyin.core.live.room_tone import with_tail
+from zhiyin.core.live.utterance import DecodeRequest, Hypothesis, Utterance
+from zhiyin.core.segmentation.cutting import calmest, spans
+from zhiyin.core.segmentation.endpointing import FRAME_S, Change, Endpointer, EndpointPolicy
+from zhiyin.domain.audio import Samples
+from zhiyin.domain.live import (
+    Done,
+    Final,
+    LiveEvent,
+    Partial,
+    Reason,
+    SpeechEnded,
+    SpeechStarted,
+    Warned,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPolicy:
+    """Seconds. A segment begins `lead_in` before its speech, and is decoded with up to `context`.
+
+    A partial is due after `first_partial` of speech, and then whenever there is `cadence` of new
+    audio; once something was heard, also `cost_factor` times what the last pass took: of several
+    speakers the finals would else wait for the partials. Partials look at `window` seconds, of
+    which `overlap` are settled text. With `behind` finals waiting partials pause; that is told,
+    and when they come only every `slow` or less often. A final gets
+    `tail` of silence after its speech; it is worked on `ahead`, in pauses that may be the end.
+    """
+
+    lead_in: float = 0.3
+    context: float = 1.0
+    first_partial: float = 0.5
+    cadence: float = 0.5
+    cost_factor: float = 3.0
+    window: float = 10.0
+    overlap: float = 1.5
+    tail: float = 2.5
+    behind: int = 2
+    slow: float = 1.5
+    partials: bool = True
+    ahead: bool = True
+    retries: int = 1
+    endpoint: EndpointPolicy = field(default_factory=EndpointPolicy)
+    agreement: AgreementPolicy = field(default_factory=AgreementPolicy)
+
+
+class Session:
+    """One stream. Not thread-safe; cheap calls, all of them."""
+
+    def __init__(self, policy: SessionPolicy) -> None:
+        self._policy = policy
+        self._audio = AudioBuffer()
+        self._points = Endpointer(policy.endpoint)
+        self._open: Utterance | None = None
+        self._closed: deque[Utterance] = deque()
+        self._events: deque[LiveEvent] = deque()
+        self._out: dict[str, DecodeRequest] = {}
+        self._ids = 0
+        self._last_end = 0
+        self._pass_s = 0.0
+        self._usual_s = 0.0  # that a partial takes, forgotten by and by
+        self._pace: Pace = "usual"
+        self._over = False
+        self._done = False
+
+    @property
+    def received_s(self) -> float:
+        """Seconds of audio taken."""
+        return self._audio.end * FRAME_S
+
+    @property
+    def held_s(self) -> float:
+        """Seconds of audio kept."""
+        return (self._audio.end - self._audio.first) * FRAME_S
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds of closed segments whose final is still to come."""
+        return sum(u.end - u.start for u in self._closed) * FRAME_S
+
+    @property
+    def segments(self) -> int:
+        """Segments opened so far."""
+        return self._ids
+
+    @property
+    def finished(self) -> bool:
+        """Whether `Done` was told."""
+        return self._done
+
+    def push(self, samples: Samples, probs: NDArray[np.float32]) -> None:
+        """Take `float32[k * FRAME]` with k speech probabilities."""
+        self._audio.append(samples, probs)
+        for probability in probs:
+            self._step(float(probability))
+        self._forget()
+
+    def commit(self) -> None:
+        """End the open segment here."""
+        if self._open is not None:
+            self._points.close()
+            self._close("commit", self._points.frame)
+
+    def abandon(self, since: int) -> None:
+        """End the open segment here, and do no more work for any whose id is `since` or higher.
+
+        Their finals have what partial results gave.
+        """
+        for utterance in self._closed:
+            if utterance.id >= since:
+                utterance.abandoned = True
+        if self._open is not None:
+            self._open.abandoned = self._open.id >= since
+            self._close("commit", self._points.frame)
+        self._points.close()
+        self._last_end = self._points.frame
+        self._settle()
+
+    def wanted(self, work: DecodeRequest) -> bool:
+        """Whether its result would be of use; to be asked while it is not answered."""
+        utterance = self._of(work)
+        return utterance is not None and not utterance.abandoned
+
+    def finish(self) -> None:
+        """The stream is over; nothing more is pushed."""
+        if self._open is not None:
+            self._points.close()
+            self._close("eof", self._points.frame)
+        self._over = True
+        self._settle()
+
+    def next_work(self) -> DecodeRequest | None:
+        """What to decode now; each is answered with `done` or `failed`."""
+        for work in (self._final_work(), self._partial_work()):
+            if work is not None:
+                self._out[work.kind] = work
+                return work
+        return None
+
+    def done(self, work: DecodeRequest, heard: Hypothesis, took_s: float) -> None:
+        """The result of work, and the seconds it took from asking."""
+        self._out.pop(work.kind, None)
+        self._pass_s = took_s
+        if work.kind == "partial":
+            self._usual_s += 0.3 * (took_s - self._usual_s)
+        utterance = self._of(work)
+        if utterance is None:
+            return
+        utterance.language = heard.language
+        if work.kind == "final":
+            utterance.heard, utterance.until = heard, work.end
+        if utterance.closed is None:
+            self._suppose(utterance, work, heard)
+        self._settle()
+
+    def failed(self, work: DecodeRequest) -> None:
+        """The engine could not do it."""
+        self._out.pop(work.kind, None)
+        utterance = self._of(work)
+        if utterance is not None and work.kind == "final" and work.end >= utterance.ended:
+            utterance.fail()
+            self._settle()
+
+    def take_events(self) -> list[LiveEvent]:
+        """What happened since the last call, in order."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    # Speech comes and goes.
+
+    def _step(self, probability: float) -> None:
+        points = self._points
+        change = points.step(probability)
+        utterance = self._open
+        if utterance is not None:
+            utterance.ended = max(utterance.ended, points.ended)
+        if change is Change.ONSET:
+            self._begin(points.began, points.ended)
+        elif change is Change.END:
+            self._close("vad", points.frame)
+        elif change is Change.FULL:
+            self._split()
+
+    def _begin(self, began: int, ended: int) -> None:
+        policy = self._policy
+        start = max(self._last_end, began - _frames(policy.lead_in))
+        audio = max(self._last_end, self._audio.first, began - _frames(policy.context))
+        self._open = Utterance(
+            self._ids, start, audio, began, ended, Agreement(policy.agreement), looked=began
+        )
+        self._ids += 1
+        self._events.append(SpeechStarted(self._open.id, start * FRAME_S))
+
+    def _close(self, reason: Reason, end: int) -> None:
+        utterance = self._open
+        assert utterance is not None
+        self._open = None
+        utterance.closed, utterance.end = reason, end
+        self._last_end = end
+        self._closed.append(utterance)
+        self._events.append(SpeechEnded(utterance.id, end * FRAME_S))
+        self._settle()
+
+    def _split(self) -> None:
+        """Cut at the calmest moment near the end; the rest is the next segment.
+
+        What is settled stays before the cut, or the next segment would say it again.
+        """
+        utterance, now = self._open, self._points.frame
+        assert utterance is not None
+        settled = min(now - 1, math.ceil(utterance.agreement.settled_until / FRAME_S))
+        window = now - _frames(self._policy.endpoint.cut_window)
+        low = max(utterance.began + 1, window, settled)
+        probs, audio = self._audio.probs(low, now), self._audio.audio(low, now)
+        at = low + calmest(probs, audio)
+        rest = np.flatnonzero(self._audio.probs(at, now) >= self._policy.endpoint.leave)
+        utterance.ended = min(utterance.ended, at)
+        ended = at + int(rest[-1]) + 1 if len(rest) else None
+        self._points.split(at, ended)
+        self._close("split", at)
+        if ended is not None:
+            self._begin(at, ended)
+
+    # Work.
+
+    def _final_work(self) -> DecodeRequest | None:
+        if "final" in self._out:
+            return None
+        for utterance in self._closed:
+            if not utterance.settled(self._policy.retries):
+                return self._work("final", utterance, utterance.audio, utterance.end)
+        current = self._open
+        paused = self._policy.ahead and self._points.paused
+        if current is None or not paused or current.settled(retries=0):
+            return None
+        return self._work("final", current, current.audio, self._points.frame)
+
+    def _partial_work(self) -> DecodeRequest | None:
+        utterance = self._open
+        if not self._policy.partials or not self._keeps_up() or utterance is None or self._out:
+            return None
+        policy, now = self._policy, self._points.frame
+        transcript_builder = (utterance.ended - utterance.began) * FRAME_S
+        paced = policy.cost_factor * self._pass_s if any(utterance.shown) else 0.0
+        wanted = max(policy.cadence, paced)
+        fresh = (now - utterance.looked) * FRAME_S
+        first = utterance.looked == utterance.began
+        if transcript_builder < policy.first_partial or (fresh < wanted and not first):
+            return None
+        if utterance.ended <= utterance.looked:
+            return None  # nothing was said since
+        utterance.looked = now
+        return self._work("partial", utterance, self._window(utterance, now), now)
+
+    def _keeps_up(self) -> bool:
+        pace = self._pace_now()
+        if pace != self._pace:
+            self._pace = pace
+            self._events.append(Warned(*_PACES[pace]))
+        return pace != "paused"
+
+    def _pace_now(self) -> Pace:
+        policy = self._policy
+        if len(self._closed) >= policy.behind:
+            return "paused"
+        slow = policy.slow / 2 if self._pace == "slower" else policy.slow
+        return "slower" if policy.cost_factor * self._usual_s > slow else "usual"
+
+    def _window(self, utterance: Utterance, now: int) -> int:
+        """Where a partial begins: at the segment's start, or a little before its settled end."""
+        policy, stable = self._policy, utterance.agreement.stable
+        if (now - utterance.audio) * FRAME_S <= policy.window or not stable:
+            return utterance.audio
+        latest = stable[-1].end - policy.overlap
+        starts = [u.word.start for u in stable if u.word.start <= latest]
+        wanted = int((starts[-1] if starts else utterance.audio * FRAME_S) / FRAME_S)
+        return max(utterance.audio, wanted)
+
+    def _work(
+        self, kind: Literal["partial", "final"], utterance: Utterance, begin: int, end: int
+    ) -> DecodeRequest:
+        speech = spans(self._audio.probs(begin, end) >= self._policy.endpoint.enter)
+        samples = self._audio.audio(begin, end)
+        if kind == "final":
+            samples = with_tail(samples, speech, self._policy.tail)
+        return DecodeRequest(kind, utterance.id, begin, end, samples, speech)
+
+    def _of(self, work: DecodeRequest) -> Utterance | None:
+        known = [*self._closed, *([self._open] if self._open else [])]
+        return next((u for u in known if u.id == work.segment_id), None)
+
+    # Results.
+
+    def _suppose(self, utterance: Utterance, work: DecodeRequest, heard: Hypothesis) -> None:
+        """A result over an open segment: a hypothesis."""
+        if not heard.words:
+            return
+        view = utterance.agreement.hear(
+            heard.words, work.start_s, work.end * FRAME_S, utterance.began * FRAME_S
+        )
+        utterance.looked = max(utterance.looked, work.end)
+        if self._policy.partials and (view.stable, view.unstable) != utterance.shown:
+            utterance.shown = (view.stable, view.unstable)
+            utterance.seq += 1
+            self._events.append(
+                Partial(utterance.id, utterance.seq, *utterance.shown, work.end * FRAME_S)
+            )
+
+    def _settle(self) -> None:
+        """Tell the finals that are ready, in order."""
+        while self._closed:
+            first = self._closed[0]
+            if not first.settled(self._policy.retries):
+                return
+            self._closed.popleft()
+            self._events.append(self._final(first, degraded=not first.covered))
+        if self._over and self._open is None and not self._done:
+            self._done = True
+            self._events.append(Done(self.received_s, self._last_end * FRAME_S, self._ids))
+
+    def _final(self, utterance: Utterance, *, degraded: bool) -> Final:
+        heard = utterance.heard
+        if degraded or heard is None:
+            text, words = utterance.agreement.give_up()
+        else:
+            text, words = utterance.agreement.close(heard.words, utterance.audio * FRAME_S)
+        assert utterance.closed is not None
+        return Final(
+            utterance.id, text, utterance.start * FRAME_S, utterance.end * FRAME_S,
+            utterance.language, heard.confidence if heard else 0.0, utterance.closed, words,
+            degraded,
+        )  # fmt: skip
+
+    def _forget(self) -> None:
+        """Keep what unfinished segments need, and the lead-in of the next."""
+        needed = [u.audio for u in self._closed]
+        if self._open is not None:
+            needed.append(self._open.audio)
+        else:
+            lead = _frames(self._policy.context) + _frames(self._policy.endpoint.onset)
+            needed.append(self._points.frame - lead)
+        self._audio.drop(min(needed))
+
+
+def _frames(seconds: float) -> int:
+    return max(1, round(seconds * (1 / FRAME_S)))
+
+
+Pace = Literal["usual", "slower", "paused"]
+"""Of partial results."""
+
+_PACES: dict[Pace, tuple[str, str]] = {
+    "usual": ("partials_resumed", "The server has caught up; partial results are back."),
+    "slower": ("partials_slower", "The server is busy; partial results come less often."),
+    "paused": (
+        "partials_paused", "The server is behind; partial results pause until it has caught up."
+    ),
+}  # fmt: skip

@@ -1,0 +1,88 @@
+"""A segment in the making, and what is to be done for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from zhiyin.core.live.agreement import Agreement
+from zhiyin.core.segmentation.endpointing import FRAME_S
+from zhiyin.domain.audio import Samples, Span
+from zhiyin.domain.live import Reason
+from zhiyin.domain.transcript import Word
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodeRequest:
+    """A stretch to decode for a segment; frames `begin` to `end`.
+
+    `samples` may have silence after that.
+    """
+
+    kind: Literal["partial", "final"]
+    segment_id: int
+    begin: int
+    end: int
+    samples: Samples
+    speech: tuple[Span, ...]
+
+    @property
+    def start_s(self) -> float:
+        """Where the samples begin."""
+        return self.begin * FRAME_S
+
+    @property
+    def end_s(self) -> float:
+        """Where what was really heard ends."""
+        return self.end * FRAME_S
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What came of work: words on the clock of the stream, and how sure the decoder was."""
+
+    words: tuple[Word, ...]
+    language: str
+    confidence: float = 1.0
+
+
+@dataclass(slots=True)
+class Utterance:
+    """A segment in the making; frames. `ended` is the end of its speech so far."""
+
+    id: int
+    start: int
+    audio: int
+    began: int
+    ended: int
+    agreement: Agreement
+    seq: int = 0
+    shown: tuple[str, str] = ("", "")
+    closed: Reason | None = None
+    end: int = 0
+    heard: Hypothesis | None = None
+    """The newest result from the very start, up to `until`."""
+    until: int = -1
+    failures: int = 0
+    """Of results over all its speech in a row."""
+    failed: int = -1
+    """Where its speech ended when the last of them failed."""
+    abandoned: bool = False
+    looked: int = 0
+    language: str = "und"
+
+    @property
+    def covered(self) -> bool:
+        """Whether there is a result over all its speech, and nothing of the next segment."""
+        upto = self.until if self.closed is None else self.end
+        return self.heard is not None and self.ended <= self.until <= upto
+
+    def fail(self) -> None:
+        """A final result could not be had."""
+        self.failures = 1 + (self.failures if self.failed == self.ended else 0)
+        self.failed = self.ended
+
+    def settled(self, retries: int) -> bool:
+        """Whether there is nothing more to do for it: all is known, or was tried too often."""
+        hopeless = self.failed == self.ended and self.failures > retries
+        return self.covered or hopeless or self.abandoned

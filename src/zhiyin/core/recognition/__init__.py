@@ -1,0 +1,1 @@
+"""One recording from bytes to transcript, and the cache of results."""

@@ -1,0 +1,137 @@
+"""From bytes to pieces: decode, find speech, cut. Synchronous, pulled by the consumer."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+import numpy as np
+
+from zhiyin.core.offload import offload
+from zhiyin.core.segmentation.cutting import CutPolicy, Cutter
+from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Notice, Piece
+from zhiyin.domain.source import AudioSource
+from zhiyin.ports.decoder import DecodedAudio, Decoder
+from zhiyin.ports.vad import FRAME, Vad
+
+_BLOCK = 1 << 20  # bytes
+
+
+class Preparation:
+    """One recording on its way to the engine. Pieces come on demand; `close` when done."""
+
+    def __init__(
+        self, decoded: DecodedAudio, vad: Vad, policy: CutPolicy, pool: ThreadPoolExecutor
+    ) -> None:
+        self._decoded = decoded
+        self._cutter = Cutter(policy)
+        self._vad = vad.session()
+        self._gated = policy.gated
+        self._pool = pool
+        self._stopped = False
+        self._lock = threading.Lock()
+        self._samples = 0
+        self._pieces = self._run()
+
+    @property
+    def declared(self) -> float | None:
+        """Seconds the container declares; None when it says nothing."""
+        return self._decoded.duration
+
+    @property
+    def read(self) -> float:
+        """Seconds of audio decoded so far; the true duration once the pieces are exhausted."""
+        return self._samples / SAMPLE_RATE
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What was wrong with the file; complete once the pieces are exhausted."""
+        return tuple(self._decoded.notices)
+
+    async def next(self) -> Piece | None:
+        """The next piece, or None at the end; decoding happens on a worker thread."""
+        return await offload(self._pool, self._step)
+
+    async def close(self) -> None:
+        """Stop a decode that may still run, and release the file."""
+        self._stopped = True
+        await offload(self._pool, self._close)
+
+    def _step(self) -> Piece | None:
+        with self._lock:
+            return None if self._stopped else next(self._pieces, None)
+
+    def _close(self) -> None:
+        with self._lock:
+            self._decoded.close()
+
+    def _run(self) -> Iterator[Piece]:
+        held = np.zeros(0, np.float32)
+        for block in self._decoded.blocks():
+            if self._stopped:
+                return
+            self._samples += len(block)
+            held = np.concatenate([held, block])
+            whole = len(held) // FRAME * FRAME
+            yield from self._push(held[:whole])
+            held = held[whole:]
+        yield from self._push(np.pad(held, (0, -len(held) % FRAME)))
+        yield from self._cutter.finish()
+
+    def _push(self, samples: np.ndarray[tuple[int], np.dtype[np.float32]]) -> Iterator[Piece]:
+        if self._gated:
+            probs = self._vad.probabilities(samples)
+        else:
+            probs = np.ones(len(samples) // FRAME, np.float32)
+        yield from self._cutter.push(samples, probs)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparer:
+    """Opens recordings; one for the whole service. `pool` bounds the decoding threads."""
+
+    decoder: Decoder
+    vad: Vad
+    limits: AudioLimits
+    policy: CutPolicy
+    pool: ThreadPoolExecutor
+
+    @property
+    def edition(self) -> str:
+        """Names the settings that change what is heard."""
+        return f"{self.limits} {self.policy}"
+
+    async def digest(self, source: AudioSource) -> bytes:
+        """The SHA-256 of a recording whose receiver has not counted it."""
+        return await offload(self.pool, lambda: _digest(source.stream))
+
+    async def open(self, source: AudioSource, *, gated: bool, max_piece: float) -> Preparation:
+        """Start on a recording. Raises UndecodableAudio, EmptyAudio or TooLong."""
+        policy = replace(self.policy, gated=gated, max_piece=min(max_piece, self.policy.max_piece))
+        decoded = await offload(self.pool, lambda: self.decoder.open(source, self.limits))
+        return Preparation(decoded, self.vad, policy, self.pool)
+
+    async def probe(self, source: AudioSource) -> float | None:
+        """The seconds that a recording declares. Raises UndecodableAudio, EmptyAudio or TooLong."""
+
+        def look() -> float | None:
+            decoded = self.decoder.open(source, self.limits)
+            try:
+                return decoded.duration
+            finally:
+                decoded.close()
+
+        return await offload(self.pool, look)
+
+
+def _digest(stream: BinaryIO) -> bytes:
+    stream.seek(0)
+    digest = hashlib.sha256()
+    while block := stream.read(_BLOCK):
+        digest.update(block)
+    stream.seek(0)
+    return digest.digest()

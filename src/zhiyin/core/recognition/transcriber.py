@@ -1,0 +1,232 @@
+"""One request, start to end: the corridor behind every door."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from zhiyin.core.recognition.cache_key import result_key
+from zhiyin.core.recognition.context import Context
+from zhiyin.core.recognition.prepare import Preparation, Preparer
+from zhiyin.core.recognition.result_cache import CachePolicy, ResultCache
+from zhiyin.core.scheduling.admission import Admission
+from zhiyin.core.scheduling.batching import Lane
+from zhiyin.core.scheduling.registry import Registry
+from zhiyin.core.scheduling.scheduler import Scheduler
+from zhiyin.domain.audio import Notice, Piece
+from zhiyin.domain.engine import Clip, ClipResult, ModelInfo
+from zhiyin.domain.errors import DeadlineExceeded
+from zhiyin.domain.events import Event, Finished, Progress, SegmentReady
+from zhiyin.domain.options import TranscribeOptions
+from zhiyin.domain.source import AudioSource
+from zhiyin.domain.transcript import Segment, Transcript
+
+T = TypeVar("T")
+
+_UNDECLARED_S = 15.0  # taken for recordings that don't tell their length, as a browser's
+_SURE = 0.5  # a detected language at least this probable holds for the rest of the recording
+
+
+@dataclass(frozen=True, slots=True)
+class Transcriber:
+    """Recognizes recordings. `ahead` clips of one request wait at the engine at once.
+
+    `results` None: nothing is shared or remembered.
+    """
+
+    registry: Registry
+    preparer: Preparer
+    results: ResultCache | None = None
+    ahead: int = 16
+
+    async def transcribe(
+        self,
+        source: AudioSource,
+        options: TranscribeOptions,
+        *,
+        lane: Lane = Lane.ONE_SHOT,
+        timeout_s: float | None = None,
+        recall: CachePolicy | None = None,
+    ) -> Transcript:
+        """The whole transcript. Raises AsrError; see `stream`."""
+        run = self.stream(source, options, lane=lane, timeout_s=timeout_s, recall=recall)
+        async with aclosing(run):
+            async for event in run:
+                if isinstance(event, Finished):
+                    return event.transcript
+        raise AssertionError("a run ends with Finished or an error")
+
+    async def stream(
+        self,
+        source: AudioSource,
+        options: TranscribeOptions,
+        *,
+        lane: Lane = Lane.ONE_SHOT,
+        timeout_s: float | None = None,
+        recall: CachePolicy | None = None,
+    ) -> AsyncGenerator[Event, None]:
+        """Events in order, `Finished` last; known results are told again where `recall` wants it.
+
+        Raises AsrError: InvalidRequest, UnknownModel, UndecodableAudio, TooLong, Overloaded,
+        DeadlineExceeded after `timeout_s` seconds, EngineFailed. Closing the generator takes
+        the request's waiting clips out of the queue.
+        """
+        model = self.registry.check(options)
+        loop = asyncio.get_running_loop()
+        deadline = None if timeout_s is None else loop.time() + timeout_s
+        scheduler = await _before(deadline, self.registry.scheduler(model))
+        job = _Job(source, options, model, scheduler, lane, deadline)
+        async with aclosing(await _before(deadline, self._events(job, recall))) as events:
+            while (event := await _before(deadline, anext(events, None))) is not None:
+                yield event
+
+    async def _events(self, job: _Job, recall: CachePolicy | None) -> AsyncGenerator[Event, None]:
+        if self.results is None or recall is None:
+            return self._recognize(job)
+        # Whoever asks for sampling wants another text each time.
+        if not recall.allowed or job.options.decode.temperature > 0 or not job.scheduler.version:
+            self.results.counts.bypassed += 1
+            return self._recognize(job)
+        digest = job.source.digest or await self.preparer.digest(job.source)
+        key = result_key(
+            digest, job.options, job.model, job.scheduler.version, self.results.edition
+        )
+        return self.results.stream(recall, key, job.lane, lambda: self._recognize(job))
+
+    async def _recognize(self, job: _Job) -> AsyncGenerator[Event, None]:
+        longest = job.model.capabilities.max_seconds
+        preparation = await self.preparer.open(job.source, gated=job.options.vad, max_piece=longest)
+        try:
+            now = asyncio.get_running_loop().time()
+            left = None if job.deadline is None else job.deadline - now
+            expected = preparation.declared or _UNDECLARED_S
+            with job.scheduler.admit(job.lane, expected, left) as admission:
+                run = _Run(preparation, admission, job.options, job.model, self.ahead)
+                while (event := await run.next()) is not None:
+                    yield event
+        finally:
+            await preparation.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is to be recognized, by whom, and until which time of the loop."""
+
+    source: AudioSource
+    options: TranscribeOptions
+    model: ModelInfo
+    scheduler: Scheduler
+    lane: Lane
+    deadline: float | None
+
+
+async def _before(deadline: float | None, work: Awaitable[T]) -> T:
+    """Await `work` until the loop's time `deadline`; DeadlineExceeded after it."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await work
+    except TimeoutError as error:
+        raise DeadlineExceeded("The result did not come within the time limit.") from error
+
+
+class _Run:
+    """The state of one request while its pieces go through the engine."""
+
+    def __init__(
+        self,
+        preparation: Preparation,
+        admission: Admission,
+        options: TranscribeOptions,
+        model: ModelInfo,
+        ahead: int,
+    ) -> None:
+        self._preparation = preparation
+        self._admission = admission
+        self._model = model
+        self._decode = options.decode
+        self._asked = options.decode.language
+        self._ahead = 1 if options.previous_text else ahead
+        self._context = Context(options.decode.prompt) if options.previous_text else None
+        self._waiting: deque[tuple[Piece, asyncio.Future[ClipResult]]] = deque()
+        self._exhausted = False
+        self._finished = False
+        self._heard: dict[str, tuple[float, float]] = {}  # language -> seconds, probability
+        self._segments: list[Segment] = []
+        self._events: deque[Event] = deque([Progress(0.0, preparation.declared)])
+
+    async def next(self) -> Event | None:
+        """The next event; None after `Finished`."""
+        while not self._events:
+            await self._fill()
+            if self._waiting:
+                await self._collect()
+            elif self._exhausted:
+                if self._finished:
+                    return None
+                self._finished = True
+                self._events.append(Finished(self._transcript()))
+        return self._events.popleft()
+
+    async def _fill(self) -> None:
+        """Keep the engine supplied; alone while the language is still to be heard."""
+        limit = self._ahead if self._decode.language is not None else 1
+        while not self._exhausted and len(self._waiting) < limit:
+            piece = await self._preparation.next()
+            if piece is None:
+                self._exhausted = True
+                return
+            prompt = self._decode.prompt if self._context is None else self._context.prompt
+            self._waiting.append((piece, self._submit(piece, prompt)))
+
+    def _submit(self, piece: Piece, prompt: str) -> asyncio.Future[ClipResult]:
+        options = replace(self._decode, prompt=prompt)
+        clip = Clip(piece.samples, options, piece.speech)
+        return asyncio.wrap_future(self._admission.submit(clip))
+
+    async def _collect(self) -> None:
+        piece, future = self._waiting.popleft()
+        result = await future
+        if self._context is not None:
+            if self._context.misled(result, piece):
+                result = await self._submit(piece, self._decode.prompt)
+            self._context.add(result)
+        self._hear(result)
+        for segment in result.segments:
+            placed = segment.shifted(piece.start)
+            self._events.append(SegmentReady(len(self._segments), placed))
+            self._segments.append(placed)
+        self._admission.remaining((self._preparation.declared or piece.end) - piece.end)
+        self._events.append(Progress(piece.end, self._preparation.declared))
+
+    def _hear(self, result: ClipResult) -> None:
+        seconds, best = self._heard.get(result.language, (0.0, 0.0))
+        probability = result.language_probability or 0.0
+        transcript_builder = sum(s.end - s.start for s in result.segments)
+        self._heard[result.language] = (seconds + transcript_builder, max(best, probability))
+        if self._decode.language is None and probability >= _SURE and result.segments:
+            self._decode = replace(self._decode, language=result.language)
+
+    def _transcript(self) -> Transcript:
+        language, (_, probability) = max(
+            self._heard.items(), key=lambda item: item[1], default=("und", (0.0, 0.0))
+        )
+        return Transcript(
+            tuple(self._segments),
+            language=self._asked or language,
+            language_probability=None if self._asked else probability,
+            duration=self._preparation.read,
+            engine=self._model.engine,
+            model=self._model.id,
+            task=self._decode.task,
+            notices=self._notices(),
+        )
+
+    def _notices(self) -> tuple[Notice, ...]:
+        notices = self._preparation.notices
+        if not self._segments:
+            notices += (Notice("no_speech", "No speech was found in the recording."),)
+        return notices

@@ -1,0 +1,1 @@
+"""Which clips an engine runs next, and the threads that run them."""

@@ -1,0 +1,1 @@
+"""From frames of speech probability to stretches, offline and online."""

@@ -1,0 +1,179 @@
+"""Puts the service together. The only package that names concrete classes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+
+from zhiyin.audio.decode import AvDecoder
+from zhiyin.audio.sound import AvLiveDecoder
+from zhiyin.config import Settings
+from zhiyin.core.captions.rooms import Rooms
+from zhiyin.core.erasure import Erasure
+from zhiyin.core.history.erasure import OwnedHistory
+from zhiyin.core.history.retention import Sweeper
+from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
+from zhiyin.core.jobs.erasure import OwnedJobs, OwnedRecordings
+from zhiyin.core.jobs.runtime import JobRuntime
+from zhiyin.core.live.service import LiveService
+from zhiyin.core.recognition.result_cache import ResultCache
+from zhiyin.core.recognition.service import RecognitionService
+from zhiyin.core.recognition.transcriber import Transcriber
+from zhiyin.core.scheduling.registry import Registry
+from zhiyin.domain.errors import AsrError
+from zhiyin.ops.edition import edition
+from zhiyin.ports.cipher import Cipher
+from zhiyin.ports.decoder import Decoder
+from zhiyin.ports.erasure import Erasable
+from zhiyin.ports.history import Archive, History
+from zhiyin.ports.sound import LiveDecoder
+from zhiyin.store.history_off import NoHistory
+from zhiyin.wiring.captions import make_rooms
+from zhiyin.wiring.engines import make_registry
+from zhiyin.wiring.history import (
+    has_history,
+    key_ring,
+    make_history,
+    make_sweeper,
+    token_cipher,
+)
+from zhiyin.wiring.jobs import job_runtime
+from zhiyin.wiring.live import make_live
+from zhiyin.wiring.recognition import make_cache, make_preparer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Services:
+    """The finished service; an async context manager that loads and frees the models."""
+
+    settings: Settings
+    registry: Registry
+    transcriber: Transcriber
+    live: LiveService
+    rooms: Rooms
+    sound: LiveDecoder
+    decoder: Decoder
+    job_runtime: JobRuntime | None
+    recognition: RecognitionService
+    history: History
+    history_writer: HistoryWriter
+    sweeper: Sweeper
+    results: ResultCache | None
+    erasure: Erasure
+    token_cipher: Cipher
+    _archive: Archive | None
+    _pool: ThreadPoolExecutor
+    _loading: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to load the default model, to write the history, and to look for other servers."""
+        self.rooms.start()
+        self.history_writer.start()
+        self.sweeper.start()
+        self._loading = asyncio.create_task(self._load_default())
+        if self.job_runtime is not None:
+            self.job_runtime.start()
+
+    @property
+    def jobs(self) -> JobRuntime:
+        """Jobs, in a process that was built with them."""
+        assert self.job_runtime is not None, "built without jobs"
+        return self.job_runtime
+
+    @property
+    def degraded(self) -> dict[str, str]:
+        """What is not there at the moment, though recognition goes on."""
+        return {"history": self.history_writer.trouble} if self.history_writer.trouble else {}
+
+    @property
+    def ready(self) -> bool:
+        """Whether the default model is loaded and has recognized something."""
+        try:
+            model = self.registry.resolve("")
+        except AsrError:
+            return False
+        return self.registry.state(model.id) == "ready"
+
+    async def close(self) -> None:
+        """Stop everything, running batches excepted; jobs under way are given back."""
+        if self.job_runtime is not None:
+            await self.job_runtime.close()
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.gather(self._loading, return_exceptions=True)
+        await self.live.close()
+        await self.rooms.close()
+        await self.registry.close()
+        if self.results is not None:
+            await self.results.close()
+        await self.sweeper.close()
+        await self.history_writer.close()
+        if self._archive is not None:
+            await self._archive.close()
+        self._pool.shutdown(wait=False)
+
+    async def __aenter__(self) -> Services:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _load_default(self) -> None:
+        try:
+            await self.registry.scheduler(self.registry.resolve(""))
+        except AsrError as error:
+            log.error("the default model could not be loaded: %s", error.message)
+
+
+def build(settings: Settings, workers: int | None = None, *, remember: bool = True) -> Services:
+    """Everything for these settings; no model is loaded yet. Raises ConfigError, MissingExtra.
+
+    `workers` is the number of jobs at once in this process; None is a process without jobs.
+    Without `remember` nothing is kept, whatever the settings say.
+    """
+    pool = ThreadPoolExecutor(settings.audio.workers, thread_name_prefix="zhiyin-audio")
+    decoder = AvDecoder()
+    registry = make_registry(settings, decoder)
+    preparer = make_preparer(settings, pool)
+    ring = key_ring(settings)
+    cache = make_cache(settings, ring) if remember else None
+    results = None if cache is None else ResultCache(cache, f"{edition()} {preparer.edition}")
+    transcriber = Transcriber(registry, preparer, results)
+    stored = make_history(settings, ring) if remember and has_history(settings) else None
+    history = (stored if settings.history.enabled else None) or NoHistory()
+    writer = HistoryWriter(history, HistoryWriterPolicy(waiting=settings.history.max_waiting))
+    live = make_live(settings, registry, preparer.vad, pool, writer)
+    rooms = make_rooms(settings, ring)
+    jobs = None
+    if workers is not None:
+        jobs = job_runtime(settings, ring, transcriber, writer, workers)
+    places = _places(writer, stored or history, jobs, rooms, results)
+    return Services(
+        settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, jobs,
+        RecognitionService(transcriber, writer), history, writer, make_sweeper(settings, history),
+        results, Erasure(places), token_cipher(ring), stored, pool,
+    )  # fmt: skip
+
+
+def _places(
+    history_writer: HistoryWriter,
+    history: History,
+    job_runtime: JobRuntime | None,
+    rooms: Rooms,
+    results: ResultCache | None,
+) -> list[Erasable]:
+    """Where something of an owner may be; recordings are found by the jobs."""
+    places: list[Erasable] = [OwnedHistory(history_writer, history)]
+    if job_runtime is not None:
+        places += [OwnedRecordings(job_runtime.service), OwnedJobs(job_runtime.service)]
+    return [*places, rooms, *([] if results is None else [results])]

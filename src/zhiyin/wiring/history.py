@@ -1,0 +1,71 @@
+"""Wiring of the history, of encryption, and of what expires."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zhiyin.config import Settings
+from zhiyin.core.history.retention import RetentionPolicy, Sweeper
+from zhiyin.domain.errors import ConfigError
+from zhiyin.ports.cipher import Cipher, KeyRing
+from zhiyin.ports.history import History
+from zhiyin.store.cipher_plain import PlainRing
+
+if TYPE_CHECKING:
+    from zhiyin.store.history_sql.store import SqlHistory
+
+_HISTORY_FILE = "history.db"
+
+
+def has_history(settings: Settings) -> bool:
+    """Whether transcripts are kept, or may have been before that was switched off."""
+    chosen = settings.history
+    file = settings.data_dir / _HISTORY_FILE
+    return chosen.enabled or bool(chosen.url.get_secret_value()) or file.exists()
+
+
+def make_history(settings: Settings, ring: KeyRing | None = None) -> SqlHistory:
+    """The history, unopened, with the keys of the settings or others.
+
+    Raises ConfigError, MissingExtra.
+    """
+    from zhiyin.store.history_sql.database import Database, DatabaseOptions
+    from zhiyin.store.history_sql.store import SqlHistory
+
+    chosen = settings.history
+    file = settings.data_dir / _HISTORY_FILE
+    url = chosen.url.get_secret_value() or f"sqlite+aiosqlite:///{file}"
+    database = Database(url, DatabaseOptions(chosen.connections, chosen.timeout_s))
+    return SqlHistory(database, ring or key_ring(settings))
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """The keys for what is kept; without any, nothing is encrypted. Raises ConfigError."""
+    chosen = settings.encryption
+    text = chosen.keys.get_secret_value()
+    if chosen.keys_file:
+        if text:
+            raise ConfigError("Give encryption.keys or encryption.keys_file, not both.")
+        try:
+            text = Path(chosen.keys_file).expanduser().read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError("encryption.keys_file can't be read.") from error
+    elif not text:
+        return PlainRing()
+    from zhiyin.store.cipher_aesgcm import AesRing, parse_keys
+
+    return AesRing(parse_keys(text))
+
+
+def token_cipher(ring: KeyRing) -> Cipher:
+    """Seals what clients hold: by the keys, or by one that this process makes up."""
+    from zhiyin.store.cipher_aesgcm import AesCipher, generate, parse_keys
+
+    return ring if ring.names else AesCipher(parse_keys(generate()))
+
+
+def make_sweeper(settings: Settings, history: History) -> Sweeper:
+    """Deletes transcripts at their time."""
+    kept_s = settings.history.retention_days * 86_400
+    return Sweeper(history, RetentionPolicy(kept_s, settings.history.sweep_s))

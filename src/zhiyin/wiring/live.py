@@ -1,0 +1,31 @@
+"""Wiring of live sessions."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from zhiyin.config import Settings
+from zhiyin.core.history.writer import HistoryWriter
+from zhiyin.core.live.service import LiveLimits, LiveService
+from zhiyin.core.live.session import SessionPolicy
+from zhiyin.core.scheduling.registry import Registry
+from zhiyin.ports.vad import Vad
+from zhiyin.text.script import OpenCCScripts
+
+
+def make_live(
+    settings: Settings, registry: Registry, vad: Vad, pool: ThreadPoolExecutor,
+    history_writer: HistoryWriter,
+) -> LiveService:  # fmt: skip
+    """Live sessions over the engines of `registry`; detection runs on `pool`."""
+    return LiveService(
+        registry, vad, pool, _live_limits(settings), SessionPolicy(),
+        history_writer=history_writer, scripts=OpenCCScripts(),
+    )  # fmt: skip
+
+
+def _live_limits(settings: Settings) -> LiveLimits:
+    live = settings.live
+    return LiveLimits(
+        live.max_sessions, live.max_seconds, max_events=live.max_events, silence_s=live.silence_s
+    )

@@ -1,0 +1,42 @@
+"""Wiring of recognition: from bytes to pieces, and the cache of results."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from zhiyin.audio.decode import AvDecoder
+from zhiyin.audio.vad import SileroVad
+from zhiyin.config import Settings
+from zhiyin.core.recognition.prepare import Preparer
+from zhiyin.core.segmentation.cutting import CutPolicy
+from zhiyin.domain.audio import AudioLimits
+from zhiyin.domain.errors import MissingExtra
+from zhiyin.ports.cache import Cache
+from zhiyin.ports.cipher import Cipher
+from zhiyin.store.cache_memory import MemoryCache
+from zhiyin.store.cache_sealed import SealedCache
+
+
+def make_preparer(settings: Settings, pool: ThreadPoolExecutor) -> Preparer:
+    """What turns recordings into pieces, on the threads of `pool`."""
+    audio = settings.audio
+    cut = CutPolicy(split_gap=audio.split_gap_s, max_piece=audio.max_piece_s, enough=audio.piece_s)
+    return Preparer(AvDecoder(), SileroVad(), AudioLimits(audio.max_seconds), cut, pool)
+
+
+def make_cache(settings: Settings, cipher: Cipher) -> Cache | None:
+    """The cache of results, None when it is off. Raises MissingExtra or ConfigError.
+
+    What leaves this process is sealed.
+    """
+    cache = settings.cache
+    largest = cache.max_value_kb << 10
+    if cache.url == "off":
+        return None
+    if cache.url.startswith("memory://"):
+        return MemoryCache(int(cache.max_mb * (1 << 20)), cache.ttl_s, largest)
+    try:
+        from zhiyin.store.cache_redis import RedisCache
+    except ImportError as error:
+        raise MissingExtra("The cache in Redis needs: pip install 'zhiyin[redis]'") from error
+    return SealedCache(RedisCache(cache.url, cache.ttl_s, largest, cache.timeout_ms / 1000), cipher)
