@@ -10,8 +10,8 @@ from sqlalchemy import Select
 from sqlalchemy.dialects import mysql
 from tools.mariadb import MariaDb
 
+from zhiyin.domain.caller import ANONYMOUS
 from zhiyin.domain.history import HistoryQuery
-from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.domain.search import grams
 from zhiyin.store.cipher_plain import PlainRing
 from zhiyin.store.history_sql import search

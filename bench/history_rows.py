@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from zhiyin.domain.history import Caller, HistoryEntry, new_id
-from zhiyin.domain.owner import ANONYMOUS
+from zhiyin.domain.caller import ANONYMOUS, Caller
+from zhiyin.domain.history import HistoryEntry, new_id
 from zhiyin.domain.transcript import Segment, Transcript
 from zhiyin.store.history_sql.store import SqlHistory
 

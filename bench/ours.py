@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from zhiyin.config import Settings, load
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.options import DecodeOptions, TranscribeOptions
 from zhiyin.domain.source import AudioSource
 from zhiyin.engines.whisper.provider import WhisperProvider
@@ -106,7 +107,7 @@ class Zhiyin:
         options = TranscribeOptions(decode=decode)
         with path.open("rb") as stream:
             source = AudioSource(stream, path.stat().st_size)
-            return self._call(self._services.transcriber.transcribe(source, options)).text
+            return self._call(self._services.transcriber.transcribe(source, options, Caller())).text
 
     async def _open(self) -> Services:
         return build(self._settings, remember=False)

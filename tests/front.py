@@ -19,7 +19,8 @@ from websockets.exceptions import ConnectionClosed
 from tests import media
 from tests.house import House
 from tests.scripted import LoudnessVad
-from zhiyin.access.app import HttpLimits, create_app
+from zhiyin.access.app import create_app
+from zhiyin.access.context import AccessLimits
 from zhiyin.access.ws.native.sessions import SessionTable
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.audio.decode import AvDecoder
@@ -87,7 +88,7 @@ class Front:
     @property
     def session_table(self) -> SessionTable:
         """The sessions of `/v1/stream`."""
-        held: SessionTable = self.app.state.stream[0]
+        held: SessionTable = self.app.state.sessions
         return held
 
     def start(self) -> None:
@@ -177,7 +178,7 @@ async def front(
 ) -> AsyncIterator[Front]:
     """A running service."""
     made = Front(House(engine or ScriptedEngine(), LiveLimits(**limits)))
-    bounds = HttpLimits(1 << 20, 8, 60.0, idle_s, grace_s, kib)
+    bounds = AccessLimits(1 << 20, 8, 60.0, idle_s, grace_s, kib)
     made.app = create_app(made, bounds)
     listener = socket.create_server(("127.0.0.1", 0))
     made.url = f"ws://127.0.0.1:{listener.getsockname()[1]}"

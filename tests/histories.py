@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tools.mariadb import MariaDb
 
-from zhiyin.domain.history import Caller, HistoryEntry, HistoryQuery, new_id
-from zhiyin.domain.owner import ANONYMOUS
+from zhiyin.domain.caller import ANONYMOUS, Caller
+from zhiyin.domain.history import HistoryEntry, HistoryQuery, new_id
 from zhiyin.domain.search import terms
 from zhiyin.domain.transcript import DecodingStats, Segment, Transcript, Word
 from zhiyin.ports.cipher import KeyRing

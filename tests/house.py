@@ -22,6 +22,7 @@ from zhiyin.core.live.service import LiveLimits, LiveService, LiveSession
 from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.scheduling.registry import Registry, RegistryPolicy
 from zhiyin.core.scheduling.scheduler import Scheduler
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip
 from zhiyin.domain.live import LiveEvent, LiveOptions
 from zhiyin.domain.options import DecodeOptions
@@ -63,7 +64,7 @@ class House:
 
     async def open(self, **options: object) -> LiveSession:
         chosen = {"decode": ENGLISH} | options
-        return await self.service.open(LiveOptions(**chosen))  # type: ignore[arg-type]
+        return await self.service.open(LiveOptions(**chosen), Caller())  # type: ignore[arg-type]
 
     @property
     def admissions(self) -> int:

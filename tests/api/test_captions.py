@@ -24,6 +24,7 @@ from tests.api.test_subtitle import address, finals, until
 from tests.conftest import Server, running
 from tests.speech import final, replicas
 from tests.valkey import Valkey
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.live import Final
 from zhiyin.store.captions_redis import RedisCaptions
 from zhiyin.store.cipher_plain import PlainRing
@@ -151,7 +152,7 @@ async def test_a_viewer_that_takes_nothing_is_closed(guarded: Server, valkey: Va
         _deaf(address(guarded, query)) as deaf,
     ):
         await until(good, "history")
-        speaker = await rooms.speak("flood")
+        speaker = await rooms.speak("flood", Caller())
         for number, text in enumerate(texts):
             speaker.publish(Final(number, text, number, number + 1, "en", 0.9, "vad"))
         seen: list[str] = []

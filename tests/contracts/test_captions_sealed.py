@@ -14,6 +14,7 @@ from tests.contracts.test_captions import said
 from tests.histories import ring
 from tests.speech import final, reading, replicas, until
 from tests.valkey import Valkey
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.captions import UNREADABLE, Caption, CaptionMessage
 from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.ports.cipher import Cipher
@@ -99,7 +100,7 @@ def test_a_caption_is_bound_to_its_name() -> None:
 async def test_a_server_with_a_wrong_key_says_so_and_goes_on(valkey: Valkey) -> None:
     keys = RedisCaptions(valkey.url, ring("k1")), RedisCaptions(valkey.url, ring("k2"))
     async with replicas(*keys) as (here, there):
-        speaker = await here.speak("hall")
+        speaker = await here.speak("hall", Caller())
         speaker.publish(final(0))
         await until(lambda: not here._rooms["hall"]._outbox)
         with pytest.raises(CannotDecrypt):
@@ -111,7 +112,7 @@ async def test_a_server_with_a_wrong_key_says_so_and_goes_on(valkey: Valkey) -> 
             await until(lambda: far.told == [UNREADABLE])
             assert far.texts == []
         await speaker.finish()
-        own = await there.speak("hall")
+        own = await there.speak("hall", Caller())
         async with reading(there, "hall") as far:
             own.publish(final(0))
             await far.has("text 0")

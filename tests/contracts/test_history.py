@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from tests.histories import START, Place, entry, ring, texts
+from zhiyin.domain.caller import ANONYMOUS
 from zhiyin.domain.errors import NotFound
 from zhiyin.domain.history import HistoryQuery
-from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.domain.search import found_in, terms
 from zhiyin.store.history_sql.store import SqlHistory
 

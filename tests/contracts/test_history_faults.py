@@ -19,8 +19,8 @@ from tools.mariadb import MariaDb
 from tests.backends import environment
 from tests.histories import Place, entry, texts, until
 from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
+from zhiyin.domain.caller import ANONYMOUS
 from zhiyin.domain.errors import ConfigError, Unavailable
-from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.store.history_sql import migrate
 from zhiyin.store.history_sql.database import Database, DatabaseOptions
 from zhiyin.store.history_sql.tables import metadata

@@ -11,9 +11,9 @@ from sqlalchemy import text
 from tools.mariadb import MariaDb
 
 from tests.histories import Place, entry, ring, texts
+from zhiyin.domain.caller import ANONYMOUS
 from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.domain.history import HistoryQuery
-from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.ports.cipher import KeyRing
 from zhiyin.store.cipher_aesgcm import AesRing, generate, parse_keys
 from zhiyin.store.cipher_plain import PlainRing

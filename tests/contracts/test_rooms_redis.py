@@ -15,6 +15,7 @@ from tests.valkey import Valkey
 from zhiyin.core.captions.log import captions
 from zhiyin.core.captions.room import LOCAL, RoomLimits
 from zhiyin.core.captions.rooms import Rooms
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import InvalidRequest, Unavailable
 from zhiyin.store.captions_redis import RedisCaptions
 from zhiyin.store.cipher_plain import PlainRing
@@ -60,7 +61,7 @@ async def test_a_server_that_dies_costs_nothing(kind: str, request: pytest.Fixtu
         reading(here, "hall") as near,
         reading(there, "hall") as far,
     ):
-        speaker = await here.speak("hall")
+        speaker = await here.speak("hall", Caller())
         own = Reader((), speaker.inbox)
         speaker.publish(final(0))
         await far.has(*texts(0))
@@ -107,7 +108,7 @@ async def test_a_server_that_freezes_stops_nobody(valkey: Valkey) -> None:
         reading(here, "hall") as near,
         reading(there, "hall") as far,
     ):
-        speaker = await here.speak("hall")
+        speaker = await here.speak("hall", Caller())
         speaker.publish(final(0))
         await far.has(*texts(0))
         valkey.freeze()
@@ -132,7 +133,7 @@ async def test_rooms_begin_without_the_server(valkey: Valkey) -> None:
         reading(there, "hall") as far,
     ):
         assert (near.texts, far.texts) == ([], [])
-        speaker = await here.speak("hall")
+        speaker = await here.speak("hall", Caller())
         speaker.publish(final(0))
         await near.has(*texts(0))
         await until(lambda: near.warned == 1 and far.warned == 1)
@@ -148,12 +149,12 @@ async def test_rooms_begin_without_the_server(valkey: Valkey) -> None:
 
 async def test_what_was_said_in_an_outage_arrives_though_all_have_left(valkey: Valkey) -> None:
     async with replicas(store(valkey), store(valkey), limits=QUICK) as (here, there):
-        first = await there.speak("hall")
+        first = await there.speak("hall", Caller())
         first.publish(final(0, "before"))
         await first.finish()
         valkey.kill()
         await until(lambda: here.away)
-        speaker = await here.speak("hall")
+        speaker = await here.speak("hall", Caller())
         speaker.publish(final(0))
         await speaker.finish()
         valkey.start()
@@ -165,10 +166,10 @@ async def test_what_was_said_in_an_outage_arrives_though_all_have_left(valkey: V
 
 async def test_history_lost_by_the_server_is_given_back(forgetful: Valkey) -> None:
     async with replicas(store(forgetful), store(forgetful), limits=QUICK) as (here, there):
-        first = await there.speak("hall")
+        first = await there.speak("hall", Caller())
         first.publish(final(0, "by another"))
         await first.finish()
-        speaker = await here.speak("hall")
+        speaker = await here.speak("hall", Caller())
         for number in range(3):
             speaker.publish(final(number))
         async with reading(there, "hall") as far:
@@ -189,7 +190,7 @@ async def test_two_who_spoke_apart_are_told_when_they_meet(valkey: Valkey) -> No
     async with replicas(store(valkey), store(valkey), limits=QUICK) as (here, there):
         valkey.kill()
         await until(lambda: here.away and there.away)
-        speakers = [await rooms.speak("hall") for rooms in (here, there)]
+        speakers = [await rooms.speak("hall", Caller()) for rooms in (here, there)]
         readers = [Reader((), speaker.inbox) for speaker in speakers]
         for which, speaker in enumerate(speakers):
             speaker.publish(final(0, f"said by {which}"))
@@ -213,11 +214,11 @@ async def test_a_process_that_dies_frees_its_rooms(valkey: Valkey) -> None:
         dead = store(valkey)
         assert await dead.claim("hall", "dead process")
         with pytest.raises(InvalidRequest):
-            await rooms.speak("hall")
+            await rooms.speak("hall", Caller())
 
         async def free() -> bool:
             with suppress(InvalidRequest):
-                await (await rooms.speak("hall")).finish()
+                await (await rooms.speak("hall", Caller())).finish()
                 return True
             return False
 
@@ -227,7 +228,7 @@ async def test_a_process_that_dies_frees_its_rooms(valkey: Valkey) -> None:
 
 async def test_the_place_is_kept_through_silence(valkey: Valkey) -> None:
     async with replicas(store(valkey), limits=QUICK) as (rooms,):
-        speaker = await rooms.speak("hall")
+        speaker = await rooms.speak("hall", Caller())
         other = store(valkey)
         for _ in range(15):
             assert not await other.claim("hall", "other")
@@ -241,7 +242,7 @@ async def test_the_warning_comes_first_where_it_holds_already(valkey: Valkey) ->
     async with replicas(store(valkey), limits=QUICK) as (rooms,):
         valkey.kill()
         await until(lambda: rooms.away)
-        speaker = await rooms.speak("hall")
+        speaker = await rooms.speak("hall", Caller())
         own = Reader((), speaker.inbox)
         speaker.publish(final(0))
         async with reading(rooms, "hall") as viewer:
@@ -266,7 +267,7 @@ async def test_whatever_happens_nothing_is_lost(
         reading(here, "hall") as near,
         reading(there, "hall") as far,
     ):
-        speaker = await here.speak("hall")
+        speaker = await here.speak("hall", Caller())
         for _ in range(25):
             for _ in range(chance.randrange(3)):
                 number = len(said_so_far)
@@ -300,7 +301,7 @@ async def test_what_is_erased_is_gone_in_all_processes(valkey: Valkey) -> None:
         replicas(store(valkey), store(valkey), store(valkey), limits=QUICK) as (here, there, third),
         reading(there, "hall") as far,
     ):
-        speaker = await here.speak("hall", "ann")
+        speaker = await here.speak("hall", Caller("ann"))
         speaker.publish(final(0))
         speaker.publish(final(1))
         await far.has(*texts(0, 1))

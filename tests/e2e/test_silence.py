@@ -13,6 +13,7 @@ import pytest
 from tests.noises import NOISES
 from zhiyin.config import load
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip
 from zhiyin.domain.languages import LANGUAGES
 from zhiyin.domain.options import DecodeOptions, TranscribeOptions
@@ -45,7 +46,7 @@ async def test_noise_gives_no_text(name: str, data_dir: Path) -> None:
             for language in ("en", "zh", None):
                 options = TranscribeOptions(decode=DecodeOptions(language=language))
                 source = AudioSource(io.BytesIO(body), len(body))
-                heard = await services.transcriber.transcribe(source, options)
+                heard = await services.transcriber.transcribe(source, options, Caller())
                 assert heard.text == "", f"{name}, {seconds} s, {language}"
                 assert heard.notices[0].code == "no_speech"
 

@@ -14,6 +14,7 @@ from tests.unit.test_scheduler import WAIT_S, clip, running, text, until
 from zhiyin.core.scheduling.admission import Admission, SchedulerLimits, retry_after
 from zhiyin.core.scheduling.batching import BatchPolicy, Lane
 from zhiyin.core.scheduling.scheduler import Scheduler
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip, ClipResult
 from zhiyin.domain.errors import DeadlineExceeded, EngineFailed, Unavailable
 from zhiyin.domain.options import DecodeOptions
@@ -43,7 +44,7 @@ class Factory:
 
 def test_a_second_pass_gives_the_result() -> None:
     engine = ScriptedEngine(max_batch=4)
-    with running(engine) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+    with running(engine) as s, s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
         futures = [admission.submit(clip(i, "again")) for i in (1, 2)]
         assert [text(f) for f in futures] == ["again t1", "again t2"]
     assert {c.carry for call in engine.calls for c in call} == {None, "second pass"}
@@ -53,12 +54,12 @@ def test_a_second_pass_gives_the_result() -> None:
 def test_a_caller_that_left_gets_no_second_pass() -> None:
     engine = ScriptedEngine(gate=threading.Event())
     with running(engine) as s:
-        with s.admit(Lane.ONE_SHOT, 1) as admission:
+        with s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
             admission.submit(clip(1, "again"))
             until(lambda: len(engine.calls) == 1)
         assert engine.gate is not None
         engine.gate.set()
-        with s.admit(Lane.ONE_SHOT, 1) as admission:
+        with s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
             assert text(admission.submit(clip(2))) == "t2"
         until(lambda: not s._queue)
     assert len(engine.calls) == 2
@@ -67,10 +68,10 @@ def test_a_caller_that_left_gets_no_second_pass() -> None:
 def test_long_recordings_leave_one_thread_free() -> None:
     engine = ScriptedEngine(concurrency=2, gate=threading.Event())
     assert engine.gate is not None
-    with running(engine) as s, s.admit(Lane.ONE_SHOT, 3600) as long:
+    with running(engine) as s, s.admit(Caller(), Lane.ONE_SHOT, 3600) as long:
         pieces = [long.submit(clip(i)) for i in range(1, 9)]
         until(lambda: len(engine.calls) == 2)
-        with s.admit(Lane.ONE_SHOT, 1) as short:
+        with s.admit(Caller(), Lane.ONE_SHOT, 1) as short:
             quick = short.submit(clip(50))
             until(lambda: len(engine.calls) == 3)
             seen = [round(float(c.samples[0]) * 100) for call in engine.calls for c in call]
@@ -82,7 +83,7 @@ def test_long_recordings_leave_one_thread_free() -> None:
 
 def test_a_recording_of_unknown_length_shows_that_it_is_long() -> None:
     engine = ScriptedEngine(concurrency=2)
-    with running(engine) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+    with running(engine) as s, s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
         assert not admission.bulk
         for i in range(1, 30):
             admission.submit(clip(i)).result(WAIT_S)
@@ -94,7 +95,7 @@ def test_a_recording_of_unknown_length_shows_that_it_is_long() -> None:
 def test_idle_threads_share_what_waits() -> None:
     engine = ScriptedEngine(max_batch=8, concurrency=2, gate=threading.Event())
     assert engine.gate is not None
-    with running(engine) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+    with running(engine) as s, s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
         until(lambda: s._workers.idle == 3)
         futures = [admission.submit(clip(i)) for i in range(1, 4)]
         until(lambda: len(engine.calls) == 3)
@@ -104,7 +105,7 @@ def test_idle_threads_share_what_waits() -> None:
 
 def test_a_dead_thread_is_noticed_and_the_engine_started_anew() -> None:
     make = Factory(ScriptedEngine())
-    with _started(make) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+    with _started(make) as s, s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
         with pytest.raises(EngineFailed):
             admission.submit(clip(1, "die")).result(WAIT_S)
         until(lambda: s.state == "ready")
@@ -115,7 +116,7 @@ def test_a_dead_thread_is_noticed_and_the_engine_started_anew() -> None:
 
 def test_a_stuck_engine_is_unready_and_replaced() -> None:
     clock, make = Clock(), Factory(ScriptedEngine(gate=threading.Event()))
-    with _started(make, clock) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+    with _started(make, clock) as s, s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
         stuck = admission.submit(clip(1))
         until(lambda: len(make.made[0].calls) == 1)
         waiting = admission.submit(clip(2))
@@ -136,7 +137,10 @@ def test_a_stuck_engine_is_unready_and_replaced() -> None:
 
 def test_an_engine_that_keeps_dying_is_given_up() -> None:
     limits = SchedulerLimits(max_restarts=2)
-    with _started(ScriptedEngine, limits=limits) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+    with (
+        _started(ScriptedEngine, limits=limits) as s,
+        s.admit(Caller(), Lane.ONE_SHOT, 1) as admission,
+    ):
         futures: list[Future[ClipResult]] = []
         for _ in range(3):
             until(lambda: s.state == "ready")
@@ -152,7 +156,10 @@ def test_what_waits_past_its_deadline_is_not_run() -> None:
     clock, engine = Clock(), ScriptedEngine(gate=threading.Event())
     assert engine.gate is not None
     with _started(lambda: engine, clock) as s:
-        with s.admit(Lane.ONE_SHOT, 1) as first, s.admit(Lane.ONE_SHOT, 1, 5.0) as second:
+        with (
+            s.admit(Caller(), Lane.ONE_SHOT, 1) as first,
+            s.admit(Caller(), Lane.ONE_SHOT, 1, 5.0) as second,
+        ):
             blocker = first.submit(clip(1))
             until(lambda: len(engine.calls) == 1)
             late = second.submit(clip(2))
@@ -168,11 +175,11 @@ def test_one_request_of_many_clips_equals_many_of_one() -> None:
     engine = ScriptedEngine(max_batch=5, concurrency=3)
     clips = [_ramp(i) for i in range(1, 40)]
     with running(engine) as s:
-        with s.admit(Lane.ONE_SHOT, 1) as admission:
+        with s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
             together = [text(f) for f in [admission.submit(c) for c in clips]]
         alone: list[str] = []
         for one in clips:
-            with s.admit(Lane.ONE_SHOT, 1) as admission:
+            with s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
                 alone.append(text(admission.submit(one)))
     assert together == alone
 
@@ -180,10 +187,12 @@ def test_one_request_of_many_clips_equals_many_of_one() -> None:
 def test_retry_after_follows_the_predicted_work() -> None:
     with running(ScriptedEngine()) as s:
         limits = SchedulerLimits(max_requests=4, max_backlog_s=100)
-        admissions = [Admission(s, Lane.ONE_SHOT, backlog, None) for backlog in (10, 20, 70)]
+        admissions = [
+            Admission(s, Caller(), Lane.ONE_SHOT, backlog, None) for backlog in (10, 20, 70)
+        ]
         assert retry_after(admissions, 40, limits, threads=1) == 40, "the excess must be done"
         assert retry_after(admissions, 40, limits, threads=2) == 20
-        full = [*admissions, Admission(s, Lane.ONE_SHOT, 5, None)]
+        full = [*admissions, Admission(s, Caller(), Lane.ONE_SHOT, 5, None)]
         assert retry_after(full, 0, limits, threads=1) == 20, "the smallest of four goes first"
         assert retry_after(admissions, 0, limits, threads=1) == 1
         assert retry_after(admissions, 9999, limits, threads=1) == 120

@@ -22,6 +22,7 @@ from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.core.jobs.erasure import OwnedJobs, OwnedRecordings
 from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.jobs.service import JobRules, JobService
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.history import HistoryEntry
 from zhiyin.domain.job import Job, JobPolicy, JobState
@@ -80,7 +81,7 @@ class Place:
                 recording=replace(job.recording, blob=audio),
             )  # fmt: skip
             jobs.append(await self.service.records.add(job))
-        speaker = await self.rooms.speak(owner, owner)
+        speaker = await self.rooms.speak(owner, Caller(owner))
         for number in range(count):
             speaker.publish(final(number))
         await speaker.finish()
@@ -175,7 +176,7 @@ async def test_a_transcript_that_is_being_written_is_erased_too(place: Place) ->
 
 
 async def test_a_speaker_goes_on_and_late_viewers_see_what_is_new(place: Place) -> None:
-    speaker = await place.rooms.speak("hall", "ann")
+    speaker = await place.rooms.speak("hall", Caller("ann"))
     async with reading(place.rooms, "hall") as viewer:
         speaker.publish(final(0))
         await viewer.has("text 0")

@@ -15,6 +15,7 @@ from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.jobs.service import JobRules, JobService
 from zhiyin.core.jobs.worker import Worker, WorkLimits
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import Overloaded, UnknownJob
 from zhiyin.domain.job import Job, JobPolicy, JobQuery, JobRequest, JobState, Priority
 from zhiyin.engines.scripted import ScriptedEngine
@@ -143,7 +144,7 @@ async def test_jobs_do_not_take_the_places_of_others(tmp_path: Path) -> None:
         async for held in jobs.watch("ann", job.id):
             if held.state is JobState.RUNNING:
                 break
-        text = await worker.transcriber.transcribe(recording([40] * 10), options())
+        text = await worker.transcriber.transcribe(recording([40] * 10), options(), Caller())
         assert text.text.startswith("t40")
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)

@@ -14,6 +14,7 @@ from tests.scripted import options, recording, service
 from zhiyin.core.recognition.result_cache import CachePolicy, ResultCache
 from zhiyin.core.recognition.transcriber import Transcriber
 from zhiyin.core.scheduling.batching import Lane
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import DeadlineExceeded, EngineFailed, Unavailable
 from zhiyin.domain.events import Event, Finished, Progress, SegmentReady
 from zhiyin.domain.transcript import Transcript
@@ -79,12 +80,15 @@ async def ask(
     transcriber: Transcriber,
     recall: CachePolicy | None = None,
     levels: list[int] = SOUND,
+    caller: Caller = Caller(),  # noqa: B008 - it is frozen
     **more: Any,
 ) -> tuple[Transcript, str]:
     """A transcript, and what came of the cache."""
     recall = recall or CachePolicy()
     source = recording(levels)
-    return await transcriber.transcribe(source, options(**more), recall=recall), recall.outcome
+    return await transcriber.transcribe(
+        source, options(**more), caller, recall=recall
+    ), recall.outcome
 
 
 async def test_ten_at_once_are_decoded_once(engine: ScriptedEngine) -> None:
@@ -110,8 +114,8 @@ async def test_other_recordings_options_and_owners_are_others() -> None:
             (await ask(transcriber, levels=[30] * 20))[1],
             (await ask(transcriber, levels=[31] * 20))[1],
             (await ask(transcriber, levels=[30] * 20, prompt="x"))[1],
-            (await ask(transcriber, CachePolicy("ann"), levels=[30] * 20))[1],
-            (await ask(transcriber, CachePolicy("ann"), levels=[30] * 20))[1],
+            (await ask(transcriber, caller=Caller("ann"), levels=[30] * 20))[1],
+            (await ask(transcriber, caller=Caller("ann"), levels=[30] * 20))[1],
         ]
     assert outcomes == ["miss", "miss", "miss", "miss", "hit"]
 
@@ -148,7 +152,9 @@ async def test_a_leader_that_fails_harms_nobody() -> None:
     engine = ScriptedEngine(gate=threading.Event())
     async with service(engine, results=ResultCache(memory(), "e")) as transcriber:
         late = asyncio.create_task(
-            transcriber.transcribe(recording(SOUND), options(), timeout_s=0.2, recall=CachePolicy())
+            transcriber.transcribe(
+                recording(SOUND), options(), Caller(), timeout_s=0.2, recall=CachePolicy()
+            )
         )
         await called(engine)
         others = [asyncio.create_task(ask(transcriber)) for _ in range(3)]
@@ -174,7 +180,9 @@ async def test_a_recording_that_breaks_the_engine_fails_for_each_and_is_not_kept
 
 
 async def events(transcriber: Transcriber, recall: CachePolicy) -> list[Event]:
-    return [e async for e in transcriber.stream(recording(SOUND), options(), recall=recall)]
+    return [
+        e async for e in transcriber.stream(recording(SOUND), options(), Caller(), recall=recall)
+    ]
 
 
 def check_order(told: list[Event]) -> None:
@@ -209,7 +217,7 @@ async def test_a_stream_that_follows_begins_at_once_and_survives_its_leader(
         await called(engine)
         recall = CachePolicy()
         async with aclosing(
-            transcriber.stream(recording(SOUND), options(), recall=recall)
+            transcriber.stream(recording(SOUND), options(), Caller(), recall=recall)
         ) as follower:
             told = [await anext(follower)]
             outcomes = [recall.outcome]
@@ -224,7 +232,9 @@ async def test_nobody_waits_for_a_leader_that_does_not_read() -> None:
     engine = ScriptedEngine()
     async with (
         service(engine, results=ResultCache(memory(), "e")) as transcriber,
-        aclosing(transcriber.stream(recording(SOUND), options(), recall=CachePolicy())) as lazy,
+        aclosing(
+            transcriber.stream(recording(SOUND), options(), Caller(), recall=CachePolicy())
+        ) as lazy,
     ):
         await anext(lazy)
         answer, outcome = await asyncio.wait_for(ask(transcriber), 30)
@@ -236,7 +246,9 @@ async def test_nobody_waits_for_a_leader_that_does_not_read() -> None:
 async def test_who_waits_does_not_follow_a_job(engine: ScriptedEngine) -> None:
     async with service(engine, results=ResultCache(memory(), "e")) as transcriber:
         job = asyncio.create_task(
-            transcriber.transcribe(recording(SOUND), options(), lane=Lane.JOB, recall=CachePolicy())
+            transcriber.transcribe(
+                recording(SOUND), options(), Caller(), lane=Lane.JOB, recall=CachePolicy()
+            )
         )
         await called(engine)
         caller = asyncio.create_task(ask(transcriber))
@@ -294,14 +306,14 @@ async def test_erasure_takes_what_is_kept_and_what_is_on_its_way(engine: Scripte
     cache = memory()
     results = ResultCache(cache, "e")
     async with service(engine, results=results) as transcriber:
-        on_its_way = asyncio.create_task(ask(transcriber, CachePolicy("ann")))
+        on_its_way = asyncio.create_task(ask(transcriber, caller=Caller("ann")))
         await called(engine)
         await cache.put("ann", "k", b"x")
         await cache.put("bob", "k", b"x")
         assert await results.erase("ann") == 1
         let_go(engine)
         await on_its_way
-        await ask(transcriber, CachePolicy("ann"), levels=[40] * 20)
+        await ask(transcriber, caller=Caller("ann"), levels=[40] * 20)
         assert {place[0] for place in cache._kept} == {"ann", "bob"}
         assert await results.erase("ann") == 1
         assert {place[0] for place in cache._kept} == {"bob"}

@@ -11,6 +11,7 @@ from zhiyin.core.captions.log import CaptionLog, captions, segments
 from zhiyin.core.captions.room import RoomLimits
 from zhiyin.core.captions.rooms import Rooms
 from zhiyin.core.captions.subscribers import Subscription
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.captions import Caption, CaptionMessage, Ended, is_room, parse_room
 from zhiyin.domain.errors import InvalidRequest, Overloaded, SlowReader
 from zhiyin.domain.live import Final, Warned
@@ -19,7 +20,7 @@ from zhiyin.store.captions_memory import MemoryCaptions
 
 async def test_viewers_see_what_is_said() -> None:
     async with replicas(MemoryCaptions()) as (rooms,), reading(rooms, "hall") as viewer:
-        speaker = await rooms.speak("hall")
+        speaker = await rooms.speak("hall", Caller())
         speaker.publish(partial(0, "text "))
         await until(lambda: bool(viewer.told))
         speaker.publish(final(0))
@@ -36,7 +37,7 @@ async def test_viewers_see_what_is_said() -> None:
 
 async def test_who_comes_late_gets_the_history() -> None:
     async with replicas(MemoryCaptions()) as (rooms,):
-        speaker = await rooms.speak("hall")
+        speaker = await rooms.speak("hall", Caller())
         speaker.publish(final(0))
         async with reading(rooms, "hall") as late:
             assert late.texts == ["text 0"]
@@ -51,7 +52,7 @@ async def test_who_comes_late_gets_the_history() -> None:
 async def test_the_next_speaker_counts_on() -> None:
     async with replicas(MemoryCaptions()) as (rooms,):
         for _ in range(2):
-            speaker = await rooms.speak("hall")
+            speaker = await rooms.speak("hall", Caller())
             speaker.publish(final(0))
             speaker.publish(final(1))
             await speaker.finish()
@@ -61,23 +62,23 @@ async def test_the_next_speaker_counts_on() -> None:
 async def test_a_second_speaker_is_refused() -> None:
     store = MemoryCaptions()
     async with replicas(store, store) as (here, there):
-        first = await here.speak("hall")
+        first = await here.speak("hall", Caller())
         for rooms in (here, there):
             with pytest.raises(InvalidRequest) as refused:
-                await rooms.speak("hall")
+                await rooms.speak("hall", Caller())
             assert refused.value.code == "room_taken"
         await first.finish()
-        second = await there.speak("hall")
+        second = await there.speak("hall", Caller())
         await first.finish()  # again: it is not its place any more
         with pytest.raises(InvalidRequest):
-            await here.speak("hall")
+            await here.speak("hall", Caller())
         await second.finish()
 
 
 async def test_of_many_at_once_one_may_speak() -> None:
     store = MemoryCaptions()
     async with replicas(store, store) as both:
-        tries = [rooms.speak("hall") for rooms in both for _ in range(5)]
+        tries = [rooms.speak("hall", Caller()) for rooms in both for _ in range(5)]
         won = await asyncio.gather(*tries, return_exceptions=True)
         assert sum(isinstance(w, InvalidRequest) for w in won) == 9
         for speaker in won:
@@ -89,7 +90,7 @@ async def test_replicas_see_the_same() -> None:
     store = MemoryCaptions()
     async with replicas(store, store, store) as (here, there, third):
         async with reading(here, "hall") as near, reading(there, "hall") as far:
-            speaker = await here.speak("hall")
+            speaker = await here.speak("hall", Caller())
             speaker.publish(partial(0))
             speaker.publish(final(0))
             await until(lambda: bool(far.told))
@@ -107,12 +108,12 @@ async def test_a_place_that_was_lost_ends_the_speech() -> None:
     """As when a process was suspended for longer than its lease."""
     store = MemoryCaptions(lease_s=30)
     async with replicas(store, store) as (here, there), reading(here, "hall") as viewer:
-        first = await here.speak("hall")
+        first = await here.speak("hall", Caller())
         first.publish(final(0))
         await until(lambda: bool(viewer.texts))
         await asyncio.sleep(0.05)
         store._rooms["hall"].held_until = 0.0
-        second = await there.speak("hall")
+        second = await there.speak("hall", Caller())
         reader = Reader((), first.inbox)
         await until(lambda: reader.error is not None)
         assert reader.error is not None
@@ -145,7 +146,7 @@ async def test_a_viewer_that_never_reads_is_told_so_and_harms_nobody() -> None:
         reading(rooms, "hall") as good,
         rooms.view("hall") as (_, lazy),
     ):
-        speaker = await rooms.speak("hall")
+        speaker = await rooms.speak("hall", Caller())
         for number in range(100):
             speaker.publish(final(number))
             await asyncio.sleep(0)
@@ -166,8 +167,8 @@ async def test_rooms_and_viewers_are_limited() -> None:
             with pytest.raises(Overloaded):
                 await rooms.view("three").__aenter__()
             with pytest.raises(Overloaded):
-                await rooms.speak("three")
-            speaker = await rooms.speak("one")
+                await rooms.speak("three", Caller())
+            speaker = await rooms.speak("one", Caller())
             await speaker.finish()
         async with reading(rooms, "three"):
             pass
@@ -177,7 +178,7 @@ async def test_rooms_and_viewers_are_limited() -> None:
 async def test_the_record_is_bounded() -> None:
     limits = RoomLimits(history=3)
     async with replicas(MemoryCaptions(history=3), limits=limits) as (rooms,):
-        speaker = await rooms.speak("hall")
+        speaker = await rooms.speak("hall", Caller())
         for number in range(10):
             speaker.publish(final(number))
         async with reading(rooms, "hall") as late:
@@ -190,7 +191,7 @@ async def test_a_silent_room_is_forgotten() -> None:
     store = MemoryCaptions(history_s=100, lease_s=30, clock=lambda: now[0])
     rooms = Rooms(store, RoomLimits(history_s=100), clock=lambda: now[0])
     async with reading(rooms, "hall"):  # somebody stays
-        speaker = await rooms.speak("hall")
+        speaker = await rooms.speak("hall", Caller())
         speaker.publish(final(0))
         await speaker.finish()
         now[0] = 99.0
@@ -200,7 +201,7 @@ async def test_a_silent_room_is_forgotten() -> None:
         async with reading(rooms, "hall") as later:
             assert later.texts == []
         assert await rooms.posts("hall") == ()
-        speaker = await rooms.speak("hall")
+        speaker = await rooms.speak("hall", Caller())
         speaker.publish(final(0))
         assert [c.id for c in captions(await rooms.posts("hall"))] == [1]
         await speaker.finish()
@@ -210,7 +211,7 @@ async def test_a_silent_room_is_forgotten() -> None:
 
 async def test_what_says_nothing_is_shown_but_not_kept() -> None:
     async with replicas(MemoryCaptions()) as (rooms,), reading(rooms, "hall") as viewer:
-        speaker = await rooms.speak("hall")
+        speaker = await rooms.speak("hall", Caller())
         speaker.publish(partial(0))
         speaker.publish(Final(0, "", 0, 1, "en", 0.0, "vad"))
         await speaker.finish()

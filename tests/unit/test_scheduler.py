@@ -13,6 +13,7 @@ import pytest
 from zhiyin.core.scheduling.admission import SchedulerLimits
 from zhiyin.core.scheduling.batching import BatchPolicy, Lane
 from zhiyin.core.scheduling.scheduler import Scheduler
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip, ClipResult
 from zhiyin.domain.errors import EngineFailed, Overloaded, Unavailable
 from zhiyin.domain.options import DecodeOptions
@@ -50,14 +51,17 @@ def running(engine: ScriptedEngine, **options: object) -> Iterator[Scheduler]:
 
 
 def test_results_reach_their_callers() -> None:
-    with running(ScriptedEngine(max_batch=4)) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+    with (
+        running(ScriptedEngine(max_batch=4)) as s,
+        s.admit(Caller(), Lane.ONE_SHOT, 1) as admission,
+    ):
         futures = [admission.submit(clip(i)) for i in range(1, 20)]
         assert [text(f) for f in futures] == [f"t{i}" for i in range(1, 20)]
 
 
 def test_one_bad_clip_fails_alone() -> None:
     engine = ScriptedEngine(max_batch=8, gate=threading.Event())
-    with running(engine) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+    with running(engine) as s, s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
         futures = [admission.submit(clip(i, "fail" if i == 3 else "")) for i in range(1, 6)]
         assert engine.gate is not None
         engine.gate.set()
@@ -70,7 +74,7 @@ def test_one_bad_clip_fails_alone() -> None:
 
 
 def test_a_crash_fails_its_clip_and_the_rest_go_on() -> None:
-    with running(ScriptedEngine()) as s, s.admit(Lane.ONE_SHOT, 1) as admission:
+    with running(ScriptedEngine()) as s, s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
         bad, good = admission.submit(clip(1, "crash")), admission.submit(clip(2))
         with pytest.raises(EngineFailed):
             bad.result(WAIT_S)
@@ -80,10 +84,10 @@ def test_a_crash_fails_its_clip_and_the_rest_go_on() -> None:
 def test_a_caller_that_left_never_reaches_the_engine() -> None:
     engine = ScriptedEngine(gate=threading.Event())
     with running(engine) as s:
-        with s.admit(Lane.ONE_SHOT, 1) as first:
+        with s.admit(Caller(), Lane.ONE_SHOT, 1) as first:
             blocker = first.submit(clip(1))
             until(lambda: len(engine.calls) == 1)
-            with s.admit(Lane.ONE_SHOT, 1) as left:
+            with s.admit(Caller(), Lane.ONE_SHOT, 1) as left:
                 gone = left.submit(clip(2))
             after = first.submit(clip(3))
             assert engine.gate is not None
@@ -98,7 +102,7 @@ def test_a_caller_that_left_never_reaches_the_engine() -> None:
 def test_urgent_lanes_go_first() -> None:
     engine = ScriptedEngine(gate=threading.Event())
     with running(engine) as s:
-        admissions = [s.admit(lane, 1) for lane in (Lane.JOB, Lane.ONE_SHOT, Lane.FINAL)]
+        admissions = [s.admit(Caller(), lane, 1) for lane in (Lane.JOB, Lane.ONE_SHOT, Lane.FINAL)]
         blocker = admissions[0].submit(clip(9))
         until(lambda: len(engine.calls) == 1)
         futures = [t.submit(clip(t.lane + 1)) for t in admissions]
@@ -112,7 +116,7 @@ def test_urgent_lanes_go_first() -> None:
 
 def test_a_partial_result_comes_after_the_final_that_is_being_made() -> None:
     engine = ScriptedEngine(concurrency=2, gate=threading.Event())
-    with running(engine) as s, s.admit(Lane.FINAL, 1) as admission:
+    with running(engine) as s, s.admit(Caller(), Lane.FINAL, 1) as admission:
         final = admission.submit(clip(1), Lane.FINAL)
         until(lambda: len(engine.calls) == 1)
         partial = admission.submit(clip(2), Lane.PARTIAL)
@@ -127,10 +131,10 @@ def test_a_partial_result_comes_after_the_final_that_is_being_made() -> None:
 
 def test_a_short_request_does_not_wait_for_all_of_a_long_one() -> None:
     engine = ScriptedEngine(gate=threading.Event())
-    with running(engine) as s, s.admit(Lane.ONE_SHOT, 600) as long:
+    with running(engine) as s, s.admit(Caller(), Lane.ONE_SHOT, 600) as long:
         pieces = [long.submit(clip(i)) for i in range(1, 9)]
         until(lambda: len(engine.calls) == 1)
-        with s.admit(Lane.ONE_SHOT, 1) as short:
+        with s.admit(Caller(), Lane.ONE_SHOT, 1) as short:
             quick = short.submit(clip(50))
             assert engine.gate is not None
             engine.gate.set()
@@ -144,11 +148,11 @@ def test_a_short_request_does_not_wait_for_all_of_a_long_one() -> None:
 def test_the_queue_is_bounded_and_says_when_to_come_back() -> None:
     limits = SchedulerLimits(max_requests=2)
     with running(ScriptedEngine(), limits=limits) as s:
-        with s.admit(Lane.ONE_SHOT, 1), s.admit(Lane.ONE_SHOT, 1):
+        with s.admit(Caller(), Lane.ONE_SHOT, 1), s.admit(Caller(), Lane.ONE_SHOT, 1):
             with pytest.raises(Overloaded) as refused:
-                s.admit(Lane.ONE_SHOT, 1)
+                s.admit(Caller(), Lane.ONE_SHOT, 1)
             assert 1 <= (refused.value.retry_after_s or 0) <= 120
-        with s.admit(Lane.ONE_SHOT, 1):
+        with s.admit(Caller(), Lane.ONE_SHOT, 1):
             pass
 
 
@@ -156,16 +160,16 @@ def test_backlog_seconds_bound_admission_but_one_request_always_fits() -> None:
     limits = SchedulerLimits(max_requests=99, max_backlog_s=10)
     with (
         running(ScriptedEngine(), limits=limits) as s,
-        s.admit(Lane.ONE_SHOT, 100_000),
+        s.admit(Caller(), Lane.ONE_SHOT, 100_000),
         pytest.raises(Overloaded),
     ):
-        s.admit(Lane.ONE_SHOT, 1)
+        s.admit(Caller(), Lane.ONE_SHOT, 1)
 
 
 def test_shutdown_fails_what_waits_and_refuses_new() -> None:
     engine = ScriptedEngine(gate=threading.Event())
     with running(engine) as s:
-        admission = s.admit(Lane.ONE_SHOT, 1)
+        admission = s.admit(Caller(), Lane.ONE_SHOT, 1)
         running_now = admission.submit(clip(1))
         until(lambda: len(engine.calls) == 1)
         waiting = admission.submit(clip(2))
@@ -178,7 +182,7 @@ def test_shutdown_fails_what_waits_and_refuses_new() -> None:
         closing.join(WAIT_S)
         assert text(running_now) == "t1"
         with pytest.raises(Unavailable):
-            s.admit(Lane.ONE_SHOT, 1)
+            s.admit(Caller(), Lane.ONE_SHOT, 1)
         assert not engine.loaded
 
 
@@ -196,7 +200,7 @@ def test_an_engine_that_cannot_load_says_why() -> None:
 def test_no_batch_mixes_options() -> None:
     engine = ScriptedEngine(max_batch=8, gate=threading.Event())
     with running(engine, policy=BatchPolicy(max_batch=8, max_cost_s=99)) as s:
-        with s.admit(Lane.ONE_SHOT, 1) as admission:
+        with s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
             futures = [admission.submit(clip(i, prompt="ab"[i % 2])) for i in range(1, 13)]
             assert engine.gate is not None
             engine.gate.set()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.scripted import options, recording, service
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import DeadlineExceeded, EngineFailed, TooLong
 from zhiyin.domain.events import Finished, Progress, SegmentReady
 from zhiyin.engines.scripted import ScriptedEngine
@@ -21,7 +22,7 @@ async def test_every_slot_is_heard_once_and_at_its_time() -> None:
         levels += list(np.repeat(rng.integers(10, 90, int(rng.integers(2, 70))), 3))
         levels += [0] * int(rng.integers(1, 40))
     async with service(ScriptedEngine()) as transcriber:
-        transcript = await transcriber.transcribe(recording(levels), options())
+        transcript = await transcriber.transcribe(recording(levels), options(), Caller())
     words = [w for s in transcript.segments for w in s.words]
     begun = [w.start for w in words]
     assert begun == sorted(begun)
@@ -39,7 +40,7 @@ async def test_every_slot_is_heard_once_and_at_its_time() -> None:
 async def test_events_come_in_order_and_progress_grows() -> None:
     levels = ([30] * 100 + [0] * 30) * 6
     async with service(ScriptedEngine()) as transcriber:
-        events = [e async for e in transcriber.stream(recording(levels), options())]
+        events = [e async for e in transcriber.stream(recording(levels), options(), Caller())]
     assert isinstance(events[0], Progress)
     assert isinstance(events[-1], Finished)
     done = [e.processed for e in events if isinstance(e, Progress)]
@@ -52,7 +53,7 @@ async def test_events_come_in_order_and_progress_grows() -> None:
 async def test_silence_gives_no_text_and_says_so() -> None:
     engine = ScriptedEngine()
     async with service(engine) as transcriber:
-        transcript = await transcriber.transcribe(recording([0] * 100), options())
+        transcript = await transcriber.transcribe(recording([0] * 100), options(), Caller())
     assert transcript.text == ""
     assert [n.code for n in transcript.notices] == ["no_speech"]
     assert engine.calls == []
@@ -62,7 +63,9 @@ async def test_a_sure_language_holds_for_the_rest() -> None:
     engine = ScriptedEngine()
     levels = ([30] * 100 + [0] * 30) * 4
     async with service(engine) as transcriber:
-        transcript = await transcriber.transcribe(recording(levels), options(language=None))
+        transcript = await transcriber.transcribe(
+            recording(levels), options(language=None), Caller()
+        )
     asked = [clip.options.language for call in engine.calls for clip in call]
     assert asked[0] is None
     assert set(asked[1:]) == {"en"}
@@ -74,7 +77,7 @@ async def test_the_deadline_is_kept() -> None:
     async with service(engine) as transcriber:
         with pytest.raises(DeadlineExceeded):
             await transcriber.transcribe(
-                recording(([30] * 100 + [0] * 30) * 9), options(), timeout_s=0.7
+                recording(([30] * 100 + [0] * 30) * 9), options(), Caller(), timeout_s=0.7
             )
         await asyncio.sleep(1.0)
         assert len(engine.calls) <= 3
@@ -83,7 +86,7 @@ async def test_the_deadline_is_kept() -> None:
 async def test_closing_a_stream_stops_the_work() -> None:
     engine = ScriptedEngine(delay_s=0.1)
     async with service(engine) as transcriber:
-        run = transcriber.stream(recording(([30] * 100 + [0] * 30) * 20), options())
+        run = transcriber.stream(recording(([30] * 100 + [0] * 30) * 20), options(), Caller())
         async for event in run:
             if isinstance(event, SegmentReady):
                 break
@@ -96,22 +99,25 @@ async def test_closing_a_stream_stops_the_work() -> None:
 async def test_an_engine_error_reaches_the_caller_and_the_next_is_served() -> None:
     async with service(ScriptedEngine()) as transcriber:
         with pytest.raises(EngineFailed):
-            await transcriber.transcribe(recording([30] * 20), options(prompt="crash"))
-        good = await transcriber.transcribe(recording([30] * 20), options())
+            await transcriber.transcribe(recording([30] * 20), options(prompt="crash"), Caller())
+        good = await transcriber.transcribe(recording([30] * 20), options(), Caller())
         assert good.text.startswith("t30")
 
 
 async def test_too_long_is_refused() -> None:
     async with service(ScriptedEngine(), max_seconds=5) as transcriber:
         with pytest.raises(TooLong):
-            await transcriber.transcribe(recording([30] * 60), options())
+            await transcriber.transcribe(recording([30] * 60), options(), Caller())
 
 
 async def test_many_at_once_get_their_own_text() -> None:
     async with service(ScriptedEngine(max_batch=4)) as transcriber:
         levels = list(range(10, 50))
         texts = await asyncio.gather(
-            *(transcriber.transcribe(recording([level] * 30), options()) for level in levels)
+            *(
+                transcriber.transcribe(recording([level] * 30), options(), Caller())
+                for level in levels
+            )
         )
     for level, transcript in zip(levels, texts, strict=True):
         assert set(transcript.text.split()) == {f"t{level}"}

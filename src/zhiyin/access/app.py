@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
 from fastapi import FastAPI
@@ -12,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from zhiyin import __version__
 from zhiyin.access import errors
-from zhiyin.access.context import AppContext, Service
+from zhiyin.access.context import AccessLimits, AppContext, Service
 from zhiyin.access.http.access_log import AccessLog
 from zhiyin.access.http.middleware import BodyLimit, RequestId
 from zhiyin.access.http.routes import (
@@ -46,25 +45,6 @@ Errors always have the form `{"error": {"message", "type", "param", "code"}}`.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class HttpLimits:
-    """Bounds of the door: bytes of an upload, uploads at once, seconds for one request.
-
-    A live connection that sends nothing for `idle_s` is closed; a session whose connection broke
-    waits `grace_s`; a message may have `max_message_kb` KiB. A viewer of a caption room that takes
-    nothing for `stall_s` is closed; `room_tokens` are what its speakers and viewers must know.
-    """
-
-    max_upload_bytes: int
-    max_uploads: int
-    timeout_s: float
-    idle_s: float = 60.0
-    grace_s: float = 30.0
-    max_message_kb: int = 1024
-    stall_s: float = 20.0
-    room_tokens: tuple[str, str] = ("", "")
-
-
 class RunningService(Service, Protocol):
     """A service that the app starts and stops."""
 
@@ -77,7 +57,7 @@ class RunningService(Service, Protocol):
         ...
 
 
-def create_app(service: RunningService, limits: HttpLimits) -> FastAPI:
+def create_app(service: RunningService, limits: AccessLimits) -> FastAPI:
     """The application around a service; starting it starts the service."""
 
     @asynccontextmanager
@@ -93,10 +73,7 @@ def create_app(service: RunningService, limits: HttpLimits) -> FastAPI:
         lifespan=lifespan,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
-    publish_token, view_token = limits.room_tokens
-    app.state.door = AppContext(
-        service, limits.max_uploads, limits.timeout_s, limits.idle_s, view_token
-    )
+    app.state.context = AppContext(service, limits)
     errors.install(app)
     app.add_middleware(BodyLimit, max_bytes=limits.max_upload_bytes)
     app.add_middleware(AccessLog)
@@ -104,12 +81,7 @@ def create_app(service: RunningService, limits: HttpLimits) -> FastAPI:
     for part in (recognition, jobs, history, models, captions, owners, health):
         app.include_router(part.router)
     realtime.install(app, service)
-    stream.install(
-        app, service, idle_s=limits.idle_s, grace_s=limits.grace_s, kib=limits.max_message_kb
-    )
-    app.state.captions = captions_socket.CaptionContext(
-        service, limits.idle_s, limits.stall_s, publish_token, view_token
-    )
+    stream.install(app, service, limits)
     app.include_router(captions_socket.router)
     page.install(app)
     return app

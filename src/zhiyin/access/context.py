@@ -1,4 +1,4 @@
-"""What routes are given: the finished services and the count of requests under way."""
+"""What every door is given: the finished services, its limits, and who asks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import HTTPConnection
 
+from zhiyin.access.room_tokens import missing_scopes
 from zhiyin.core.captions.rooms import Rooms
 from zhiyin.core.erasure import Erasure
 from zhiyin.core.jobs.runtime import JobRuntime
@@ -18,8 +19,8 @@ from zhiyin.core.live.service import LiveService
 from zhiyin.core.recognition.result_cache import CachePolicy
 from zhiyin.core.recognition.service import RecognitionService
 from zhiyin.core.scheduling.registry import Registry
+from zhiyin.domain.caller import ALL_SCOPES, Caller
 from zhiyin.domain.errors import InvalidRequest, Overloaded
-from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.ports.cipher import Cipher
 from zhiyin.ports.history import History
 from zhiyin.ports.sound import LiveDecoder
@@ -86,21 +87,39 @@ class Service(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class AppContext:
-    """The state of the HTTP door."""
+@dataclass(frozen=True, slots=True)
+class AccessLimits:
+    """Bounds of all doors: bytes of an upload, uploads at once, seconds for one request.
 
-    service: Service
+    A live connection that sends nothing for `idle_s` is closed; a session whose connection broke
+    waits `grace_s`; a message may have `max_message_kb` KiB. A viewer of a caption room that takes
+    nothing for `stall_s` is closed. `publish_token` and `view_token` are what speakers and viewers
+    of rooms must know; empty: nothing.
+    """
+
+    max_upload_bytes: int
     max_uploads: int
     timeout_s: float
-    idle_s: float
+    idle_s: float = 60.0
+    grace_s: float = 30.0
+    max_message_kb: int = 1024
+    stall_s: float = 20.0
+    publish_token: str = ""
     view_token: str = ""
+
+
+@dataclass(slots=True)
+class AppContext:
+    """What every door is given, and the count of uploads under way."""
+
+    service: Service
+    limits: AccessLimits
     running: int = 0
 
     @contextmanager
     def place(self) -> Iterator[None]:
         """One of `max_uploads` places; Overloaded, before the body is read, when none is free."""
-        if self.running >= self.max_uploads:
+        if self.running >= self.limits.max_uploads:
             raise Overloaded(
                 "The server has too many uploads at once. Try again later.", retry_after_s=2.0
             )
@@ -111,23 +130,22 @@ class AppContext:
             self.running -= 1
 
 
-def app_context(request: Request) -> AppContext:
-    """The door of this app."""
-    held: AppContext = request.app.state.door
-    return held
+def app_context(connection: HTTPConnection) -> AppContext:
+    """The context of this app."""
+    context: AppContext = connection.app.state.context
+    return context
 
 
-def request_id(request: Request) -> str:
-    """The id that the middleware gave."""
-    return str(request.state.request_id)
+def make_caller(connection: HTTPConnection) -> Caller:
+    """Who asks; before a WebSocket is accepted. The one place that says so."""
+    limits = app_context(connection).limits
+    return Caller(
+        request_id=str(connection.state.request_id),
+        scopes=ALL_SCOPES - missing_scopes(connection, limits.publish_token, limits.view_token),
+    )
 
 
-def owner(_: HTTPConnection) -> str:
-    """Whose data this caller may see and make. The one place that says so."""
-    return ANONYMOUS
-
-
-def stored(connection: HTTPConnection) -> bool:
+def read_store(connection: HTTPConnection) -> bool:
     """Whether `store=` lets the history keep what is said. Raises InvalidRequest."""
     try:
         return _YES_OR_NO.validate_python(connection.query_params.get("store", "true"))
@@ -137,23 +155,20 @@ def stored(connection: HTTPConnection) -> bool:
         ) from error
 
 
-Owner = Annotated[str, Depends(owner)]
-
-
-def cache_policy(request: Request, owner: Owner) -> CachePolicy:
-    """Whose results a request may get, and whether it wants any: `Cache-Control: no-store`."""
-    wanted = request.headers.get("cache-control", "").lower().split(",")
-    return CachePolicy(owner, allowed="no-store" not in (part.strip() for part in wanted))
-
-
 Context = Annotated[AppContext, Depends(app_context)]
+TheCaller = Annotated[Caller, Depends(make_caller)]
+
+
+def owner(caller: TheCaller) -> str:
+    """Whose data the caller may see and make."""
+    return caller.owner
+
+
+def cache_policy(request: Request) -> CachePolicy:
+    """Whether a request wants cached results: not with `Cache-Control: no-store`."""
+    wanted = request.headers.get("cache-control", "").lower().split(",")
+    return CachePolicy(allowed="no-store" not in (part.strip() for part in wanted))
+
+
+Owner = Annotated[str, Depends(owner)]
 Cached = Annotated[CachePolicy, Depends(cache_policy)]
-RequestId = Annotated[str, Depends(request_id)]
-
-
-def asker(owner: Owner, request_id: RequestId) -> tuple[str, str]:
-    """Owner and request id."""
-    return owner, request_id
-
-
-Asker = Annotated[tuple[str, str], Depends(asker)]

@@ -1,4 +1,4 @@
-"""Tokens that the operator gives to speakers and viewers."""
+"""Tokens that the operator gives to speakers and viewers of caption rooms."""
 
 from __future__ import annotations
 
@@ -6,12 +6,23 @@ import hmac
 
 from starlette.requests import HTTPConnection
 
+from zhiyin.domain.caller import Caller, Scope
 from zhiyin.domain.errors import Unauthenticated
 
 
-def check(connection: HTTPConnection, wanted: str) -> None:
-    """Raise Unauthenticated unless `token=` or the bearer is the token; empty: anything will do."""
+def missing_scopes(connection: HTTPConnection, publish: str, view: str) -> frozenset[Scope]:
+    """Scopes of rooms whose token `token=` or the bearer is not; an empty one lets all in."""
     bearer = connection.headers.get("authorization", "").removeprefix("Bearer ")
-    given = connection.query_params.get("token") or bearer
-    if wanted and not hmac.compare_digest(given.encode(), wanted.encode()):
+    given = (connection.query_params.get("token") or bearer).encode()
+    tokens: dict[Scope, str] = {"captions:publish": publish, "captions:view": view}
+    return frozenset(
+        scope
+        for scope, token in tokens.items()
+        if token and not hmac.compare_digest(given, token.encode())
+    )
+
+
+def require(caller: Caller, scope: Scope) -> None:
+    """Raise Unauthenticated unless the caller has the scope."""
+    if scope not in caller.scopes:
         raise Unauthenticated("The token of this room is wrong or missing.", param="token")

@@ -22,6 +22,7 @@ from zhiyin.cli.microphone import microphone
 from zhiyin.config import load
 from zhiyin.core.live.service import LiveSession
 from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Samples
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import UndecodableAudio
 from zhiyin.domain.live import Encoding, Final, LiveEvent, LiveOptions, Partial, Warned
 from zhiyin.domain.source import AudioSource
@@ -69,7 +70,7 @@ async def _listen(request: Request, services: Services) -> None:
     console = Console(stderr=True)
     async with services:
         with console.status("Loading the model..."):
-            session = await services.live.open(request.options)
+            session = await services.live.open(request.options, Caller(door="cli", store=False))
         if not request.source:
             console.print("Listening. Ctrl-C ends.", style="dim")
         showing = asyncio.create_task(_show(session, request.as_json))

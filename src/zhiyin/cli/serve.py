@@ -13,7 +13,8 @@ from typing import Any
 
 import uvicorn
 
-from zhiyin.access.app import HttpLimits, create_app
+from zhiyin.access.app import create_app
+from zhiyin.access.context import AccessLimits
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.config import Settings, load
 from zhiyin.domain.errors import ConfigError
@@ -33,7 +34,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     stream = _listen(settings)
     services = build(settings, settings.jobs.workers)
     rooms = settings.captions
-    limits = HttpLimits(
+    limits = AccessLimits(
         int(settings.server.max_upload_mb * (1 << 20)),
         settings.server.max_uploads,
         settings.server.request_timeout_s,
@@ -41,7 +42,8 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         settings.live.grace_s,
         settings.live.max_message_kb,
         rooms.stall_s,
-        (rooms.publish_token.get_secret_value(), rooms.view_token.get_secret_value()),
+        rooms.publish_token.get_secret_value(),
+        rooms.view_token.get_secret_value(),
     )
     config = uvicorn.Config(
         create_app(services, limits),

@@ -23,6 +23,7 @@ from zhiyin.access.http import render
 from zhiyin.cli.exits import code_of
 from zhiyin.config import load
 from zhiyin.domain import events
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import AsrError, InvalidRequest, UndecodableAudio
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.domain.source import AudioSource
@@ -100,7 +101,9 @@ class _Session:
     async def _heard(
         self, services: Services, source: AudioSource, task: TaskID, begun: float
     ) -> Transcript:
-        run = services.transcriber.stream(source, self._request.options)
+        run = services.transcriber.stream(
+            source, self._request.options, Caller(door="cli", store=False)
+        )
         async with aclosing(run):
             async for event in run:
                 if isinstance(event, events.Progress):

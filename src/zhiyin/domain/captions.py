@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from zhiyin.domain.caller import ANONYMOUS
 from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.live import Warned
-from zhiyin.domain.owner import ANONYMOUS
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

@@ -6,20 +6,12 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.transcript import Transcript
 
 MAX_PAGE = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RANDOM_BITS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks, at which door, under which request id."""
-
-    owner: str
-    request_id: str
-    door: str
 
 
 @dataclass(frozen=True, slots=True)

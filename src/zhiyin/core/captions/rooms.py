@@ -15,9 +15,9 @@ from zhiyin.core.captions.room import Room, RoomContext, RoomLimits
 from zhiyin.core.captions.speaker import Speaker
 from zhiyin.core.captions.subscribers import Subscription
 from zhiyin.core.tasks import cancel_all
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.captions import Caption, CaptionMessage, Ended
 from zhiyin.domain.errors import Overloaded, Unavailable
-from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.ports.captions import CaptionStore
 
 _SWEEP_S = 10.0
@@ -75,9 +75,9 @@ class Rooms:
             room.broadcast.leave(viewer)
             await self._sweep()
 
-    async def speak(self, name: str, owner: str = ANONYMOUS) -> Speaker:
+    async def speak(self, name: str, caller: Caller) -> Speaker:
         """Speak in the room; finish it. Raises Overloaded, or InvalidRequest when it is taken."""
-        return await self._enter(name).speak(next(self._talks), owner)
+        return await self._enter(name).speak(next(self._talks), caller.owner)
 
     async def erase(self, owner: str) -> int:
         """Remove what was said on behalf of the owner; how many captions. Raises Unavailable."""

@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import AsrError
-from zhiyin.domain.history import Caller, HistoryEntry, new_id
+from zhiyin.domain.history import HistoryEntry, new_id
 from zhiyin.domain.transcript import Transcript
 from zhiyin.ports.history import History
 
@@ -97,9 +98,9 @@ class HistoryWriter:
         self._changed.set()
         return True
 
-    def remember(self, caller: Caller | None, transcript: Transcript, latency_s: float) -> None:
+    def remember(self, caller: Caller, transcript: Transcript, latency_s: float) -> None:
         """Have a transcript kept, for a caller who wants it."""
-        if caller is not None:
+        if caller.store:
             now = datetime.now(UTC)
             self.keep(HistoryEntry(new_id(now), now, caller, latency_s, transcript))
 

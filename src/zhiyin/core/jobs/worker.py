@@ -24,9 +24,9 @@ from zhiyin.core.recognition.result_cache import CachePolicy
 from zhiyin.core.recognition.transcriber import Transcriber
 from zhiyin.core.scheduling.batching import Lane
 from zhiyin.domain.archive import dump_transcript
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import AsrError, EngineFailed, MissingBlob, Unavailable
 from zhiyin.domain.events import Finished, Progress
-from zhiyin.domain.history import Caller
 from zhiyin.domain.job import Failure, Job, JobState
 from zhiyin.domain.source import AudioSource
 from zhiyin.domain.transcript import Transcript
@@ -158,12 +158,9 @@ class Worker:
             source = AudioSource(stream, recording.size_bytes)
             options, limit_s = attempt.job.request.options, self.limits.timeout_s
             run = self.transcriber.stream(
-                source,
-                options,
-                lane=Lane.JOB,
-                timeout_s=limit_s,
-                recall=CachePolicy(attempt.job.owner),
-            )
+                source, options, _caller(attempt.job), lane=Lane.JOB, timeout_s=limit_s,
+                recall=CachePolicy(),
+            )  # fmt: skip
             async with aclosing(run):
                 async for event in run:
                     if isinstance(event, Finished):
@@ -249,9 +246,7 @@ class Worker:
             if held is None or held.result != name:
                 await self.blobs.delete(name)
                 return
-        if job.request.store:
-            caller = Caller(job.owner, job.id, "jobs")
-            self.history_writer.remember(caller, transcript, now - job.created_at)
+        self.history_writer.remember(_caller(job), transcript, now - job.created_at)
 
     async def _failed(self, attempt: _Attempt, error: AsrError) -> None:
         job, policy, now = attempt.job, self.records.policy, self.records.clock()
@@ -297,3 +292,8 @@ async def _end(*tasks: asyncio.Task[Transcript] | asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _caller(job: Job) -> Caller:
+    """Who asked for the job."""
+    return Caller(job.owner, job.id, "jobs", store=job.request.store)

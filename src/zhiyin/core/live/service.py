@@ -27,9 +27,9 @@ from zhiyin.core.scheduling.batching import Lane
 from zhiyin.core.scheduling.registry import Registry
 from zhiyin.core.segmentation.endpointing import EndpointPolicy
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import EngineCapabilities
 from zhiyin.domain.errors import AsrError, Overloaded, SlowReader, TooLong
-from zhiyin.domain.history import Caller
 from zhiyin.domain.live import Final, LiveEvent, LiveOptions, Partial
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.domain.script import Script
@@ -99,7 +99,7 @@ class LiveService:
         """Sessions that are open."""
         return len(self._sessions)
 
-    async def open(self, options: LiveOptions) -> LiveSession:
+    async def open(self, options: LiveOptions, caller: Caller) -> LiveSession:
         """A session; close it. Raises what is wrong with the options, or Overloaded."""
         if len(self._sessions) + self._opening >= self._limits.max_sessions:
             raise Overloaded(
@@ -109,7 +109,7 @@ class LiveService:
         model = self._registry.check(TranscribeOptions(options.model, decode))
 
         async def admit() -> Admission:
-            return (await self._registry.scheduler(model)).admit(Lane.PARTIAL, 0.0)
+            return (await self._registry.scheduler(model)).admit(caller, Lane.PARTIAL, 0.0)
 
         can = model.capabilities
         recognizer = EngineClient(
@@ -129,6 +129,7 @@ class LiveService:
             self._limits,
             TranscriptBuilder(model, decode, self._clock),
             self._clock,
+            caller,
         )
         self._sessions.add(session)
         session.on_close = lambda: self._closed(session)
@@ -178,7 +179,7 @@ def _silence(policy: EndpointPolicy, silence_s: float | None) -> EndpointPolicy:
 class LiveSession:
     """One stream of sound. `feed`, `commit`, `finish` by one task; `events` by another.
 
-    At its end, what was said is remembered for the `caller`, if there is one by then.
+    At its end, the transcript is kept for the `caller`, if it wants that.
     """
 
     def __init__(
@@ -189,9 +190,10 @@ class LiveSession:
         limits: LiveLimits,
         transcript_builder: TranscriptBuilder,
         clock: Callable[[], float],
+        caller: Caller,
     ) -> None:
         self.model = transcript_builder.model
-        self.caller: Caller | None = None
+        self.caller = caller
         self.on_close: Callable[[], None] = _nothing
         self._session = session
         self._recognizer = recognizer

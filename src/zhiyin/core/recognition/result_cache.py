@@ -12,7 +12,6 @@ from zhiyin.core.recognition.single_flight import SharedRun, replay
 from zhiyin.core.scheduling.batching import Lane
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.events import Event, Finished, Progress
-from zhiyin.domain.owner import ANONYMOUS
 from zhiyin.domain.packing import pack, unpack
 from zhiyin.domain.transcript import Transcript
 from zhiyin.ports.cache import Cache
@@ -39,7 +38,6 @@ class CachePolicy:
     the result was known or is being made for somebody else, "bypass" when nobody looked.
     """
 
-    owner: str = ANONYMOUS
     allowed: bool = True
     outcome: CacheOutcome = "bypass"
 
@@ -71,14 +69,13 @@ class ResultCache:
         self._keeping: dict[CacheKey, asyncio.Task[None]] = {}
 
     async def stream(
-        self, recall: CachePolicy, key: str, lane: Lane, run: Run
+        self, recall: CachePolicy, place: CacheKey, run: Run
     ) -> AsyncGenerator[Event, None]:
         """The events of `run`, or of somebody else's with the same key, in the same lane.
 
         Segments of a recognition that another request leads come when it is finished: if it fails
         or its client leaves, the next one begins anew, and nothing was told that could differ.
         """
-        place = CacheKey(recall.owner, key, lane)
         latest = -1.0  # progress never goes back, whoever leads
         while (flight := self._flights.get(place)) is not None:
             recall.outcome = "hit"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from zhiyin.core.history.writer import HistoryWriter
 from zhiyin.core.recognition.result_cache import CachePolicy
 from zhiyin.core.recognition.transcriber import Transcriber
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.events import Event, Finished
-from zhiyin.domain.history import Caller
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.domain.source import AudioSource
 from zhiyin.domain.transcript import Transcript
@@ -31,15 +31,15 @@ class RecognitionService:
         self,
         source: AudioSource,
         options: TranscribeOptions,
-        caller: Caller | None,
+        caller: Caller,
         *,
         timeout_s: float | None = None,
         recall: CachePolicy | None = None,
     ) -> Transcript:
-        """See `Transcriber.transcribe`; without a caller nothing is kept."""
+        """See `Transcriber.transcribe`; kept unless the caller says `store=False`."""
         begun = time.monotonic()
         made = await self.transcriber.transcribe(
-            source, options, timeout_s=timeout_s, recall=recall
+            source, options, caller, timeout_s=timeout_s, recall=recall
         )
         self.history_writer.remember(caller, made, time.monotonic() - begun)
         return made
@@ -48,14 +48,16 @@ class RecognitionService:
         self,
         source: AudioSource,
         options: TranscribeOptions,
-        caller: Caller | None,
+        caller: Caller,
         *,
         timeout_s: float | None = None,
         recall: CachePolicy | None = None,
     ) -> AsyncGenerator[Event, None]:
-        """See `Transcriber.stream`; without a caller nothing is kept."""
+        """See `Transcriber.stream`; kept unless the caller says `store=False`."""
         begun = time.monotonic()
-        events = self.transcriber.stream(source, options, timeout_s=timeout_s, recall=recall)
+        events = self.transcriber.stream(
+            source, options, caller, timeout_s=timeout_s, recall=recall
+        )
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, Finished):

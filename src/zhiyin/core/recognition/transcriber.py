@@ -12,12 +12,13 @@ from typing import TypeVar
 from zhiyin.core.recognition.cache_key import result_key
 from zhiyin.core.recognition.context import Context
 from zhiyin.core.recognition.prepare import Preparation, Preparer
-from zhiyin.core.recognition.result_cache import CachePolicy, ResultCache
+from zhiyin.core.recognition.result_cache import CacheKey, CachePolicy, ResultCache
 from zhiyin.core.scheduling.admission import Admission
 from zhiyin.core.scheduling.batching import Lane
 from zhiyin.core.scheduling.registry import Registry
 from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.domain.audio import Notice, Piece
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip, ClipResult, ModelInfo
 from zhiyin.domain.errors import DeadlineExceeded
 from zhiyin.domain.events import Event, Finished, Progress, SegmentReady
@@ -47,13 +48,14 @@ class Transcriber:
         self,
         source: AudioSource,
         options: TranscribeOptions,
+        caller: Caller,
         *,
         lane: Lane = Lane.ONE_SHOT,
         timeout_s: float | None = None,
         recall: CachePolicy | None = None,
     ) -> Transcript:
         """The whole transcript. Raises AsrError; see `stream`."""
-        run = self.stream(source, options, lane=lane, timeout_s=timeout_s, recall=recall)
+        run = self.stream(source, options, caller, lane=lane, timeout_s=timeout_s, recall=recall)
         async with aclosing(run):
             async for event in run:
                 if isinstance(event, Finished):
@@ -64,6 +66,7 @@ class Transcriber:
         self,
         source: AudioSource,
         options: TranscribeOptions,
+        caller: Caller,
         *,
         lane: Lane = Lane.ONE_SHOT,
         timeout_s: float | None = None,
@@ -79,7 +82,7 @@ class Transcriber:
         loop = asyncio.get_running_loop()
         deadline = None if timeout_s is None else loop.time() + timeout_s
         scheduler = await _before(deadline, self.registry.scheduler(model))
-        job = _Job(source, options, model, scheduler, lane, deadline)
+        job = _Job(source, options, caller, model, scheduler, lane, deadline)
         async with aclosing(await _before(deadline, self._events(job, recall))) as events:
             while (event := await _before(deadline, anext(events, None))) is not None:
                 yield event
@@ -95,7 +98,9 @@ class Transcriber:
         key = result_key(
             digest, job.options, job.model, job.scheduler.version, self.results.edition
         )
-        return self.results.stream(recall, key, job.lane, lambda: self._recognize(job))
+        return self.results.stream(
+            recall, CacheKey(job.caller.owner, key, job.lane), lambda: self._recognize(job)
+        )
 
     async def _recognize(self, job: _Job) -> AsyncGenerator[Event, None]:
         longest = job.model.capabilities.max_seconds
@@ -104,7 +109,7 @@ class Transcriber:
             now = asyncio.get_running_loop().time()
             left = None if job.deadline is None else job.deadline - now
             expected = preparation.declared or _UNDECLARED_S
-            with job.scheduler.admit(job.lane, expected, left) as admission:
+            with job.scheduler.admit(job.caller, job.lane, expected, left) as admission:
                 run = _Run(preparation, admission, job.options, job.model, self.ahead)
                 while (event := await run.next()) is not None:
                     yield event
@@ -118,6 +123,7 @@ class _Job:
 
     source: AudioSource
     options: TranscribeOptions
+    caller: Caller
     model: ModelInfo
     scheduler: Scheduler
     lane: Lane

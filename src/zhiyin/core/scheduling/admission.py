@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zhiyin.core.scheduling.batching import Lane, Waiting
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip, ClipResult, Plan
 from zhiyin.domain.errors import AsrError
 
@@ -39,6 +40,7 @@ class Admission:
     """
 
     scheduler: Scheduler
+    caller: Caller
     lane: Lane
     backlog_s: float
     deadline: float | None

@@ -1,14 +1,14 @@
 """Which waiting clips run next. Pure: the same input always gives the same answer.
 
 Order: lane first, where an entry moves up one lane for every `ageing_s` it has waited, so that
-nobody starves; inside a lane by fair-queueing tag, so that a caller with many clips takes turns
-with the others (start-time fair queueing, Goyal et al., SIGCOMM 1996); then first come, first
-served. The first entry picks the company: compatible clips join until the batch is full.
+nobody starves; inside a lane the owners take turns, and the requests of each (see `fairness`);
+then first come, first served. The first entry picks the company: compatible clips join until the
+batch is full.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -36,6 +36,7 @@ class Waiting:
     deadline: float | None = None
     bulk: bool = False
     """Of a long recording, which may take every engine thread but one."""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,35 +87,46 @@ def rank(entry: Waiting, policy: BatchPolicy, now: float) -> int:
 _ALONE = Capacity()
 
 
+def _equal(_: str) -> float:
+    return 0.0
+
+
 def pick_batch(
-    waiting: Iterable[Waiting], policy: BatchPolicy, now: float, room: Capacity = _ALONE
+    waiting: Iterable[Waiting],
+    policy: BatchPolicy,
+    now: float,
+    capacity: Capacity = _ALONE,
+    share: Callable[[str], float] = _equal,
 ) -> Pick:
-    """Choose the next batch; empty when nothing waits, or nothing but bulk without room for it."""
+    """Choose the next batch; empty when nothing waits, or nothing but bulk without room for it.
+
+    `share` gives an owner's fair-queueing tag.
+    """
     expired: list[int] = []
     alive: list[Waiting] = []
     for entry in waiting:
         late = entry.deadline is not None and entry.deadline <= now
         expired.append(entry.number) if late else alive.append(entry)
-    ready = [e for e in alive if _may_begin(e, policy, now, room)]
-    ready.sort(key=lambda e: (rank(e, policy, now), e.tag, e.number))
-    return Pick(tuple(e.number for e in _fill(ready, policy, room)), tuple(expired))
+    ready = [e for e in alive if _may_begin(e, policy, now, capacity)]
+    ready.sort(key=lambda e: (rank(e, policy, now), share(e.owner), e.tag, e.number))
+    return Pick(tuple(e.number for e in _fill(ready, policy, capacity)), tuple(expired))
 
 
-def _may_begin(entry: Waiting, policy: BatchPolicy, now: float, room: Capacity) -> bool:
-    if room.final and entry.lane is Lane.PARTIAL and rank(entry, policy, now) > Lane.FINAL:
+def _may_begin(entry: Waiting, policy: BatchPolicy, now: float, capacity: Capacity) -> bool:
+    if capacity.final and entry.lane is Lane.PARTIAL and rank(entry, policy, now) > Lane.FINAL:
         return False
-    return bool(room.bulk) or not entry.bulk
+    return bool(capacity.bulk) or not entry.bulk
 
 
-def _fill(ordered: list[Waiting], policy: BatchPolicy, room: Capacity) -> list[Waiting]:
+def _fill(ordered: list[Waiting], policy: BatchPolicy, capacity: Capacity) -> list[Waiting]:
     batch: list[Waiting] = []
     cost = 0.0
     live = any(e.lane <= Lane.PARTIAL for e in ordered)
-    free = room.spare and bool(ordered) and ordered[0].bulk
+    free = capacity.spare and bool(ordered) and ordered[0].bulk
     most = policy.bulk_cost_s if free else policy.max_cost_s
     max_cost = min(policy.live_cost_s, most) if live else most
     # Idle threads share what waits rather than watch one of them take all.
-    shared = min(room.idle, room.bulk) if free else room.idle
+    shared = min(capacity.idle, capacity.bulk) if free else capacity.idle
     size = min(policy.max_batch, -(-len(ordered) // max(1, shared)))
     for entry in ordered:
         if len(batch) == size:

@@ -18,8 +18,10 @@ from typing import Literal
 from zhiyin.core.scheduling.admission import Admission, QueueEntry, SchedulerLimits, retry_after
 from zhiyin.core.scheduling.batching import BatchPolicy, Lane, Waiting, pick_batch
 from zhiyin.core.scheduling.cost import CostModel
+from zhiyin.core.scheduling.fairness import FairShares
 from zhiyin.core.scheduling.streams import StreamClip
 from zhiyin.core.scheduling.workers import ClipOutcome, EngineCall, EngineWorkers
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Again, Clip, ClipResult, Plan
 from zhiyin.domain.errors import (
     AsrError,
@@ -66,7 +68,7 @@ class Scheduler:
         self._queue: dict[int, QueueEntry] = {}
         self._admissions: set[Admission] = set()
         self._numbers = itertools.count()
-        self._virtual = 0.0
+        self._shares = FairShares()
         self._state: State = "new"
         self._loaded: Future[None] = Future()
         self._workers = self._new_workers()
@@ -98,7 +100,9 @@ class Scheduler:
         self._watchdog.start()
         return self._loaded
 
-    def admit(self, lane: Lane, audio_s: float, timeout_s: float | None = None) -> Admission:
+    def admit(
+        self, caller: Caller, lane: Lane, audio_s: float, timeout_s: float | None = None
+    ) -> Admission:
         """A place for a request of about that many seconds of audio; Overloaded when full.
 
         Live sessions and jobs are always admitted; `core.live` and the number of job workers
@@ -111,6 +115,9 @@ class Scheduler:
             waiting = [t for t in self._admissions if t.lane is Lane.ONE_SHOT]
             backlog = sum(t.backlog_s for t in waiting)
             full = len(waiting) >= self._limits.max_requests
+            most = caller.limits.max_requests
+            theirs = sum(a.caller.owner == caller.owner for a in waiting)
+            full = full or (most is not None and theirs >= most)
             excess = bool(waiting) and backlog + predicted > self._limits.max_backlog_s
             if lane is Lane.ONE_SHOT and (full or excess):
                 threads = max(1, self._workers.size - 1)
@@ -120,7 +127,7 @@ class Scheduler:
                 )
             deadline = None if timeout_s is None else self._clock() + timeout_s
             bulk = predicted > self._policy.bulk_s
-            admission = Admission(self, lane, predicted, deadline, bulk)
+            admission = Admission(self, caller, lane, predicted, deadline, bulk)
             self._admissions.add(admission)
             self.last_used = self._clock()
         return admission
@@ -147,7 +154,9 @@ class Scheduler:
                 raise Unavailable(_NOT_RUNNING)
             plan = _plan(engine, clip)
             cost = self.cost.predict(plan.seconds)
-            admission.tag = max(self._virtual, admission.tag)
+            owner = admission.caller.owner
+            idle = all(e.waiting.owner != owner for e in self._queue.values())
+            admission.tag = self._shares.arrive(owner, admission.tag, idle=idle)
             admission.spent_s += cost
             # A recording of undeclared length shows only now how long it is.
             long = admission.spent_s > self._policy.bulk_s and not admission.live
@@ -155,7 +164,7 @@ class Scheduler:
             clip = replace(clip, bulk=admission.bulk)
             waiting = Waiting(
                 next(self._numbers), lane, admission.tag, self._clock(), cost,
-                plan.kind, admission.deadline, admission.bulk,
+                plan.kind, admission.deadline, admission.bulk, owner,
             )  # fmt: skip
             admission.tag += cost
             self._queue[waiting.number] = QueueEntry(waiting, clip, plan, admission, future)
@@ -269,7 +278,13 @@ class Scheduler:
         now = self._clock()
         can = min(self._policy.max_batch, workers.engine.capabilities.max_batch)
         policy = replace(self._policy, max_batch=can)
-        pick = pick_batch((e.waiting for e in self._queue.values()), policy, now, workers.room)
+        pick = pick_batch(
+            (e.waiting for e in self._queue.values()),
+            policy,
+            now,
+            workers.capacity,
+            self._shares.of,
+        )
         for number in pick.expired:
             late = DeadlineExceeded("The result did not come within the time limit.")
             self._queue.pop(number).fail(late)
@@ -277,7 +292,9 @@ class Scheduler:
         wanted = [e for e in batch if e.start()]
         if not wanted:  # of a batch whose callers all left this instant, nothing is left
             return self._pick(workers) if batch else None
-        self._virtual = max(self._virtual, wanted[0].waiting.tag)
+        for entry in wanted:
+            waiting = entry.waiting
+            self._shares.serve(waiting.owner, waiting.tag, waiting.cost)
         return EngineCall(wanted, now, any(e.waiting.bulk for e in wanted))
 
     def _new_workers(self) -> EngineWorkers:

@@ -71,7 +71,7 @@ class EngineWorkers:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
-    def room(self) -> Capacity:
+    def capacity(self) -> Capacity:
         """For `pick_batch`: one thread is kept from bulk when there are several."""
         final = any(c.final for c in self.calls)
         if self.size == 1:

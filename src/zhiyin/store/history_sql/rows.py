@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import CannotDecrypt
-from zhiyin.domain.history import Caller, HistoryEntry, Summary
+from zhiyin.domain.history import HistoryEntry, Summary
 from zhiyin.domain.search import grams, normalized
 from zhiyin.domain.transcript import Transcript
 from zhiyin.ports.cipher import Cipher, OwnerCipher

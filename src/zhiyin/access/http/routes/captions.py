@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from zhiyin.access import room_tokens
-from zhiyin.access.context import Context
+from zhiyin.access.context import Context, TheCaller
 from zhiyin.access.http import render
 from zhiyin.core.captions.log import segments
 from zhiyin.domain.captions import parse_room
@@ -21,14 +21,14 @@ Format = Annotated[Literal["srt", "vtt", "txt"], Query(alias="format")]
 
 @router.get("/captions/{room}/export", summary="What was said in a caption room")
 async def export(
-    request: Request, door: Context, room: str, fmt: Format = "txt", token: str = ""
+    caller: TheCaller, context: Context, room: str, fmt: Format = "txt", token: str = ""
 ) -> Response:
     """The settled captions as `srt`, `vtt` or `txt`, while somebody speaks and after.
 
     Each speaker's time goes on where the one before ended. `token` (or a bearer) is the viewers'.
     """
-    room_tokens.check(request, door.view_token)
-    said = segments(await door.service.rooms.posts(parse_room(room)))
+    room_tokens.require(caller, "captions:view")
+    said = segments(await context.service.rooms.posts(parse_room(room)))
     if not said:
         raise UnknownRoom("Nothing is known of this room, yet or any more.", param="room")
     return render.room(room, said, fmt)

@@ -20,13 +20,13 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/ready", summary="Can the service recognize speech")
-async def ready(door: Context) -> JSONResponse:
+async def ready(context: Context) -> JSONResponse:
     """200 once the default model is loaded and has recognized a test recording; else 503.
 
     `"captions": "local"` when rooms can't be shared with other servers at the moment; `troubles`
     names what else is not there. Recognition goes on without it.
     """
-    service = door.service
+    service = context.service
     if service.ready:
         body: dict[str, Any] = {"status": "ready"}
         body |= {"captions": "local"} if service.rooms.away else {}
@@ -36,8 +36,8 @@ async def ready(door: Context) -> JSONResponse:
 
 
 @router.get("/jobs", summary="How jobs are")
-async def jobs(door: Context) -> JSONResponse:
+async def jobs(context: Context) -> JSONResponse:
     """200 while the records and the queue of jobs answer, else 503; recognition needs neither."""
-    health = await door.service.jobs.health()
+    health = await context.service.jobs.health()
     body = {"status": "ready" if health.well else "away"} | asdict(health)
     return JSONResponse(body, 200 if health.well else 503)

@@ -62,7 +62,7 @@ def _utc(time: datetime | None, param: str) -> datetime | None:
 
 @router.get("", summary="List and search kept transcripts")
 async def list_transcripts(
-    door: Context, owner: Owner, filters: Annotated[Filters, Query()]
+    context: Context, owner: Owner, filters: Annotated[Filters, Query()]
 ) -> Response:
     """Newest first.
 
@@ -70,22 +70,22 @@ async def list_transcripts(
     punctuation; it may answer a short page with a `next_cursor` before the end.
     """
     query = filters.query(owner)
-    page = await door.service.history.page(query)
+    page = await context.service.history.page(query)
     return JSONResponse(render.page(page, query.terms), headers=render.PRIVATE)
 
 
 @router.get("/export", summary="All transcripts in full, as JSON lines")
 async def export_transcripts(
-    door: Context, owner: Owner, filters: Annotated[Filters, Query()]
+    context: Context, owner: Owner, filters: Annotated[Filters, Query()]
 ) -> Response:
     """Those that the same parameters would list, on all pages, each as `/v1/history/{id}` has it.
 
     One that can't be decrypted is a line with its `id` and `error`.
     """
     query = replace(filters.query(owner), limit=MAX_PAGE)
-    first = await door.service.history.page(query)  # what is wrong is said with a status
+    first = await context.service.history.page(query)  # what is wrong is said with a status
     return StreamingResponse(
-        _lines(door.service.history, query, first),
+        _lines(context.service.history, query, first),
         media_type="application/x-ndjson",
         headers=render.PRIVATE | {"Content-Disposition": 'attachment; filename="history.jsonl"'},
     )
@@ -113,13 +113,15 @@ async def _line(history: History, owner: str, number: int) -> bytes:
 
 
 @router.get("/{id}", summary="One transcript")
-async def one_transcript(id: str, door: Context, owner: Owner, format: Format = "json") -> Response:
+async def one_transcript(
+    id: str, context: Context, owner: Owner, format: Format = "json"
+) -> Response:
     """By its `id`, or by the request id of its answer; as JSON, text or subtitles."""
-    entry = await door.service.history.get(owner, render.read_id(id))
+    entry = await context.service.history.get(owner, render.read_id(id))
     return render.entry(entry, format)
 
 
 @router.delete("/{id}", status_code=204, summary="Delete a transcript")
-async def delete_transcript(id: str, door: Context, owner: Owner) -> None:
+async def delete_transcript(id: str, context: Context, owner: Owner) -> None:
     """By its `id`, or by the request id of its answer: the newest of that id."""
-    await door.service.history.delete(owner, render.read_id(id))
+    await context.service.history.delete(owner, render.read_id(id))

@@ -43,31 +43,31 @@ _EXAMPLE = {
 )
 async def submit(
     request: Request,
-    door: Context,
+    context: Context,
     owner: Owner,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Accept a job."""
     key = _checked_key(idempotency_key)
     async with AsyncExitStack() as stack:
-        stack.enter_context(door.place())
-        await _service(door).check_room(owner, key)  # before a big body is read
+        stack.enter_context(context.place())
+        await _service(context).check_room(owner, key)  # before a big body is read
         upload, form = await read_form(request, JobForm)
         if upload is not None:
             stack.push_async_callback(upload.close)
         if (upload is None) == (not form.url):
             raise missing("file", "Send the recording as the field 'file', or name its 'url'.")
         source = None if upload is None else upload.source
-        made = await _service(door).submit(owner, form.request(), source, key)
+        made = await _service(context).submit(owner, form.request(), source, key)
     headers = {"Location": f"/v1/jobs/{made.job.id}"}
     if made.replayed:
         headers["Idempotent-Replayed"] = "true"
-    return JSONResponse(await _shown(door, made.job), 202, headers)
+    return JSONResponse(await _shown(context, made.job), 202, headers)
 
 
 @router.get("", summary="List jobs")
 async def list_jobs(
-    door: Context,
+    context: Context,
     owner: Owner,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     after: Annotated[str, Query(max_length=64, description="Id of the last job seen.")] = "",
@@ -76,63 +76,63 @@ async def list_jobs(
     """The caller's jobs, the newest first."""
     if after and not is_job_id(after):
         raise InvalidRequest("'after' is the id of a job.", code="invalid_value", param="after")
-    found = await _service(door).list(JobQuery(owner, limit + 1, after, state))
+    found = await _service(context).list(JobQuery(owner, limit + 1, after, state))
     data = [render.job(job) for job in found[:limit]]
     return {"object": "list", "data": data, "has_more": len(found) > limit}
 
 
 @router.get("/{job_id}", summary="State, progress and estimate", responses={200: {}})
-async def status(job_id: str, door: Context, owner: Owner) -> Json:
+async def status(job_id: str, context: Context, owner: Owner) -> Json:
     """One job."""
-    return await _shown(door, await _service(door).get(owner, job_id))
+    return await _shown(context, await _service(context).get(owner, job_id))
 
 
 @router.get("/{job_id}/result", summary="What was heard")
 async def result(
     job_id: str,
-    door: Context,
+    context: Context,
     owner: Owner,
     form: Annotated[ResponseFormat, Query(alias="format")] = "json",
 ) -> Response:
     """The transcript of a job that is done; `json` is the answer of /recognize."""
-    job, transcript = await _service(door).result(owner, job_id)
+    job, transcript = await _service(context).result(owner, job_id)
     return _rendered(job, transcript, form)
 
 
 @router.post("/{job_id}/cancel", summary="Cancel")
-async def cancel(job_id: str, door: Context, owner: Owner) -> Json:
+async def cancel(job_id: str, context: Context, owner: Owner) -> Json:
     """End a job, also while it runs; one that has ended stays as it is."""
-    job = await _service(door).cancel(owner, job_id)
-    door.service.jobs.reconciler.wake()
+    job = await _service(context).cancel(owner, job_id)
+    context.service.jobs.reconciler.wake()
     return render.job(job)
 
 
 @router.post("/{job_id}/retry", status_code=202, summary="Do it once more")
-async def retry(job_id: str, door: Context, owner: Owner) -> Json:
+async def retry(job_id: str, context: Context, owner: Owner) -> Json:
     """After a failure or a cancellation, as long as the recording is kept."""
-    return render.job(await _service(door).retry(owner, job_id))
+    return render.job(await _service(context).retry(owner, job_id))
 
 
 @router.delete("/{job_id}", summary="Forget a job with its recording and transcript")
-async def delete(job_id: str, door: Context, owner: Owner) -> Json:
+async def delete(job_id: str, context: Context, owner: Owner) -> Json:
     """In whatever state it is."""
-    await _service(door).delete(owner, job_id)
+    await _service(context).delete(owner, job_id)
     return {"id": job_id, "object": "job", "deleted": True}
 
 
 @router.get("/{job_id}/events", summary="Follow a job (server-sent events)")
-async def events(job_id: str, door: Context, owner: Owner) -> Response:
+async def events(job_id: str, context: Context, owner: Owner) -> Response:
     """An event for every change; the last tells how it ended."""
-    changes = await sse.begun(_service(door).watch(owner, job_id))
+    changes = await sse.begun(_service(context).watch(owner, job_id))
     return sse.EventStream(changes, render.job_event, _nothing)
 
 
-def _service(door: AppContext) -> JobService:
-    return door.service.jobs.service
+def _service(context: AppContext) -> JobService:
+    return context.service.jobs.service
 
 
-async def _shown(door: AppContext, job: Job) -> Json:
-    return render.job(job, await _service(door).estimate(job))
+async def _shown(context: AppContext, job: Job) -> Json:
+    return render.job(job, await _service(context).estimate(job))
 
 
 def _rendered(job: Job, transcript: Transcript, form: str) -> Response:

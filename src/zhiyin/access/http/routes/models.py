@@ -12,9 +12,9 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
 @router.get("", summary="List the models that can be used")
-async def list_models(door: Context) -> Json:
+async def list_models(context: Context) -> Json:
     """Installed models, the default first, then their aliases."""
-    registry = door.service.registry
+    registry = context.service.registry
     found = {m.id: m for m in registry.models() if m.installed}
     names = sorted(found, key=lambda name: name != registry.default)
     data = [render.model_json(name, found[name]) for name in names]
@@ -25,6 +25,6 @@ async def list_models(door: Context) -> Json:
 
 
 @router.get("/{model_id:path}", summary="One model")
-async def one_model(model_id: str, door: Context) -> Json:
+async def one_model(model_id: str, context: Context) -> Json:
     """A model or alias; 404 when there is none."""
-    return render.model_json(model_id, door.service.registry.resolve(model_id))
+    return render.model_json(model_id, context.service.registry.resolve(model_id))

@@ -11,8 +11,8 @@ router = APIRouter(prefix="/v1/owners", tags=["owners"])
 
 
 @router.delete("/me/data", summary="Erase everything that is kept of the caller")
-async def erase(door: Context, owner: Owner) -> Json:
+async def erase(context: Context, owner: Owner) -> Json:
     """History with its keys, jobs in any state, recordings, captions; the receipt counts them."""
-    receipt = await door.service.erasure.erase(owner)
+    receipt = await context.service.erasure.erase(owner)
     erased_at = receipt.erased_at.isoformat(timespec="milliseconds")
     return {"owner": receipt.owner, "erased_at": erased_at, **receipt.counts}

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from zhiyin.access.context import AppContext, Asker, Cached, Context, RequestId
+from zhiyin.access.context import AppContext, Cached, Context, TheCaller
 from zhiyin.access.http import openapi, render, sse
-from zhiyin.access.http.forms import BaseForm, RecognizeForm, TranscriptionForm, TranslationForm
+from zhiyin.access.http.forms import RecognizeForm, TranscriptionForm, TranslationForm
 from zhiyin.access.http.render import Json
 from zhiyin.access.http.upload import Upload, read_upload
 from zhiyin.access.validation import Form
 from zhiyin.core.recognition.result_cache import CachePolicy
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.events import Event
-from zhiyin.domain.history import Caller
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.domain.transcript import Transcript
 
@@ -32,7 +32,7 @@ class Ask:
 
     upload: Upload
     options: TranscribeOptions
-    caller: Caller | None
+    caller: Caller
     recall: CachePolicy
 
 
@@ -65,25 +65,25 @@ _FORMATS = {
     responses=openapi.responses(_EXAMPLE, formats=_FORMATS),
 )
 async def recognize(
-    request: Request, door: Context, asker: Asker, recall: Cached, request_id: RequestId
+    request: Request, context: Context, caller: TheCaller, recall: Cached
 ) -> Response:
     """Zhiyin's own form."""
     async with AsyncExitStack() as stack:
-        upload, form = await _received(stack, request, door, RecognizeForm)
-        ask = Ask(upload, form.options(), _caller(form, asker, "recognize"), recall)
+        upload, form = await _received(stack, request, context, RecognizeForm)
+        ask = Ask(upload, form.options(), caller.at("recognize", store=form.store), recall)
         if form.stream:
 
             def to_wire(event: Event) -> Json | None:
-                return render.recognition_event(event, request_id)
+                return render.recognition_event(event, caller.request_id)
 
-            return await _stream(stack, door, ask, to_wire)
+            return await _stream(stack, context, ask, to_wire)
 
         def finish(transcript: Transcript) -> Response:
             if form.response_format == "json":
-                return JSONResponse(render.recognition(transcript, request_id))
+                return JSONResponse(render.recognition(transcript, caller.request_id))
             return render.response(transcript, form.response_format)
 
-        return await _whole(request, door, ask, finish)
+        return await _whole(request, context, ask, finish)
 
 
 @router.post(
@@ -94,18 +94,20 @@ async def recognize(
     openapi_extra=openapi.request_body(TranscriptionForm),
     responses=openapi.responses(_OPENAI_EXAMPLE, formats=_FORMATS),
 )
-async def transcriptions(request: Request, door: Context, asker: Asker, recall: Cached) -> Response:
+async def transcriptions(
+    request: Request, context: Context, caller: TheCaller, recall: Cached
+) -> Response:
     """OpenAI's transcription."""
     async with AsyncExitStack() as stack:
-        upload, form = await _received(stack, request, door, TranscriptionForm)
-        ask = Ask(upload, form.options(), _caller(form, asker, "openai"), recall)
+        upload, form = await _received(stack, request, context, TranscriptionForm)
+        ask = Ask(upload, form.options(), caller.at("openai", store=form.store), recall)
         if form.stream:
-            return await _stream(stack, door, ask, render.OpenAiEvents().of)
+            return await _stream(stack, context, ask, render.OpenAiEvents().of)
 
         def finish(transcript: Transcript) -> Response:
             return render.response(transcript, form.response_format, form.granularities)
 
-        return await _whole(request, door, ask, finish)
+        return await _whole(request, context, ask, finish)
 
 
 @router.post(
@@ -114,38 +116,39 @@ async def transcriptions(request: Request, door: Context, asker: Asker, recall: 
     openapi_extra=openapi.request_body(TranslationForm),
     responses=openapi.responses(_OPENAI_EXAMPLE, formats=_FORMATS),
 )
-async def translations(request: Request, door: Context, asker: Asker, recall: Cached) -> Response:
+async def translations(
+    request: Request, context: Context, caller: TheCaller, recall: Cached
+) -> Response:
     """OpenAI's translation."""
     async with AsyncExitStack() as stack:
-        upload, form = await _received(stack, request, door, TranslationForm)
+        upload, form = await _received(stack, request, context, TranslationForm)
 
         def finish(transcript: Transcript) -> Response:
             return render.response(transcript, form.response_format)
 
-        ask = Ask(upload, form.options(), _caller(form, asker, "openai"), recall)
-        return await _whole(request, door, ask, finish)
-
-
-def _caller(form: BaseForm, asker: tuple[str, str], door: str) -> Caller | None:
-    """Who is remembered; nobody when the form says so."""
-    return Caller(*asker, door) if form.store else None
+        ask = Ask(upload, form.options(), caller.at("openai", store=form.store), recall)
+        return await _whole(request, context, ask, finish)
 
 
 async def _received(
-    stack: AsyncExitStack, request: Request, door: AppContext, model: type[Form]
+    stack: AsyncExitStack, request: Request, context: AppContext, model: type[Form]
 ) -> tuple[Upload, Form]:
     """The upload and its fields; the stack gives back the place and deletes the file."""
-    stack.enter_context(door.place())
+    stack.enter_context(context.place())
     upload, form = await read_upload(request, model)
     stack.push_async_callback(upload.close)
     return upload, form
 
 
 async def _whole(
-    request: Request, door: AppContext, ask: Ask, finish: Callable[[Transcript], Response]
+    request: Request, context: AppContext, ask: Ask, finish: Callable[[Transcript], Response]
 ) -> Response:
-    work = door.service.recognition.transcribe(
-        ask.upload.source, ask.options, ask.caller, timeout_s=door.timeout_s, recall=ask.recall
+    work = context.service.recognition.transcribe(
+        ask.upload.source,
+        ask.options,
+        ask.caller,
+        timeout_s=context.limits.timeout_s,
+        recall=ask.recall,
     )
     try:
         response = finish(await sse.while_connected(request, work))
@@ -156,10 +159,14 @@ async def _whole(
 
 
 async def _stream(
-    stack: AsyncExitStack, door: AppContext, ask: Ask, to_wire: Callable[[Event], Json | None]
+    stack: AsyncExitStack, context: AppContext, ask: Ask, to_wire: Callable[[Event], Json | None]
 ) -> Response:
-    events = door.service.recognition.stream(
-        ask.upload.source, ask.options, ask.caller, timeout_s=door.timeout_s, recall=ask.recall
+    events = context.service.recognition.stream(
+        ask.upload.source,
+        ask.options,
+        ask.caller,
+        timeout_s=context.limits.timeout_s,
+        recall=ask.recall,
     )
     started = await sse.begun(events)
     response = sse.EventStream(started, to_wire, stack.pop_all().aclose)

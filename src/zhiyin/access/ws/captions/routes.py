@@ -8,7 +8,7 @@ import logging
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
@@ -16,15 +16,15 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from zhiyin.access import room_tokens
-from zhiyin.access.context import Service, owner, stored
+from zhiyin.access.context import AppContext, app_context, make_caller, read_store
 from zhiyin.access.ws.errors import close_code, error_event
 from zhiyin.access.ws.read_ahead import ReadAhead
 from zhiyin.core.captions.speaker import Speaker
 from zhiyin.core.captions.subscribers import Subscription
 from zhiyin.core.live.service import LiveSession
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.captions import CaptionEvent, Ended, parse_room
 from zhiyin.domain.errors import AsrError, DeadlineExceeded, InvalidRequest, SlowReader
-from zhiyin.domain.history import Caller
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import LiveOptions, Warned, parse_encoding
 from zhiyin.domain.options import DecodeOptions
@@ -49,28 +49,13 @@ _GONE = (RuntimeError, WebSocketDisconnect)
 _FAREWELL_S = 30.0  # how long a client that reads nothing may take to hear why it is closed
 
 
-@dataclass(frozen=True, slots=True)
-class CaptionContext:
-    """What the address needs.
-
-    A speaker that sends nothing for `idle_s` seconds is let go, a viewer that takes nothing for
-    `stall_s`.
-    """
-
-    service: Service
-    idle_s: float
-    stall_s: float
-    publish_token: str = ""
-    view_token: str = ""
-
-
 @router.websocket("/ws/subtitle")
 async def subtitle(websocket: WebSocket) -> None:
     """Sound in and captions out for a speaker, captions for viewers."""
-    door: CaptionContext = websocket.app.state.captions
+    context, caller = app_context(websocket), make_caller(websocket)
     await websocket.accept()
     try:
-        await _serve(websocket, door, websocket.query_params)
+        await _serve(websocket, context, caller, websocket.query_params)
         await _close(websocket, 1000)
     except _GONE:
         pass
@@ -89,7 +74,9 @@ async def _close(websocket: WebSocket, code: int, why: AsrError | None = None) -
             await websocket.close(code, why.code if why else None)
 
 
-async def _serve(websocket: WebSocket, door: CaptionContext, query: Mapping[str, str]) -> None:
+async def _serve(
+    websocket: WebSocket, context: AppContext, caller: Caller, query: Mapping[str, str]
+) -> None:
     for name in query:
         if name not in _KNOWN:
             raise InvalidRequest(f"There is no parameter '{name[:40]}'.", param=name[:40])
@@ -97,20 +84,20 @@ async def _serve(websocket: WebSocket, door: CaptionContext, query: Mapping[str,
     if room:
         parse_room(room)
     if role == "viewer" and room:
-        room_tokens.check(websocket, door.view_token)
-        await _view(websocket, door, room)
+        room_tokens.require(caller, "captions:view")
+        await _view(websocket, context, room)
     elif role == "speaker":
-        room_tokens.check(websocket, door.publish_token)
-        await _speak(websocket, door, query, room)
+        room_tokens.require(caller, "captions:publish")
+        await _speak(websocket, context, caller, query, room)
     else:
         raise InvalidRequest("The role is 'speaker' or, with a room, 'viewer'.", param="role")
 
 
-async def _view(websocket: WebSocket, door: CaptionContext, room: str) -> None:
-    async with door.service.rooms.view(room) as (said, viewer):
+async def _view(websocket: WebSocket, context: AppContext, room: str) -> None:
+    async with context.service.rooms.view(room) as (said, viewer):
         history = json.dumps({"type": "history", "captions": [_body(c) for c in said]})
         gone = asyncio.create_task(_until_gone(websocket))
-        telling = asyncio.create_task(_show(websocket, door, history, viewer))
+        telling = asyncio.create_task(_show(websocket, context, history, viewer))
         try:
             done, _ = await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -128,25 +115,25 @@ async def _until_gone(websocket: WebSocket) -> None:
 
 
 async def _show(
-    websocket: WebSocket, door: CaptionContext, history: str, viewer: Subscription
+    websocket: WebSocket, context: AppContext, history: str, viewer: Subscription
 ) -> None:
-    await _send(websocket, door, history)
+    await _send(websocket, context, history)
     async for told in viewer.told():
-        await _send(websocket, door, _text(told))
+        await _send(websocket, context, _text(told))
 
 
-async def _send(websocket: WebSocket, door: CaptionContext, text: str) -> None:
+async def _send(websocket: WebSocket, context: AppContext, text: str) -> None:
     try:
-        async with asyncio.timeout(door.stall_s):
+        async with asyncio.timeout(context.limits.stall_s):
             await websocket.send_text(text)
     except TimeoutError as error:
         raise SlowReader("Nothing was read on this connection for too long.") from error
 
 
 async def _speak(
-    websocket: WebSocket, door: CaptionContext, query: Mapping[str, str], room: str
+    websocket: WebSocket, context: AppContext, caller: Caller, query: Mapping[str, str], room: str
 ) -> None:
-    sound = door.service.sound.open(
+    sound = context.service.sound.open(
         parse_encoding(query.get("encoding", "s16le")), _rate(query.get("sample_rate", "16000"))
     )
     language = parse_language(query.get("language", ""))
@@ -155,16 +142,17 @@ async def _speak(
         DecodeOptions(language=language),
         script=parse_script(query.get("script", "")),
     )
-    keeps, rooms = stored(websocket), door.service.rooms
+    caller = caller.at(
+        "captions", store=read_store(websocket), request_id=f"cap_{secrets.token_hex(12)}"
+    )
+    rooms = context.service.rooms
     try:
-        speaker = await rooms.speak(room, owner(websocket)) if room else rooms.private()
+        speaker = await rooms.speak(room, caller) if room else rooms.private()
         try:
-            live = await door.service.live.open(options)
-            if keeps:
-                live.caller = Caller(owner(websocket), f"cap_{secrets.token_hex(12)}", "captions")
+            live = await context.service.live.open(options, caller)
             try:
                 async with ReadAhead(websocket) as ahead:
-                    await _publish(websocket, ahead, door, speaker, live, sound)
+                    await _publish(websocket, ahead, context, speaker, live, sound)
             finally:
                 await live.close()
         finally:
@@ -174,13 +162,13 @@ async def _speak(
 
 
 async def _publish(
-    websocket: WebSocket, ahead: ReadAhead, door: CaptionContext, speaker: Speaker,
+    websocket: WebSocket, ahead: ReadAhead, context: AppContext, speaker: Speaker,
     live: LiveSession, sound: LiveSound,
 ) -> None:  # fmt: skip
     """Feed and tell at once. When the speaker is gone, the viewers still get the last words."""
-    heard = asyncio.create_task(_listen(ahead, door.idle_s, live, sound))
+    heard = asyncio.create_task(_listen(ahead, context.limits.idle_s, live, sound))
     talking = asyncio.create_task(_input(live, speaker))
-    telling = asyncio.create_task(_tell(websocket, door, speaker))
+    telling = asyncio.create_task(_tell(websocket, context, speaker))
     try:
         await asyncio.wait({talking, telling}, return_when=asyncio.FIRST_COMPLETED)
         if telling.done():
@@ -189,7 +177,7 @@ async def _publish(
         await heard
         await speaker.finish()
         if await telling:
-            await _send(websocket, door, _text(Ended()))
+            await _send(websocket, context, _text(Ended()))
     finally:
         await _end(heard, talking, telling)
 
@@ -199,13 +187,13 @@ async def _input(live: LiveSession, speaker: Speaker) -> None:
         speaker.publish(event)
 
 
-async def _tell(websocket: WebSocket, door: CaptionContext, speaker: Speaker) -> bool:
+async def _tell(websocket: WebSocket, context: AppContext, speaker: Speaker) -> bool:
     """Whether the speaker was there to the end; one that does not read is spared the captions."""
     try:
         async for told in speaker.inbox.told():
             if isinstance(told, Ended):
                 return True
-            await _send(websocket, door, _text(told))
+            await _send(websocket, context, _text(told))
     except (*_GONE, SlowReader):
         pass
     return False

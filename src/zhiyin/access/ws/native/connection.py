@@ -13,16 +13,17 @@ from zhiyin.access.ws.native.resumable import ResumableSession
 from zhiyin.access.ws.native.schemas import Start, read, read_first
 from zhiyin.access.ws.native.sessions import SessionTable
 from zhiyin.access.ws.transport import Attachment, Transport, converse
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import AsrError, InvalidRequest, SessionTaken
 
 
 class Connection:
     """From the first message to the close."""
 
-    def __init__(self, wire: Transport, session_table: SessionTable, owner: str) -> None:
+    def __init__(self, wire: Transport, sessions: SessionTable, caller: Caller) -> None:
         self._wire = wire
-        self._owner = owner
-        self._sessions_table = session_table
+        self._caller = caller
+        self._sessions = sessions
         self._problem: AsrError | None = None
 
     async def run(self) -> None:
@@ -43,12 +44,12 @@ class Connection:
         except SessionTaken as error:
             await self._wire.refuse(error)
         except AsrError as error:
-            self._sessions_table.drop(held)
+            self._sessions.drop(held)
             await self._wire.refuse(error)
         else:
             await self._wire.close(self._problem)
         finally:
-            self._sessions_table.leave(held, hold)
+            self._sessions.leave(held, hold)
 
     async def _session(self) -> tuple[ResumableSession, int]:
         """What the first message asks for, and the last event that its client has seen."""
@@ -59,8 +60,9 @@ class Connection:
             )
         first = read_first(message)
         if isinstance(first, Start):
-            return await self._sessions_table.open(first, self._owner), 0
-        return self._sessions_table.find(first.session_id, first.last_event), first.last_event
+            return await self._sessions.open(first, self._caller), 0
+        held = self._sessions.find(first.session_id, first.last_event, self._caller.owner)
+        return held, first.last_event
 
     async def _tell(self, held: ResumableSession, hold: Attachment) -> None:
         async for event in held.outbox.read(hold):

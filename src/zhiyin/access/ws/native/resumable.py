@@ -21,6 +21,11 @@ from zhiyin.ports.sound import LiveSound
 _STEP_BYTES = 16 << 10
 
 
+def new_id() -> str:
+    """A name that nobody can guess: whoever knows it may resume the session."""
+    return f"live_{secrets.token_urlsafe(18)}"
+
+
 class ResumableSession:
     """A live session with its decoder and its events. Only the newest holder is obeyed.
 
@@ -31,7 +36,8 @@ class ResumableSession:
     def __init__(
         self, live: LiveSession, sound: LiveSound, start: Start, *, max_events: int
     ) -> None:
-        self.id = f"live_{secrets.token_urlsafe(18)}"
+        self.id = live.caller.request_id
+        self.owner = live.caller.owner
         self.outbox = EventLog(max_events)
         self.ended = False
         self._live = live

@@ -8,7 +8,7 @@ from contextlib import suppress
 from fastapi import APIRouter, FastAPI
 from starlette.websockets import WebSocket
 
-from zhiyin.access.context import Service, owner
+from zhiyin.access.context import AccessLimits, Service, app_context, make_caller
 from zhiyin.access.ws.errors import INTERNAL, error_event
 from zhiyin.access.ws.native.connection import Connection
 from zhiyin.access.ws.native.sessions import SessionTable
@@ -19,23 +19,26 @@ log = logging.getLogger(__name__)
 router = APIRouter()
 
 
-def install(app: FastAPI, service: Service, *, idle_s: float, grace_s: float, kib: int) -> None:
-    """Add the address; see `config.LiveSettings` for the limits."""
-    app.state.stream = (SessionTable(service, grace_s), idle_s, kib << 10)
+def install(app: FastAPI, service: Service, limits: AccessLimits) -> None:
+    """Add the address."""
+    app.state.sessions = SessionTable(service, limits.grace_s)
     app.include_router(router)
 
 
 @router.websocket("/v1/stream")
 async def stream(websocket: WebSocket) -> None:
     """Speech in, events out, while it is spoken."""
-    session_table, idle_s, max_bytes = websocket.app.state.stream
+    caller = make_caller(websocket).at("stream")
+    limits = app_context(websocket).limits
+    sessions: SessionTable = websocket.app.state.sessions
     await websocket.accept()
     try:
         async with ReadAhead(websocket) as ahead:
-            wire = Transport(
-                websocket, ahead.receive, error_event, idle_s=idle_s, max_bytes=max_bytes
-            )
-            await Connection(wire, session_table, owner(websocket)).run()
+            transport = Transport(
+                websocket, ahead.receive, error_event, idle_s=limits.idle_s,
+                max_bytes=limits.max_message_kb << 10,
+            )  # fmt: skip
+            await Connection(transport, sessions, caller).run()
     except Exception:
         log.exception("a live session broke")
         with suppress(*GONE):

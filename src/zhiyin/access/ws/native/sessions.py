@@ -7,11 +7,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from zhiyin.access.context import Service
-from zhiyin.access.ws.native.resumable import ResumableSession
+from zhiyin.access.ws.native.resumable import ResumableSession, new_id
 from zhiyin.access.ws.native.schemas import Start
 from zhiyin.access.ws.transport import Attachment
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import InvalidRequest
-from zhiyin.domain.history import Caller
 
 Ending = Coroutine[Any, Any, None]
 
@@ -34,27 +34,27 @@ class SessionTable:
         """Sessions that are kept."""
         return len(self._sessions)
 
-    async def open(self, start: Start, owner: str) -> ResumableSession:
+    async def open(self, start: Start, caller: Caller) -> ResumableSession:
         """A new session. Raises InvalidRequest, UnknownModel, Overloaded, Unavailable."""
         live = self._service.live
+        caller = caller.at("stream", store=start.store, request_id=new_id())
         sound = self._service.sound.open(start.encoding, start.sample_rate)
         try:
-            session = await live.open(start.options(live.limits.silence_s))
+            session = await live.open(start.options(live.limits.silence_s), caller)
         except BaseException:
             sound.close()
             raise
         held = ResumableSession(session, sound, start, max_events=live.limits.max_events)
-        session.caller = Caller(owner, held.id, "stream") if start.store else None
         self._sessions[held.id] = held
         return held
 
-    def find(self, session_id: str, after: int) -> ResumableSession:
-        """The session of that name; it waits no longer. Raises InvalidRequest.
+    def find(self, session_id: str, after: int, owner: str) -> ResumableSession:
+        """The owner's session of that name; it waits no longer. Raises InvalidRequest.
 
         The events after that number must still be there.
         """
         held = self._sessions.get(session_id)
-        if held is None:
+        if held is None or held.owner != owner:
             raise InvalidRequest(
                 "There is no such session, or it has ended. Start a new one.",
                 code="session_not_found",

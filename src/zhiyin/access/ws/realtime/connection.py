@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from zhiyin.access.context import AppContext, Service, owner
+from zhiyin.access.context import AppContext, Service
 from zhiyin.access.ws.errors import INTERNAL
 from zhiyin.access.ws.read_ahead import ReadAhead
 from zhiyin.access.ws.realtime import client, render
@@ -20,8 +20,8 @@ from zhiyin.access.ws.realtime.schemas import FlatSession, Json
 from zhiyin.access.ws.realtime.send_queue import SendQueue
 from zhiyin.access.ws.realtime.settings import SessionSettings
 from zhiyin.access.ws.transport import GONE, Transport, converse, let_go
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import AsrError, DeadlineExceeded, InvalidRequest, SlowReader, TooLong
-from zhiyin.domain.history import Caller
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +35,14 @@ class Connection:
         service: Service,
         settings: SessionSettings,
         tasks: asyncio.TaskGroup,
-        caller: Caller | None,
+        caller: Caller,
         *,
-        session_id: str,
         flat: bool,
     ) -> None:
         limits = service.live.limits
         self._wire = wire
         self._outbox = SendQueue(limits.max_events)
-        self._id = session_id
+        self._id = caller.request_id
         self._expires_at = int(time.time() + limits.max_seconds)
         self._problem: AsrError | None = None
         self._input = AudioInput(service, settings, self._outbox.put, tasks.create_task, caller)
@@ -145,21 +144,17 @@ def _event(message: str | bytes) -> ClientEvent:
 
 
 async def serve(
-    websocket: WebSocket, door: AppContext, settings: SessionSettings, *, flat: bool, keeps: bool
-) -> None:
-    """Speak with a client whose handshake was accepted, until one of the two ends it.
-
-    What was said is remembered if `keeps`.
-    """
+    websocket: WebSocket, context: AppContext, settings: SessionSettings, caller: Caller, *,
+    flat: bool,
+) -> None:  # fmt: skip
+    """Serve a client whose handshake was accepted, until one of the two ends it."""
     most = client.MAX_MESSAGE_BYTES
-    session_id = render.new_id("sess")
-    caller = Caller(owner(websocket), session_id, "realtime") if keeps else None
     try:
         async with ReadAhead(websocket, most) as ahead, asyncio.TaskGroup() as tasks:
-            wire = Transport(websocket, ahead.receive, _goodbye, idle_s=door.idle_s, max_bytes=most)
-            await Connection(
-                wire, door.service, settings, tasks, caller, session_id=session_id, flat=flat
-            ).run()
+            wire = Transport(
+                websocket, ahead.receive, _goodbye, idle_s=context.limits.idle_s, max_bytes=most
+            )
+            await Connection(wire, context.service, settings, tasks, caller, flat=flat).run()
     except Exception:
         log.exception("a realtime session broke")
         with suppress(*GONE):  # it may be closed already

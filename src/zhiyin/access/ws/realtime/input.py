@@ -15,8 +15,8 @@ from zhiyin.access.ws.realtime.render import new_id
 from zhiyin.access.ws.realtime.schemas import Json
 from zhiyin.access.ws.realtime.settings import SessionSettings
 from zhiyin.core.live.service import LiveSession
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import TooLong
-from zhiyin.domain.history import Caller
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.ports.sound import LiveSound
 
@@ -37,7 +37,7 @@ class AudioInput:
         settings: SessionSettings,
         put: Callable[[list[Json]], None],
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
-        caller: Caller | None,
+        caller: Caller,
     ) -> None:
         self.settings = settings
         self.conversation = Conversation(new_id)
@@ -117,8 +117,7 @@ class AudioInput:
     async def _opened(self) -> tuple[LiveSession, LiveSound]:
         if self._live is None or self._sound is None:
             sound = self._service.sound.open(self.settings.sound.encoding, self.settings.sound.rate)
-            live = await self._service.live.open(self.settings.options())
-            live.caller = self._caller
+            live = await self._service.live.open(self.settings.options(), self._caller)
             self._live, self._sound = live, sound
             self._half = self._in_doubt = False
             self._teller = self._spawn(self._tell(live))

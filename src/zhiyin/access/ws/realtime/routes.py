@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
-from zhiyin.access.context import AppContext, Context, Service, stored
+from zhiyin.access.context import Context, Service, app_context, make_caller, read_store
 from zhiyin.access.errors import error_response
 from zhiyin.access.ws.realtime import render
 from zhiyin.access.ws.realtime.connection import serve
@@ -62,23 +62,23 @@ Shared = Annotated[Realtime, Depends(_shared)]
 
 @router.post("/client_secrets", summary="A short-lived token for a browser (OpenAI)")
 async def client_secrets(
-    door: Context, shared: Shared, request: SecretRequest | None = None
+    context: Context, shared: Shared, request: SecretRequest | None = None
 ) -> Json:
     """The token, and the session that it opens."""
     wanted = request or SecretRequest()
-    settings = _default(door.service.registry).updated(wanted.session.audio.input)
-    door.service.registry.resolve(settings.model)
+    settings = _default(context.service.registry).updated(wanted.session.audio.input)
+    context.service.registry.resolve(settings.model)
     return render.client_secret(shared.tokens.make(settings, wanted.expires_after.seconds))
 
 
 @router.post("/transcription_sessions", summary="The older form of client_secrets (OpenAI)")
 async def transcription_sessions(
-    door: Context, shared: Shared, request: FlatSecretRequest | None = None
+    context: Context, shared: Shared, request: FlatSecretRequest | None = None
 ) -> Json:
     """The session, with its token."""
     wanted = request or FlatSecretRequest()
-    settings = _default(door.service.registry).updated(wanted)
-    door.service.registry.resolve(settings.model)
+    settings = _default(context.service.registry).updated(wanted)
+    context.service.registry.resolve(settings.model)
     seconds = wanted.client_secret.expires_at.seconds
     return render.transcription_session(shared.tokens.make(settings, seconds))
 
@@ -86,15 +86,18 @@ async def transcription_sessions(
 @router.websocket("")
 async def realtime(websocket: WebSocket) -> None:
     """Speech in, text out, while it is spoken."""
-    door: AppContext = websocket.app.state.door
+    context = app_context(websocket)
     shared = _shared(websocket)
+    caller = make_caller(websocket)
     try:
-        settings = _settings(websocket, door.service.registry, shared.tokens)
-        keeps = stored(websocket)
-        with shared.place(door.service.live.limits.max_sessions):
+        settings = _settings(websocket, context.service.registry, shared.tokens)
+        caller = caller.at(
+            "realtime", store=read_store(websocket), request_id=render.new_id("sess")
+        )
+        with shared.place(context.service.live.limits.max_sessions):
             offered = websocket.scope["subprotocols"]
             await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-            await serve(websocket, door, settings, flat=_is_flat(websocket), keeps=keeps)
+            await serve(websocket, context, settings, caller, flat=_is_flat(websocket))
     except AsrError as error:
         await websocket.send_denial_response(error_response(error))
 

@@ -1,0 +1,48 @@
+"""Who asks: one value from every door down to the scheduler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+ANONYMOUS = "anonymous"
+"""The owner of everything, as long as there are no API keys."""
+
+Scope = Literal[
+    "recognize", "stream", "captions:publish", "captions:view", "jobs", "history", "admin"
+]
+
+ALL_SCOPES: frozenset[Scope] = frozenset(
+    {"recognize", "stream", "captions:publish", "captions:view", "jobs", "history", "admin"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallerLimits:
+    """`max_requests` of an owner are in the engine's queue at once; None: as many as it takes."""
+
+    max_requests: int | None = None
+
+
+_UNLIMITED = CallerLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Made once, at the door; a WebSocket's before it is accepted.
+
+    `owner` is whose data it is and who shares the engine fairly, `request_id` names the request
+    (or the session or job) in log and history, `door` says through which API it came. Without
+    `store` no transcript is kept.
+    """
+
+    owner: str = ANONYMOUS
+    request_id: str = ""
+    door: str = ""
+    store: bool = True
+    scopes: frozenset[Scope] = ALL_SCOPES
+    limits: CallerLimits = _UNLIMITED
+
+    def at(self, door: str, *, store: bool = True, request_id: str = "") -> Caller:
+        """The same caller at a door, under another id if one is given."""
+        return replace(self, door=door, store=store, request_id=request_id or self.request_id)
