@@ -17,7 +17,7 @@ import numpy as np
 
 from tests import media
 from tests.scripted import LoudnessVad, Provider
-from tests.unit.test_crew import Clock
+from tests.unit.test_workers import Clock
 from zhiyin.core.live.service import LiveLimits, LiveService, LiveSession
 from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.scheduling.registry import Registry, RegistryPolicy
@@ -68,7 +68,7 @@ class House:
 
     @property
     def admissions(self) -> int:
-        return sum(len(s._admissions) for s in self.schedulers)
+        return sum(s.queue.admitted for s in self.schedulers)
 
     def finals(self) -> list[Clip]:
         """Those that the engine was given."""

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from zhiyin.core.scheduling.admission import SchedulerLimits
 from zhiyin.core.scheduling.batching import BatchPolicy, Lane
+from zhiyin.core.scheduling.entries import SchedulerLimits
 from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip, ClipResult
@@ -105,7 +105,7 @@ def test_urgent_lanes_go_first() -> None:
         admissions = [s.admit(Caller(), lane, 1) for lane in (Lane.JOB, Lane.ONE_SHOT, Lane.FINAL)]
         blocker = admissions[0].submit(clip(9))
         until(lambda: len(engine.calls) == 1)
-        futures = [t.submit(clip(t.lane + 1)) for t in admissions]
+        futures = [t.submit(clip(t.request.lane + 1)) for t in admissions]
         assert engine.gate is not None
         engine.gate.set()
         for future in (blocker, *futures):

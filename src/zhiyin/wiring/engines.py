@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from zhiyin.config import Settings
-from zhiyin.core.scheduling.admission import SchedulerLimits
+from zhiyin.core.scheduling.entries import SchedulerLimits
 from zhiyin.core.scheduling.registry import Registry, RegistryPolicy
 from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.core.scheduling.warmup import warm_up
