@@ -22,6 +22,7 @@ from zhiyin.core.live.service import LiveLimits, LiveService, LiveSession
 from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.scheduling.registry import Registry, RegistryPolicy
 from zhiyin.core.scheduling.scheduler import Scheduler
+from zhiyin.core.text_steps import TextSteps
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip
 from zhiyin.domain.live import LiveEvent, LiveOptions
@@ -47,6 +48,7 @@ class House:
 
     engine: ScriptedEngine = field(default_factory=ScriptedEngine)
     limits: LiveLimits = field(default_factory=LiveLimits)
+    steps: TextSteps = field(default_factory=TextSteps)
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -55,7 +57,13 @@ class House:
         policy = RegistryPolicy("script", {}, max_loaded=1)
         self.registry = Registry([Provider(self.engine)], policy, self._schedule)
         self.service = LiveService(
-            self.registry, LoudnessVad(), self.pool, self.limits, SessionPolicy(), self.clock
+            self.registry,
+            LoudnessVad(),
+            self.pool,
+            self.limits,
+            SessionPolicy(),
+            self.clock,
+            steps=self.steps,
         )
 
     def _schedule(self, make: Callable[[], Engine]) -> Scheduler:
@@ -83,8 +91,11 @@ class House:
 
 
 @asynccontextmanager
-async def house(engine: ScriptedEngine | None = None, **limits: float) -> AsyncIterator[House]:
-    built = House(engine or ScriptedEngine(), LiveLimits(**limits))  # type: ignore[arg-type]
+async def house(
+    engine: ScriptedEngine | None = None, steps: TextSteps | None = None, **limits: float
+) -> AsyncIterator[House]:
+    bounds = LiveLimits(**limits)  # type: ignore[arg-type]
+    built = House(engine or ScriptedEngine(), bounds, steps or TextSteps())
     try:
         yield built
     finally:

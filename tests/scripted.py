@@ -19,6 +19,7 @@ from zhiyin.core.recognition.transcriber import Transcriber
 from zhiyin.core.scheduling.registry import Registry, RegistryPolicy
 from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.core.segmentation.cutting import CutPolicy
+from zhiyin.core.text_steps import TextSteps
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.engine import ModelInfo
 from zhiyin.domain.errors import UnknownModel
@@ -68,14 +69,17 @@ class Provider:
 
 @asynccontextmanager
 async def service(
-    engine: ScriptedEngine, max_seconds: float = 600, results: ResultCache | None = None
+    engine: ScriptedEngine,
+    max_seconds: float = 600,
+    results: ResultCache | None = None,
+    steps: TextSteps | None = None,
 ) -> AsyncIterator[Transcriber]:
     """A transcriber around the engine."""
     registry = Registry([Provider(engine)], RegistryPolicy("script", {}), Scheduler)
     pool = ThreadPoolExecutor(2)
     preparer = Preparer(AvDecoder(), LoudnessVad(), AudioLimits(max_seconds), CutPolicy(), pool)
     try:
-        yield Transcriber(registry, preparer, results)
+        yield Transcriber(registry, preparer, results, steps=steps or TextSteps())
     finally:
         await registry.close()
         if results is not None:
