@@ -15,9 +15,9 @@ import httpx
 import pytest
 import websockets
 
-from tests import media
-from tests.conftest import Server, running
-from tests.leaks import SECRET, leaks
+from tests.support import media
+from tests.support.log_leaks import SECRET, leaks
+from tests.support.server import Server, running
 
 GOOD = media.path("en_short").read_bytes()
 MARKED = {"Authorization": f"Bearer {SECRET}", "User-Agent": SECRET, "Referer": f"http://{SECRET}"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import Server, running
+from tests.support.server import Server, running
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def test_health(client: httpx.Client) -> None:
 
 
 def test_a_server_without_its_model_lives_but_is_not_ready(data_dir: Path) -> None:
-    from tests.conftest import Server
+    from tests.support.server import Server
 
     server = Server(data_dir, {"ZHIYIN_MODELS__DEFAULT": "whisper-small"})
     try:

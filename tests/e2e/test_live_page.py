@@ -12,9 +12,8 @@ import pytest
 from playwright import sync_api as pw
 from playwright.sync_api import Page, expect
 
-from tests import media
-from tests.conftest import running
-from tests.e2e.pages import (
+from tests.support import media
+from tests.support.pages import (
     FITS,
     HOSTILE,
     INSECURE_HOST,
@@ -26,6 +25,7 @@ from tests.e2e.pages import (
     speak,
     stop,
 )
+from tests.support.server import running
 from zhiyin.domain.subtitles import to_srt
 from zhiyin.domain.transcript import Segment
 

@@ -13,18 +13,9 @@ import pytest
 from playwright import sync_api as pw
 from playwright.sync_api import FilePayload, Page, expect
 
-from tests import media
-from tests.conftest import Server
-from tests.e2e.pages import (
-    FITS,
-    HOSTILE,
-    INSECURE_HOST,
-    PHONE,
-    REFUSED,
-    RUN_MS,
-    OpenSite,
-    Site,
-)
+from tests.support import media
+from tests.support.pages import FITS, HOSTILE, INSECURE_HOST, PHONE, REFUSED, RUN_MS, OpenSite, Site
+from tests.support.server import Server
 from zhiyin.domain.subtitles import to_srt, to_vtt
 from zhiyin.domain.transcript import Segment, join_texts
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.house import Reader, house, idle, said, silence, until
-from tests.scripted import options, recording, service
+from tests.support.live_stack import Reader, idle, live_stack, said, silence
+from tests.support.scripted_engine import options, recording, service
+from tests.support.waiting import until
 from zhiyin.core.recognition.result_cache import CachePolicy, ResultCache
 from zhiyin.core.text_steps import TextSteps
 from zhiyin.domain.caller import Caller
@@ -86,7 +87,7 @@ async def test_other_text_options_are_another_result() -> None:
 
 
 async def test_partials_are_spelled_and_finals_begin_with_what_was_stable() -> None:
-    async with house(steps=steps()) as h:
+    async with live_stack(steps=steps()) as h:
         session = await h.open()
         reader = Reader(session)
         for _ in range(4):

@@ -1,21 +1,21 @@
-"""Speakers and readers of caption rooms without sound: events as a live session tells them."""
+"""Speakers and readers of caption rooms without audio: events as a live session sends them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from tests.support.waiting import until
 from zhiyin.core.captions.connection import RetryPauses
 from zhiyin.core.captions.room import LOCAL, RoomLimits
 from zhiyin.core.captions.rooms import Rooms
 from zhiyin.core.captions.subscribers import Subscription
-from zhiyin.domain.captions import Caption, CaptionEvent, Ended
+from zhiyin.domain.captions import Caption, CaptionEvent, CaptionMessage, Ended
 from zhiyin.domain.errors import AsrError
 from zhiyin.domain.live import Final, Partial
 from zhiyin.ports.captions import CaptionStore
 
-WAIT_S = 30.0
 PAUSES = RetryPauses(well_s=0.2, first_s=0.05, longest_s=0.2)
 
 
@@ -27,14 +27,11 @@ def partial(number: int, stable: str = "", unstable: str = "perhaps") -> Partial
     return Partial(number, 1, stable, unstable, number + 0.5)
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Return when it holds; fails when it never does."""
-    for _ in range(int(WAIT_S / 0.01)):
-        holds = condition()
-        if await holds if isinstance(holds, Awaitable) else holds:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it never came true")
+def said(number: int, *, replica: str = "a", talk: int = 0, text: str = "") -> CaptionMessage:
+    text = text or f"{replica}{talk}-{number}"
+    return CaptionMessage(
+        replica, talk, Caption(number, text, text, True, number, number + 1.5, "zh")
+    )
 
 
 class Reader:

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import numpy as np
 
-from tests import media
+from tests.support import media
 from zhiyin.engines.scripted import SLOT
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLASwMfKQ9r8GKYqr"
-PLUGINS = Path(__file__).parent / "plugins"
+PLUGINS = Path(__file__).parents[1] / "plugins"
 ENDED = ("done", "failed", "cancelled")
 
 

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.backends import Daemon, environment, free_port
+from tests.support.processes import Daemon, environment, free_port
 from zhiyin.store.blobs_s3 import S3Address
 
 BUCKET, KEY, SECRET = "recordings", "tester", "a-secret-of-tests"

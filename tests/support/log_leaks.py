@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 
-from tests import media
+from tests.support import media
 
 SECRET = "canary7f3a"
 """Part of every key, token, prompt and name that a test sends in order to look for it."""

@@ -1,10 +1,9 @@
-"""Histories of all kinds, and transcripts to put in."""
+"""Databases of the history, of every kind, and entries to put in."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -63,17 +62,8 @@ async def texts(history: SqlHistory, q: str = "", *, owner: str = ANONYMOUS) -> 
             return found
 
 
-async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for something that another task does."""
-    for _ in range(int(seconds * 100)):
-        if true():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"it did not happen within {seconds} s")
-
-
 @dataclass(slots=True)
-class Place:
+class HistoryDatabase:
     """A database of a test's own, empty and migrated."""
 
     url: str

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.backends import environment
+from tests.support.processes import environment
 
 
 class Worker:
@@ -39,7 +39,7 @@ class Worker:
         return code
 
 
-class Crew:
+class WorkerFleet:
     """Some workers; one at a time is killed every `every_s` seconds, and replaced."""
 
     def __init__(self, count: int, data_dir: Path, env: dict[str, str], seed: int = 1) -> None:
@@ -74,9 +74,9 @@ class Crew:
 
 
 @contextmanager
-def crew(count: int, data_dir: Path, env: dict[str, str]) -> Iterator[Crew]:
+def worker_fleet(count: int, data_dir: Path, env: dict[str, str]) -> Iterator[WorkerFleet]:
     """Started workers, ended at the end."""
-    made = Crew(count, data_dir, env)
+    made = WorkerFleet(count, data_dir, env)
     try:
         for worker in made.workers:
             worker.wait_ready()

@@ -12,7 +12,7 @@ import numpy as np
 from playwright import sync_api as pw
 from playwright.sync_api import Page, expect
 
-from tests import media
+from tests.support import media
 
 INSECURE_HOST = "zhiyin.test"  # resolved to this machine; not localhost, so not a secure origin
 ARGS = [

@@ -1,4 +1,4 @@
-"""The corridor around the scripted engine."""
+"""A transcriber around the scripted engine, and recordings for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tests import media
+from tests.support import media
 from zhiyin.audio.decode import AvDecoder
 from zhiyin.core.recognition.prepare import Preparer
 from zhiyin.core.recognition.result_cache import ResultCache

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.backends import Daemon, free_port
+from tests.support.processes import Daemon, free_port
 
-SHIPPED = Path(__file__).parents[1] / "deploy" / "nginx" / "zhiyin.conf"
+SHIPPED = Path(__file__).parents[2] / "deploy" / "nginx" / "zhiyin.conf"
 _AROUND = """
 {user}
 daemon off;

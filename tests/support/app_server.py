@@ -16,9 +16,9 @@ from fastapi import FastAPI
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests import media
-from tests.house import House
-from tests.scripted import LoudnessVad
+from tests.support import media
+from tests.support.live_stack import LiveStack
+from tests.support.scripted_engine import LoudnessVad
 from zhiyin.access.app import create_app
 from zhiyin.access.context import AccessLimits
 from zhiyin.access.ws.native.sessions import SessionTable
@@ -46,10 +46,10 @@ Json = dict[str, Any]
 
 
 @dataclass
-class Front:
+class AppServer:
     """What the app is given, and the app's address once it runs."""
 
-    house: House
+    stack: LiveStack
     url: str = ""
     app: FastAPI = field(default_factory=FastAPI)
     sound: AvLiveDecoder = field(default_factory=AvLiveDecoder)
@@ -60,11 +60,11 @@ class Front:
 
     @property
     def registry(self) -> Registry:
-        return self.house.registry
+        return self.stack.registry
 
     @property
     def live(self) -> LiveService:
-        return self.house.service
+        return self.stack.service
 
     @property
     def jobs(self) -> JobRuntime:
@@ -80,10 +80,10 @@ class Front:
 
     @property
     def recognition(self) -> RecognitionService:
-        limits, pool = AudioLimits(60), self.house.pool
+        limits, pool = AudioLimits(60), self.stack.pool
         preparer = Preparer(AvDecoder(), LoudnessVad(), limits, CutPolicy(), pool)
         history_writer = HistoryWriter(self.history, HistoryWriterPolicy())
-        return RecognitionService(Transcriber(self.house.registry, preparer), history_writer)
+        return RecognitionService(Transcriber(self.stack.registry, preparer), history_writer)
 
     @property
     def session_table(self) -> SessionTable:
@@ -95,7 +95,7 @@ class Front:
         """The model is loaded when it is asked for."""
 
     async def close(self) -> None:
-        await self.house.close()
+        await self.stack.close()
 
     async def call(self, path: str = "/v1/stream", **more: Any) -> Client:
         """A client that nobody closes."""
@@ -168,16 +168,16 @@ class Client:
 
 
 @asynccontextmanager
-async def front(
+async def app_server(
     engine: ScriptedEngine | None = None,
     *,
     idle_s: float = 30.0,
     grace_s: float = 30.0,
     kib: int = 1024,
     **limits: Any,
-) -> AsyncIterator[Front]:
+) -> AsyncIterator[AppServer]:
     """A running service."""
-    made = Front(House(engine or ScriptedEngine(), LiveLimits(**limits)))
+    made = AppServer(LiveStack(engine or ScriptedEngine(), LiveLimits(**limits)))
     bounds = AccessLimits(1 << 20, 8, 60.0, idle_s, grace_s, kib)
     made.app = create_app(made, bounds)
     listener = socket.create_server(("127.0.0.1", 0))

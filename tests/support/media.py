@@ -16,7 +16,7 @@ import numpy as np
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-AUDIO = Path(__file__).parent / "audio"
+AUDIO = Path(__file__).parents[1] / "audio"
 RATE = 16_000
 
 Samples = NDArray[np.float32]

@@ -15,9 +15,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from tests import media
-from tests.scripted import LoudnessVad, Provider
-from tests.unit.test_crew import Clock
+from tests.support import media
+from tests.support.clock import Clock
+from tests.support.scripted_engine import LoudnessVad, Provider
 from zhiyin.core.live.service import LiveLimits, LiveService, LiveSession
 from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.scheduling.registry import Registry, RegistryPolicy
@@ -43,7 +43,7 @@ def silence(seconds: float = 1.0) -> media.Samples:
 
 
 @dataclass
-class House:
+class LiveStack:
     """A live service with all that is under it."""
 
     engine: ScriptedEngine = field(default_factory=ScriptedEngine)
@@ -91,11 +91,11 @@ class House:
 
 
 @asynccontextmanager
-async def house(
+async def live_stack(
     engine: ScriptedEngine | None = None, steps: TextSteps | None = None, **limits: float
-) -> AsyncIterator[House]:
+) -> AsyncIterator[LiveStack]:
     bounds = LiveLimits(**limits)  # type: ignore[arg-type]
-    built = House(engine or ScriptedEngine(), bounds, steps or TextSteps())
+    built = LiveStack(engine or ScriptedEngine(), bounds, steps or TextSteps())
     try:
         yield built
     finally:
@@ -118,12 +118,6 @@ class Reader:
 
     def of(self, kind: type[E]) -> list[E]:
         return [e for e in self.events if isinstance(e, kind)]
-
-
-async def until(true: Callable[[], object], seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110  # anything may make it true
-            await asyncio.sleep(0.001)
 
 
 def gated() -> tuple[ScriptedEngine, threading.Event]:
