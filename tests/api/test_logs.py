@@ -83,7 +83,7 @@ def sent(data: bytes, **fields: str) -> dict[str, Any]:
         ("GET", f"/{SECRET}/ann@example.org", {}, 404),
         ("GET", f"/captions/{SECRET}", {}, 200),
         ("GET", f"/static/{SECRET}", {}, 404),
-        ("GET", "/static/app.js", {}, 200),
+        ("GET", "/static/transcribe/main.js", {}, 200),
         ("DELETE", "/recognize", {}, 405),
         ("POST", "/v1/realtime/client_secrets", {"json": {"session": SECRET}}, 400),
     ],

@@ -111,7 +111,7 @@ def test_a_browser_that_cannot_resample(sites: OpenSite) -> None:
 
 HEAR = """async ([rate, tones]) => {
     const context = new OfflineAudioContext(1, rate * 2, rate);
-    await context.audioWorklet.addModule('/static/pcm-worklet.js');
+    await context.audioWorklet.addModule('/static/live/pcm-worklet.js');
     const node = new AudioWorkletNode(context, 'pcm', { outputChannelCount: [1] });
     const heard = [];
     node.port.onmessage = ({ data }) => data && heard.push(...data);

@@ -1,7 +1,7 @@
 // Caption rooms: what they may be called, and where they are.
 
-import { address } from './api.js';
-import { Link } from './link.js';
+import { address } from '../shared/api.js';
+import { Link } from '../shared/connection.js';
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 

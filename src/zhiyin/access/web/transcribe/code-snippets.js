@@ -1,8 +1,8 @@
 // "Use it from code": ready lines with this server's own address and the chosen model.
 
-import { address } from './api.js';
-import { byId } from './dom.js';
-import { copyWith } from './takeout.js';
+import { address } from '../shared/api.js';
+import { byId } from '../shared/dom.js';
+import { copyWith } from '../shared/export.js';
 
 const curl = () => `curl ${address('recognize')} -F file=@speech.mp3`;
 

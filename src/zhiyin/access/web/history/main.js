@@ -1,14 +1,14 @@
 // The page of kept transcripts: a search, a list that grows by pages, and each one in full.
 
-import { ask } from './api.js';
-import { byId, show } from './dom.js';
-import { detailOf, titleOf } from './errors.js';
-import { makeEntry } from './history-entry.js';
-import { bindFilters, currentFilters } from './history-filters.js';
-import { onLanguage, render, say, sayPlain, switchLanguage, t } from './i18n.js';
-import { askReplace, bindNotice, clearNotice, notify } from './notice.js';
-import { recallKey, rememberKey } from './store.js';
-import { bindTheme } from './theme.js';
+import { ask } from '../shared/api.js';
+import { byId, show } from '../shared/dom.js';
+import { detailOf, titleOf } from '../shared/error-messages.js';
+import { makeEntry } from './entry.js';
+import { bindFilters, currentFilters } from './filters.js';
+import { onLanguage, render, say, sayPlain, switchLanguage, t } from '../shared/i18n.js';
+import { askReplace, bindNotice, clearNotice, notify } from '../shared/notice.js';
+import { recallKey, rememberKey } from '../shared/storage.js';
+import { bindTheme } from '../shared/theme-switch.js';
 
 const list = byId('entries');
 let cursor = null; // of the next page

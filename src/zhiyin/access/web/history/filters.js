@@ -1,8 +1,8 @@
 // What is looked for: words, a language, days.
 
-import { byId, make } from './dom.js';
-import { onLanguage, t } from './i18n.js';
-import { languageName, otherLanguages } from './languages.js';
+import { byId, make } from '../shared/dom.js';
+import { onLanguage, t } from '../shared/i18n.js';
+import { languageName, otherLanguages } from '../shared/languages.js';
 
 const words = byId('query');
 const language = byId('language');

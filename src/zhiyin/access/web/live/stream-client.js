@@ -1,10 +1,10 @@
 // One live recognition over /v1/stream. A lost connection is taken up where it was; when the
 // server has forgotten the session, a new one begins where the last final text ended.
 
-import { Failure } from './api.js';
-import { Link } from './link.js';
+import { Failure } from '../shared/api.js';
+import { Link } from '../shared/connection.js';
 import { RATE } from './microphone.js';
-import { Sender } from './sender.js';
+import { Sender } from './audio-sender.js';
 
 const PATIENCE = 15000; // milliseconds to go on trying after the speaker has stopped
 // Errors after which a session that had begun is worth another connection.

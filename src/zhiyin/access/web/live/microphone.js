@@ -1,6 +1,6 @@
 // The microphone while one speaks: 16 kHz mono int16 in chunks of 100 ms, from an AudioWorklet.
 
-import { address, Failure } from './api.js';
+import { Failure } from '../shared/api.js';
 
 export const RATE = 16000;
 const LAST_CHUNK = 500; // milliseconds that the audio thread has to hand over the rest
@@ -28,7 +28,7 @@ function contextFor(stream) {
 
 async function loadWorklet(context) {
   try {
-    await context.audioWorklet.addModule(address('static/pcm-worklet.js'));
+    await context.audioWorklet.addModule(new URL('pcm-worklet.js', import.meta.url));
   } catch {
     throw new Failure('broken');
   }

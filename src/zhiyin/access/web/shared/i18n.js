@@ -3,7 +3,7 @@
 
 import { ENGLISH } from './messages-en.js';
 import { CHINESE } from './messages-zh.js';
-import { recall, remember } from './store.js';
+import { recall, remember } from './storage.js';
 
 const MESSAGES = { en: ENGLISH, zh: CHINESE };
 const HTML_LANG = { en: 'en', zh: 'zh-CN' };

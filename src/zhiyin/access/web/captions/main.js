@@ -1,10 +1,10 @@
 // The caption view of a room: for projectors, and as a browser source over a picture.
 
 import { CaptionLines } from './caption-lines.js';
-import { byId, show } from './dom.js';
-import { messageFor, onLanguage, render, say, sayPlain, switchLanguage, t } from './i18n.js';
-import { Link } from './link.js';
-import { bindLooks, wake } from './looks.js';
+import { byId, show } from '../shared/dom.js';
+import { messageFor, onLanguage, render, say, sayPlain, switchLanguage, t } from '../shared/i18n.js';
+import { Link } from '../shared/connection.js';
+import { bindLooks, wake } from './appearance.js';
 import { isRoom, roomPath } from './rooms.js';
 
 const room = lastPart(window.location.pathname);

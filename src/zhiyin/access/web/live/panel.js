@@ -1,23 +1,23 @@
 // The panel of live text: the microphone goes to the server while its text comes back.
 
-import { Failure } from './api.js';
-import { refuseMicrophone, startClock } from './capture.js';
-import { byId, show } from './dom.js';
-import { detailOf, microphoneTrouble, titleOf } from './errors.js';
-import { stampNow, toText } from './formats.js';
-import { say } from './i18n.js';
-import { Meter } from './meter.js';
+import { Failure } from '../shared/api.js';
+import { refuseMicrophone, startClock } from '../transcribe/recording-panel.js';
+import { byId, show } from '../shared/dom.js';
+import { detailOf, microphoneTrouble, titleOf } from '../shared/error-messages.js';
+import { stampNow, toText } from '../shared/formats.js';
+import { say } from '../shared/i18n.js';
+import { Meter } from '../shared/level-meter.js';
 import { liveObstacle, Microphone } from './microphone.js';
-import { clearNotice, notify } from './notice.js';
-import { currentOptions, currentRoom, currentScript } from './options.js';
-import { announce } from './progress.js';
+import { clearNotice, notify } from '../shared/notice.js';
+import { currentOptions, currentRoom, currentScript } from '../shared/options.js';
+import { announce } from '../transcribe/progress.js';
 import {
   addSettled, finishResult, keepPartial, openLive, revealResult, unsettled,
-} from './result.js';
-import { captionsAddress, isRoom } from './rooms.js';
-import { Speaker } from './speaker.js';
-import { Stream } from './stream.js';
-import { copyWith } from './takeout.js';
+} from '../shared/result-panel.js';
+import { captionsAddress, isRoom } from '../captions/rooms.js';
+import { Speaker } from './caption-speaker.js';
+import { Stream } from './stream-client.js';
+import { copyWith } from '../shared/export.js';
 
 let session = null; // { microphone, meter, wire, ticking, segments, warnings, model, lost }
 let starting = false;

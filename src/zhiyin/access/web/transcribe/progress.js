@@ -1,8 +1,8 @@
 // The panel of the running job: what stage it is at, how far, how long still.
 
-import { byId, show } from './dom.js';
-import { clock, megabytes } from './formats.js';
-import { say, sayPlain, t } from './i18n.js';
+import { byId, show } from '../shared/dom.js';
+import { clock, megabytes } from '../shared/formats.js';
+import { say, sayPlain, t } from '../shared/i18n.js';
 
 const TELLING = 4; // seconds of work before an estimate of the rest means something
 

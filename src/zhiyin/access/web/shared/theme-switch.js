@@ -1,6 +1,6 @@
-// The light/dark switch. boot.js has already put the right theme on <html>.
+// The light/dark switch. initial-theme.js has already put the right theme on <html>.
 
-import { remember } from './store.js';
+import { remember } from './storage.js';
 
 const system = matchMedia('(prefers-color-scheme: dark)');
 

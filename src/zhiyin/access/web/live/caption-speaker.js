@@ -1,10 +1,10 @@
 // What is said goes to a caption room; its captions come back as everybody sees them.
 
-import { Failure } from './api.js';
-import { Link } from './link.js';
+import { Failure } from '../shared/api.js';
+import { Link } from '../shared/connection.js';
 import { RATE } from './microphone.js';
-import { roomPath, saidIn } from './rooms.js';
-import { Sender } from './sender.js';
+import { roomPath, saidIn } from '../captions/rooms.js';
+import { Sender } from './audio-sender.js';
 
 const SOUND = { role: 'speaker', sample_rate: RATE, encoding: 's16le' };
 const HEARD_LATE = 2; // seconds after its first words at which a caption begins, at most
@@ -31,7 +31,7 @@ export class Speaker {
   #finishing = false;
   #hurry = 0;
 
-  /** options: language and model, or ''. on: as in stream.js. */
+  /** options: language and model, or ''. on: as in stream-client.js. */
   constructor(room, options, on) {
     this.room = room;
     this.model = options.model;

@@ -1,8 +1,8 @@
 // Files come in: dropped anywhere on the page, or picked.
 
-import { byId } from './dom.js';
-import { say } from './i18n.js';
-import { notify } from './notice.js';
+import { byId } from '../shared/dom.js';
+import { say } from '../shared/i18n.js';
+import { notify } from '../shared/notice.js';
 
 const input = byId('file');
 const zone = byId('drop');

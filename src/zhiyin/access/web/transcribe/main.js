@@ -1,21 +1,21 @@
 // Ties the page together: one recording at a time, from the file to its transcript.
 
-import { listModels, recognize } from './api.js';
-import { bindCapture, discardRecording, isRecording } from './capture.js';
-import { byId, show } from './dom.js';
-import { detailOf, titleOf } from './errors.js';
-import { onLanguage, render, say, switchLanguage, t } from './i18n.js';
-import { bindIntake } from './intake.js';
-import { bindLive, discardLive, isLive } from './live.js';
-import { askReplace, bindNotice, clearNotice, notify } from './notice.js';
-import { bindOptions, currentOptions, setModels } from './options.js';
+import { listModels, recognize } from '../shared/api.js';
+import { bindCapture, discardRecording, isRecording } from './recording-panel.js';
+import { byId, show } from '../shared/dom.js';
+import { detailOf, titleOf } from '../shared/error-messages.js';
+import { onLanguage, render, say, switchLanguage, t } from '../shared/i18n.js';
+import { bindIntake } from './file-input.js';
+import { bindLive, discardLive, isLive } from '../live/panel.js';
+import { askReplace, bindNotice, clearNotice, notify } from '../shared/notice.js';
+import { bindOptions, currentOptions, setModels } from '../shared/options.js';
 import * as progress from './progress.js';
 import {
   addSegment, bindResult, finishResult, keepPartial, openResult, revealResult,
-} from './result.js';
-import { bindSnippets, fillSnippets } from './snippets.js';
-import { recallKey, rememberKey } from './store.js';
-import { bindTheme } from './theme.js';
+} from '../shared/result-panel.js';
+import { bindSnippets, fillSnippets } from './code-snippets.js';
+import { recallKey, rememberKey } from '../shared/storage.js';
+import { bindTheme } from '../shared/theme-switch.js';
 
 let source = null; // { file, recorded } of the last job
 let cancelJob = null; // set while a job runs

@@ -1,9 +1,9 @@
 // Talks to the server: the list of models, and one recognition with its progress.
 
-import { EventReader } from './events.js';
-import { recallKey } from './store.js';
+import { EventReader } from '../transcribe/server-sent-events.js';
+import { recallKey } from './storage.js';
 
-const ROOT = new URL('..', import.meta.url); // this module lies in <root>/static/
+const ROOT = new URL('../..', import.meta.url); // this module lies in <root>/static/shared/
 
 export const address = (path = '') => new URL(path, ROOT).href;
 

@@ -1,6 +1,6 @@
 // The newest captions, one paragraph each; what may still change is in a lighter shade.
 
-import { make } from './dom.js';
+import { make } from '../shared/dom.js';
 
 const KEPT = 24; // captions; older ones are far above the edge
 const ALOUD = 4; // settled captions that wait for a screen reader

@@ -1,9 +1,9 @@
 // The recording panel: microphone in, File out.
 
-import { byId, show } from './dom.js';
-import { microphoneTrouble } from './errors.js';
-import { clock } from './formats.js';
-import { clearNotice, notify } from './notice.js';
+import { byId, show } from '../shared/dom.js';
+import { microphoneTrouble } from '../shared/error-messages.js';
+import { clock } from '../shared/formats.js';
+import { clearNotice, notify } from '../shared/notice.js';
 import { announce } from './progress.js';
 import { Recorder, recordingObstacle } from './recorder.js';
 

@@ -1,7 +1,7 @@
 // Records the microphone to a File.
 
-import { stampNow } from './formats.js';
-import { Meter } from './meter.js';
+import { stampNow } from '../shared/formats.js';
+import { Meter } from '../shared/level-meter.js';
 
 const TYPES = ['audio/webm;codecs=opus', 'audio/mp4', 'audio/ogg;codecs=opus'];
 const SUFFIX = { 'audio/webm': 'webm', 'audio/mp4': 'm4a', 'audio/ogg': 'ogg' };

@@ -1,6 +1,6 @@
 // How captions look: from the address, changed by small controls, kept in the address.
 
-import { byId } from './dom.js';
+import { byId } from '../shared/dom.js';
 
 const SIZES = { least: 12, most: 300, step: 1.15 }; // pixels, and the factor of one press
 const LINES = { least: 1, most: 20 };

@@ -1,12 +1,12 @@
 // One kept transcript: a line of the list, which opens to the whole text.
 
-import { ask } from './api.js';
-import { make } from './dom.js';
-import { clock, toText } from './formats.js';
-import { onLanguage, say, sayPlain, t, uiLanguage } from './i18n.js';
-import { languageName } from './languages.js';
-import { copyWith, saveAs } from './takeout.js';
-import { Transcript } from './transcript.js';
+import { ask } from '../shared/api.js';
+import { make } from '../shared/dom.js';
+import { clock, toText } from '../shared/formats.js';
+import { onLanguage, say, sayPlain, t, uiLanguage } from '../shared/i18n.js';
+import { languageName } from '../shared/languages.js';
+import { copyWith, saveAs } from '../shared/export.js';
+import { Transcript } from '../shared/segment-list.js';
 
 const FORMATS = ['txt', 'srt', 'vtt', 'json'];
 const times = new Map(); // node -> time; shown in the page's language

@@ -3,7 +3,7 @@
 import { byId, make } from './dom.js';
 import { onLanguage, t } from './i18n.js';
 import { languageName, otherLanguages } from './languages.js';
-import { recall, remember } from './store.js';
+import { recall, remember } from './storage.js';
 
 const language = byId('language');
 const model = byId('model');

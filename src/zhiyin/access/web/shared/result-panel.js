@@ -5,9 +5,9 @@ import { clock, toText } from './formats.js';
 import { messageFor, say, sayPlain } from './i18n.js';
 import { languageName } from './languages.js';
 import { Player } from './player.js';
-import { copyWith, saveAs } from './takeout.js';
-import { Transcript } from './transcript.js';
-import { Unsettled } from './unsettled.js';
+import { copyWith, saveAs } from './export.js';
+import { Transcript } from './segment-list.js';
+import { Unsettled } from './partial-text.js';
 
 const panel = byId('result');
 let stem = 'transcript';

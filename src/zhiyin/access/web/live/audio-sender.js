@@ -1,7 +1,7 @@
 // Audio on its way to the server: kept for a while, sent no quicker than the network takes it.
 
 import { RATE } from './microphone.js';
-import { Tape } from './tape.js';
+import { Tape } from './audio-buffer.js';
 
 const KEPT = 30; // seconds of audio to send again after a lost connection
 const FULL = 64000; // bytes waiting in the socket: 2 s
