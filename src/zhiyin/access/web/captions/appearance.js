@@ -1,43 +1,44 @@
-// How captions look: from the address, changed by small controls, kept in the address.
+// Appearance of captions: from the query string, changed by controls that update it.
 
 import { byId } from '../shared/dom.js';
 
-const SIZES = { least: 12, most: 300, step: 1.15 }; // pixels, and the factor of one press
-const LINES = { least: 1, most: 20 };
-const AWAKE = 4000; // milliseconds that the controls stay after the last movement
-const GROUNDS = { dark: '#000000', light: '#ffffff' }; // behind text in the other shade
+const SIZES = { min: 12, max: 300, step: 1.15 }; // pixels, and the factor of one press
+const LINES = { min: 1, max: 20 };
+const CONTROLS_SHOWN = 4000; // milliseconds that the controls stay after the last movement
+const BACKGROUNDS = { dark: '#000000', light: '#ffffff' }; // behind text in the other shade
 
 const root = document.documentElement;
 const query = new URLSearchParams(window.location.search);
-let sleeping = 0;
+let hideTimer = 0;
 
-function within(text, { least, most }) {
+function clamped(text, { min, max }) {
   const number = Number(text);
-  return text && Number.isFinite(number) ? Math.min(most, Math.max(least, number)) : null;
+  return text && Number.isFinite(number) ? Math.min(max, Math.max(min, number)) : null;
 }
 
 const theme = () => (query.get('theme') === 'light' ? 'light' : 'dark');
 
-function ground() {
+function background() {
   const wanted = query.get('background') ?? '';
   return CSS.supports('background-color', wanted) ? wanted : 'transparent';
 }
 
-/** Sets a custom property, or leaves the style sheet's. */
-function put(name, value) {
+/** Sets a custom property; null: the style sheet's applies. */
+function setProperty(name, value) {
   if (value === null) root.style.removeProperty(name);
   else root.style.setProperty(name, value);
 }
 
 function apply() {
-  const size = within(query.get('size'), SIZES);
+  const size = clamped(query.get('size'), SIZES);
+  const lines = clamped(query.get('lines'), LINES);
   const color = query.get('color') ?? '';
   root.dataset.theme = theme();
-  root.classList.toggle('solid', ground() !== 'transparent');
-  put('--size', size && `${size}px`);
-  put('--lines', within(query.get('lines'), LINES) && String(Math.round(within(query.get('lines'), LINES))));
-  put('--letters', CSS.supports('color', color) ? color : null);
-  put('--ground', ground());
+  root.classList.toggle('opaque', background() !== 'transparent');
+  setProperty('--size', size && `${size}px`);
+  setProperty('--lines', lines && String(Math.round(lines)));
+  setProperty('--text-color', CSS.supports('color', color) ? color : null);
+  setProperty('--background', background());
 }
 
 function change(name, value) {
@@ -49,33 +50,33 @@ function change(name, value) {
 
 function resize(factor) {
   const now = parseFloat(getComputedStyle(document.body).fontSize);
-  change('size', Math.round(within(String(now * factor), SIZES)));
+  change('size', Math.round(clamped(String(now * factor), SIZES)));
 }
 
 function addLines(more) {
   const now = Number(getComputedStyle(root).getPropertyValue('--lines'));
-  change('lines', within(String(now + more), LINES));
+  change('lines', clamped(String(now + more), LINES));
 }
 
 function switchTheme() {
   const next = theme() === 'dark' ? 'light' : 'dark';
   query.delete('color');
-  if (ground() !== 'transparent') query.set('background', GROUNDS[next]);
+  if (background() !== 'transparent') query.set('background', BACKGROUNDS[next]);
   change('theme', next);
 }
 
-function switchGround() {
-  change('background', ground() === 'transparent' ? GROUNDS[theme()] : null);
+function switchBackground() {
+  change('background', background() === 'transparent' ? BACKGROUNDS[theme()] : null);
 }
 
 /** Shows the controls for a while. */
-export function wake() {
-  root.classList.add('awake');
-  clearTimeout(sleeping);
-  sleeping = setTimeout(() => root.classList.remove('awake'), AWAKE);
+export function showControls() {
+  root.classList.add('controls-shown');
+  clearTimeout(hideTimer);
+  hideTimer = setTimeout(() => root.classList.remove('controls-shown'), CONTROLS_SHOWN);
 }
 
-export function bindLooks() {
+export function bindAppearance() {
   apply();
   const buttons = {
     smaller: () => resize(1 / SIZES.step),
@@ -83,10 +84,10 @@ export function bindLooks() {
     fewer: () => addLines(-1),
     more: () => addLines(1),
     theme: switchTheme,
-    ground: switchGround,
+    ground: switchBackground,
   };
   for (const [id, act] of Object.entries(buttons)) byId(id).addEventListener('click', act);
   for (const name of ['pointermove', 'pointerdown', 'keydown']) {
-    document.addEventListener(name, wake);
+    document.addEventListener(name, showControls);
   }
 }

@@ -1,38 +1,38 @@
-// The newest captions, one paragraph each; what may still change is in a lighter shade.
+// The list of the newest captions, a paragraph each; what may still change is in a lighter shade.
 
 import { make } from '../shared/dom.js';
 
-const KEPT = 24; // captions; older ones are far above the edge
-const ALOUD = 4; // settled captions that wait for a screen reader
+const MAX_SHOWN = 24; // captions; older ones are far above the edge
+const MAX_ANNOUNCED = 4; // final captions kept for the screen reader
 
 function fill(row, { text, stable = '', final }) {
-  const sure = final || !text.startsWith(stable) ? '' : stable;
-  const rest = make('span', { className: 'unstable', textContent: text.slice(sure.length) });
+  const unchanging = final || !text.startsWith(stable) ? '' : stable;
+  const rest = make('span', { className: 'unstable', textContent: text.slice(unchanging.length) });
   if (final) row.replaceChildren(text);
-  else row.replaceChildren(sure, rest);
+  else row.replaceChildren(unchanging, rest);
 }
 
 export class CaptionLines {
   #rows = new Map(); // id -> { node, caption }
 
-  /** spoken: tells a screen reader whole captions, for the words come too quickly to be read out */
-  constructor(list, spoken) {
+  /** announcer: a log region for screen readers; gets whole captions, as words come too quickly */
+  constructor(list, announcer) {
     this.list = list;
-    this.spoken = spoken;
+    this.announcer = announcer;
   }
 
   get isEmpty() {
     return !this.list.hasChildNodes();
   }
 
-  /** What was said before we came. Nothing, after a restart: then what is settled stays. */
+  /** The room's captions so far. None after a restart of the server: then the final ones stay. */
   replay(captions) {
     if (captions.length) this.list.replaceChildren();
     for (const { node, caption } of this.#rows.values()) {
       if (!caption.final) node.remove();
     }
-    this.#rows.clear(); // the ids begin anew
-    for (const caption of captions.slice(-KEPT)) this.#put(caption);
+    this.#rows.clear(); // the ids start again
+    for (const caption of captions.slice(-MAX_SHOWN)) this.#put(caption);
   }
 
   show(caption) {
@@ -40,7 +40,7 @@ export class CaptionLines {
     if (known?.final && caption.final && known.text === caption.text) return;
     if (known?.final) this.#rows.delete(caption.id); // another speaker counts from the start again
     this.#put(caption);
-    if (caption.final) this.#say(caption.text);
+    if (caption.final) this.#announce(caption.text);
   }
 
   #put(caption) {
@@ -52,15 +52,15 @@ export class CaptionLines {
   #addRow() {
     const row = make('p', { dir: 'auto' });
     this.list.append(row);
-    while (this.list.children.length > KEPT) this.list.firstChild.remove();
+    while (this.list.children.length > MAX_SHOWN) this.list.firstChild.remove();
     for (const [id, { node }] of this.#rows) {
       if (!node.isConnected) this.#rows.delete(id);
     }
     return row;
   }
 
-  #say(text) {
-    if (text) this.spoken.append(make('p', { textContent: text }));
-    while (this.spoken.children.length > ALOUD) this.spoken.firstChild.remove();
+  #announce(text) {
+    if (text) this.announcer.append(make('p', { textContent: text }));
+    while (this.announcer.children.length > MAX_ANNOUNCED) this.announcer.firstChild.remove();
   }
 }

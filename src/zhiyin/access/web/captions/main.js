@@ -1,11 +1,13 @@
-// The caption view of a room: for projectors, and as a browser source over a picture.
+// Entry of the caption view of a room: for projectors, and as a browser source over a picture.
 
-import { CaptionLines } from './caption-lines.js';
+import { Connection } from '../shared/connection.js';
 import { byId, show } from '../shared/dom.js';
-import { messageFor, onLanguage, render, say, sayPlain, switchLanguage, t } from '../shared/i18n.js';
-import { Link } from '../shared/connection.js';
-import { bindLooks, wake } from './appearance.js';
-import { isRoom, roomPath } from './rooms.js';
+import {
+  onLanguageChange, render, serverMessageName, setMessage, setText, switchLanguage, t,
+} from '../shared/i18n.js';
+import { bindAppearance, showControls } from './appearance.js';
+import { CaptionLines } from './caption-lines.js';
+import { isRoomName, socketPath } from './rooms.js';
 
 const room = lastPart(window.location.pathname);
 const lines = new CaptionLines(byId('lines'), byId('spoken'));
@@ -18,26 +20,26 @@ function lastPart(path) {
   }
 }
 
-function setTrouble(title, detail, fields) {
+function showProblem(title, detail, fields) {
   show(byId('trouble'));
-  say(byId('trouble-title'), title);
-  say(byId('trouble-detail'), detail, fields);
+  setMessage(byId('trouble-title'), title);
+  setMessage(byId('trouble-detail'), detail, fields);
 }
 
 function setState(name) {
-  if (name) say(byId('state'), name, { room });
-  else sayPlain(byId('state'), '');
+  if (name) setMessage(byId('state'), name, { room });
+  else setText(byId('state'), '');
 }
 
-function refused({ code, message }) {
-  setTrouble('captions.refused', messageFor(code), { message });
+function rejected({ code, message }) {
+  showProblem('captions.refused', serverMessageName(code), { message });
 }
 
-function heard(message) {
+function received(message) {
   if (message.type === 'error') {
-    refused(message.error);
+    rejected(message.error);
   } else if (message.type === 'history') {
-    link.settle();
+    connection.resetBackoff();
     show(byId('trouble'), false);
     lines.replay(message.captions);
     setState(lines.isEmpty ? 'captions.waiting' : null);
@@ -49,22 +51,22 @@ function heard(message) {
   }
 }
 
-let link = null;
+let connection = null;
 
 function connect() {
   const token = new URLSearchParams(window.location.search).get('token');
   setState('captions.connecting');
-  link = new Link(roomPath(room, { role: 'viewer', token }), {
+  connection = new Connection(socketPath(room, { role: 'viewer', token }), {
     opened: () => {},
-    message: heard,
+    message: received,
     lost: () => setState('captions.lost'),
   });
 }
 
-bindLooks();
-wake();
+bindAppearance();
+showControls();
 byId('ui-language').addEventListener('click', switchLanguage);
-onLanguage(() => { document.title = t('captions.title', { room }); });
+onLanguageChange(() => { document.title = t('captions.title', { room }); });
 render();
-if (isRoom(room)) connect();
-else setTrouble('captions.badRoom', 'captions.badRoomHint');
+if (isRoomName(room)) connect();
+else showProblem('captions.badRoom', 'captions.badRoomHint');

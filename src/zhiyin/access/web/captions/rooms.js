@@ -1,32 +1,32 @@
-// Caption rooms: what they may be called, and where they are.
+// Caption rooms: valid names, the addresses of a room, and its captions so far.
 
-import { address } from '../shared/api.js';
-import { Link } from '../shared/connection.js';
+import { serverUrl } from '../shared/api.js';
+import { Connection } from '../shared/connection.js';
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
-export const isRoom = (name) => NAME.test(name);
+export const isRoomName = (name) => NAME.test(name);
 
-/** The page that shows a room's captions. */
-export const captionsAddress = (room) => address(`captions/${room}`);
+/** The address of the page that shows a room's captions. */
+export const captionsUrl = (room) => serverUrl(`captions/${room}`);
 
-/** The path of a room's socket, with those of the parameters that are set. */
-export function roomPath(room, parameters) {
+/** The path of a room's WebSocket, with those of the parameters that are set. */
+export function socketPath(room, parameters) {
   const wanted = Object.entries({ room, ...parameters }).filter(([, value]) => value);
   return `ws/subtitle?${new URLSearchParams(Object.fromEntries(wanted))}`;
 }
 
-/** The final captions that a room keeps; none if it does not tell. */
-export function saidIn(room) {
+/** The final captions that a room keeps; none if the connection fails. */
+export function fetchFinalCaptions(room) {
   return new Promise((resolve) => {
-    const answer = (captions) => {
-      link.close();
+    const finish = (captions) => {
+      connection.close();
       resolve(captions);
     };
-    const link = new Link(roomPath(room, { role: 'viewer' }), {
+    const connection = new Connection(socketPath(room, { role: 'viewer' }), {
       opened: () => {},
-      message: ({ captions = [] }) => answer(captions),
-      lost: () => answer([]),
+      message: ({ captions = [] }) => finish(captions),
+      lost: () => finish([]),
     });
   });
 }

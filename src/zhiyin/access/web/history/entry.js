@@ -1,12 +1,12 @@
-// One kept transcript: a line of the list, which opens to the whole text.
+// One transcript of the history: a row of the list, which opens to the full text.
 
-import { ask } from '../shared/api.js';
+import { request } from '../shared/api.js';
 import { make } from '../shared/dom.js';
+import { copyToClipboard, downloadAs } from '../shared/export.js';
 import { clock, toText } from '../shared/formats.js';
-import { onLanguage, say, sayPlain, t, uiLanguage } from '../shared/i18n.js';
+import { onLanguageChange, setMessage, setText, t, uiLanguage } from '../shared/i18n.js';
 import { languageName } from '../shared/languages.js';
-import { copyWith, saveAs } from '../shared/export.js';
-import { Transcript } from '../shared/segment-list.js';
+import { SegmentList } from '../shared/segment-list.js';
 
 const FORMATS = ['txt', 'srt', 'vtt', 'json'];
 const times = new Map(); // node -> time; shown in the page's language
@@ -16,7 +16,7 @@ function showTime(node, time) {
   node.textContent = time.toLocaleString(uiLanguage() === 'zh' ? 'zh-CN' : 'en', style);
 }
 
-onLanguage(() => {
+onLanguageChange(() => {
   for (const [node, time] of times) {
     if (node.isConnected) showTime(node, time);
     else times.delete(node);
@@ -31,63 +31,65 @@ function timeNode(created) {
   return node;
 }
 
-function summaryOf(one) {
+function summaryOf(transcript) {
   const language = make('span');
-  if (one.language !== 'und') say(language, '{name}', { name: () => languageName(one.language) });
-  const meta = make('span', { className: 'meta' }, timeNode(one.created), language);
-  meta.append(make('span', { textContent: clock(one.duration) }));
-  meta.append(make('span', { textContent: one.model }));
+  if (transcript.language !== 'und') {
+    setMessage(language, '{name}', { name: () => languageName(transcript.language) });
+  }
+  const meta = make('span', { className: 'meta' }, timeNode(transcript.created), language);
+  meta.append(make('span', { textContent: clock(transcript.duration) }));
+  meta.append(make('span', { textContent: transcript.model }));
   const beginning = make('span', { className: 'beginning', dir: 'auto' });
-  if (one.text === null) say(beginning, 'history.unreadable');
-  else if (one.text) sayPlain(beginning, one.text);
-  else say(beginning, 'result.empty');
+  if (transcript.text === null) setMessage(beginning, 'history.unreadable');
+  else if (transcript.text) setText(beginning, transcript.text);
+  else setMessage(beginning, 'result.empty');
   return make('summary', {}, meta, beginning);
 }
 
 function button(name, act) {
   const made = make('button', { type: 'button', className: 'button small' });
-  say(made, name);
+  setMessage(made, name);
   made.addEventListener('click', () => act(made));
   return made;
 }
 
-function downloads(whole) {
+function downloads(full) {
   const row = make('div', { className: 'row joined', role: 'group' });
   row.setAttribute('aria-label', t('result.download'));
-  const stem = whole.created.slice(0, 19).replace('T', ' ').replaceAll(':', '.');
+  const stem = full.created.slice(0, 19).replace('T', ' ').replaceAll(':', '.');
   for (const format of FORMATS) {
     const one = make('button', { type: 'button', className: 'button small', textContent: format });
-    one.addEventListener('click', () => saveAs(stem, format, whole));
+    one.addEventListener('click', () => downloadAs(stem, format, full));
     row.append(one);
   }
   return row;
 }
 
-function fill(inside, whole, removing) {
-  const text = toText(whole.segments).trim();
+function fill(inside, full, makeDelete) {
+  const text = toText(full.segments).trim();
   const actions = make('div', { className: 'row actions' });
   if (text) {
-    actions.append(button('result.copy', (self) => copyWith(self, text)), downloads(whole));
+    actions.append(button('result.copy', (self) => copyToClipboard(self, text)), downloads(full));
   }
-  actions.append(removing());
+  actions.append(makeDelete());
   const segments = make('ol', { className: 'segments' });
-  const transcript = new Transcript(segments, () => {});
-  transcript.playable = false;
-  transcript.settle(whole.segments);
+  const list = new SegmentList(segments, () => {});
+  list.playable = false;
+  list.replace(full.segments);
   inside.replaceChildren(actions, segments);
 }
 
-/** A list item. `on` has failed(failure, again) and remove(id, row). */
-export function makeEntry(one, on) {
+/** A list item. on: failed(failure, again), remove(id, row). */
+export function makeEntry(transcript, on) {
   const inside = make('div', { className: 'inside' });
-  const entry = make('details', { className: 'entry' }, summaryOf(one), inside);
+  const entry = make('details', { className: 'entry' }, summaryOf(transcript), inside);
   const row = make('li', {}, entry);
-  const removing = () => button('history.delete', () => on.remove(one.id, row));
+  const makeDelete = () => button('history.delete', () => on.remove(transcript.id, row));
   async function open() {
     try {
-      fill(inside, await (await ask(`v1/history/${one.id}`)).json(), removing);
+      fill(inside, await (await request(`v1/history/${transcript.id}`)).json(), makeDelete);
     } catch (failure) {
-      inside.replaceChildren(removing());
+      inside.replaceChildren(makeDelete());
       on.failed(failure, open);
     }
   }

@@ -1,7 +1,7 @@
-// What is looked for: words, a language, days.
+// Filters of the history: words, a language, days.
 
 import { byId, make } from '../shared/dom.js';
-import { onLanguage, t } from '../shared/i18n.js';
+import { onLanguageChange, t } from '../shared/i18n.js';
 import { languageName, otherLanguages } from '../shared/languages.js';
 
 const words = byId('query');
@@ -20,15 +20,15 @@ function fillLanguages() {
   language.value = wanted;
 }
 
-/** Midnight of a day here, `after` days later, as the server wants it; nothing for no day. */
-function midnight(day, after) {
+/** Local midnight of a day (and some days more) as the server wants it; empty without a day. */
+function midnight(day, offset) {
   if (!day) return '';
   const [year, month, date] = day.split('-').map(Number);
-  const time = new Date(year, month - 1, date + after);
+  const time = new Date(year, month - 1, date + offset);
   return Number.isNaN(time.getTime()) ? '' : time.toISOString();
 }
 
-/** The parameters for the server, and whether there are any. */
+/** The query parameters for the server, and whether there are any. */
 export function currentFilters() {
   const chosen = {
     q: words.value.trim(),
@@ -40,7 +40,7 @@ export function currentFilters() {
   return { query: new URLSearchParams(given), any: given.length > 0 };
 }
 
-/** Calls back whenever something else is looked for. */
+/** Calls back whenever a filter changes. */
 export function bindFilters(changed) {
   byId('filters').addEventListener('submit', (event) => {
     event.preventDefault();
@@ -48,5 +48,5 @@ export function bindFilters(changed) {
   });
   for (const control of [language, from, to]) control.addEventListener('change', changed);
   words.addEventListener('search', changed);
-  onLanguage(fillLanguages);
+  onLanguageChange(fillLanguages);
 }

@@ -1,15 +1,16 @@
-// The newest audio with its place in the whole, so that what a lost connection took can go again.
+// Bounded buffer of the newest audio, so that audio lost with a connection can be sent again.
+// Positions count samples since the start of the recording.
 
-export class Tape {
+export class AudioBuffer {
   #chunks = []; // { start, samples }
-  end = 0;
+  end = 0; // the position after the newest sample
 
-  /** limit: samples that are kept */
-  constructor(limit) {
-    this.limit = limit;
+  /** capacity: samples that are kept */
+  constructor(capacity) {
+    this.capacity = capacity;
   }
 
-  /** The place of the oldest sample that is still here. */
+  /** The position of the oldest sample that is still kept. */
   get first() {
     return this.#chunks[0]?.start ?? this.end;
   }
@@ -17,12 +18,12 @@ export class Tape {
   push(samples) {
     this.#chunks.push({ start: this.end, samples });
     this.end += samples.length;
-    while (this.end - this.first > this.limit) this.#chunks.shift();
+    while (this.end - this.first > this.capacity) this.#chunks.shift();
   }
 
-  /** The samples from a place to the end of the chunk that holds it. */
-  from(place) {
-    const chunk = this.#chunks.findLast(({ start }) => start <= place);
-    return chunk.samples.subarray(place - chunk.start);
+  /** The samples from a position to the end of the chunk that holds it. */
+  from(position) {
+    const chunk = this.#chunks.findLast(({ start }) => start <= position);
+    return chunk.samples.subarray(position - chunk.start);
   }
 }

@@ -1,66 +1,67 @@
-// Audio on its way to the server: kept for a while, sent no quicker than the network takes it.
+// Sends audio over a connection: buffered to be sent again, no faster than the network takes it.
 
-import { RATE } from './microphone.js';
-import { Tape } from './audio-buffer.js';
+import { AudioBuffer } from './audio-buffer.js';
+import { SAMPLE_RATE } from './microphone.js';
 
-const KEPT = 30; // seconds of audio to send again after a lost connection
-const FULL = 64000; // bytes waiting in the socket: 2 s
-const BEHIND = 3; // seconds unsent that are worth a word
-const STUCK = 30000; // milliseconds without any room before the connection is given up
-const TICK = 100; // milliseconds
+const RESEND_WINDOW = 30; // seconds of audio kept, to send again after a lost connection
+const MAX_BUFFERED = 64000; // bytes buffered in the socket: 2 s
+const BEHIND_AFTER = 3; // unsent seconds that are reported
+const CAUGHT_UP = 1; // unsent seconds at which the report is withdrawn
+const STALL_TIMEOUT = 30000; // milliseconds with a full socket before it is replaced
+const SEND_INTERVAL = 100; // milliseconds
 
-export class Sender {
-  #tape = new Tape(KEPT * RATE);
+export class AudioSender {
+  #buffer = new AudioBuffer(RESEND_WINDOW * SAMPLE_RATE);
   #next = 0;
   #open = false;
-  #last = false;
+  #finishing = false;
   #behind = false;
-  #roomAt = 0;
+  #drainedAt = 0;
   #ticking = 0;
 
-  /** on: behind(whether), skipped(samples) that can't be sent any more, sent() all of it */
-  constructor(link, on) {
-    this.link = link;
+  /** on: behind(boolean), skipped(samples): too old to be sent any more, sent(): all of it */
+  constructor(connection, on) {
+    this.connection = connection;
     this.on = on;
-    this.#ticking = setInterval(() => this.#pump(), TICK);
+    this.#ticking = setInterval(() => this.#pump(), SEND_INTERVAL);
   }
 
-  /** The oldest sample that can be sent again, and the place after the newest. */
+  /** The positions of the oldest sample that can be sent again, and after the newest. */
   get span() {
-    return [this.#tape.first, this.#tape.end];
+    return [this.#buffer.first, this.#buffer.end];
   }
 
-  /** The place of the first sample that was not sent. */
+  /** The position of the first sample that was not sent. */
   get next() {
     return this.#next;
   }
 
   push(samples) {
-    this.#tape.push(samples);
+    this.#buffer.push(samples);
     this.#pump();
   }
 
-  /** Sends on from a place; what lies before it has arrived. */
-  resume(place) {
-    this.#next = Math.min(place, this.#tape.end);
+  /** Starts sending at a position; the server has all before it. */
+  resume(position) {
+    this.#next = Math.min(position, this.#buffer.end);
     this.#open = true;
-    this.#roomAt = performance.now();
+    this.#drainedAt = performance.now();
     this.#pump();
   }
 
-  /** Goes back to a place that did not arrive, for the next `resume`. */
-  rewind(place) {
-    this.#next = Math.min(place, this.#next);
+  /** Goes back to a position that the server does not have, for the next `resume`. */
+  rewind(position) {
+    this.#next = Math.min(position, this.#next);
   }
 
-  /** Keeps what comes until there is a connection. */
+  /** Buffers until there is a connection again. */
   pause() {
     this.#open = false;
   }
 
-  /** Nothing more is pushed: `sent` is told after the last sample, again after every resume. */
+  /** Nothing more is pushed: `sent` is called after the last sample, again after every resume. */
   finish() {
-    this.#last = true;
+    this.#finishing = true;
     this.#pump();
   }
 
@@ -70,34 +71,35 @@ export class Sender {
   }
 
   #pump() {
-    this.#skip();
+    this.#skipExpired();
     if (!this.#open) return;
     this.#send();
-    const waiting = (this.#tape.end - this.#next + this.link.backlog / 2) / RATE;
-    const behind = waiting > (this.#behind ? 1 : BEHIND);
+    const inSocket = this.connection.bufferedBytes / 2; // samples
+    const unsent = (this.#buffer.end - this.#next + inSocket) / SAMPLE_RATE;
+    const behind = unsent > (this.#behind ? CAUGHT_UP : BEHIND_AFTER);
     if (behind !== this.#behind) this.on.behind(behind);
     this.#behind = behind;
   }
 
   #send() {
-    while (this.link.backlog < FULL && this.#next < this.#tape.end) {
-      const piece = this.#tape.from(this.#next);
-      this.link.send(piece);
-      this.#next += piece.length;
+    while (this.connection.bufferedBytes < MAX_BUFFERED && this.#next < this.#buffer.end) {
+      const samples = this.#buffer.from(this.#next);
+      this.connection.send(samples);
+      this.#next += samples.length;
     }
     const now = performance.now();
-    if (this.link.backlog < FULL) this.#roomAt = now;
-    if (now - this.#roomAt > STUCK) this.link.renew();
-    if (this.#last && this.#open && this.#next === this.#tape.end) {
+    if (this.connection.bufferedBytes < MAX_BUFFERED) this.#drainedAt = now;
+    if (now - this.#drainedAt > STALL_TIMEOUT) this.connection.reconnect();
+    if (this.#finishing && this.#open && this.#next === this.#buffer.end) {
       this.#open = false;
       this.on.sent();
     }
   }
 
-  #skip() {
-    const missing = this.#tape.first - this.#next;
-    if (missing <= 0) return;
-    this.#next = this.#tape.first;
-    this.on.skipped(missing);
+  #skipExpired() {
+    const expired = this.#buffer.first - this.#next;
+    if (expired <= 0) return;
+    this.#next = this.#buffer.first;
+    this.on.skipped(expired);
   }
 }

@@ -1,50 +1,50 @@
-// What is said goes to a caption room; its captions come back as everybody sees them.
+// Client of /ws/subtitle as speaker: sends audio to a caption room and receives its captions.
 
+import { fetchFinalCaptions, socketPath } from '../captions/rooms.js';
 import { Failure } from '../shared/api.js';
-import { Link } from '../shared/connection.js';
-import { RATE } from './microphone.js';
-import { roomPath, saidIn } from '../captions/rooms.js';
-import { Sender } from './audio-sender.js';
+import { Connection } from '../shared/connection.js';
+import { AudioSender } from './audio-sender.js';
+import { SAMPLE_RATE } from './microphone.js';
 
-const SOUND = { role: 'speaker', sample_rate: RATE, encoding: 's16le' };
-const HEARD_LATE = 2; // seconds after its first words at which a caption begins, at most
-const PATIENCE = 15000; // milliseconds to go on trying after the speaker has stopped
-// Errors after which another connection is worth it: the room may still be held by the one before.
-const PASSING = ['overloaded', 'unavailable', 'room_taken'];
-const PASSED = 60000; // milliseconds after which they are for good
+const PARAMETERS = { role: 'speaker', sample_rate: SAMPLE_RATE, encoding: 's16le' };
+const MAX_START_DELAY = 2; // seconds that a caption's start may lie after its first words
+const FINISH_TIMEOUT = 15000; // milliseconds to keep trying after the speaker has stopped
+// Errors after which to reconnect: the room may still be held by the connection before.
+const RETRYABLE = ['overloaded', 'unavailable', 'room_taken'];
+const RETRY_TIMEOUT = 60000; // milliseconds of such errors after which it fails
 
-/** A caption as live recognition tells it. */
+/** A caption in the form of a partial result of live recognition. */
 const partialFrom = ({ id, text, stable = '' }) => ({
   segment_id: id,
   stable,
   unstable: text.startsWith(stable) ? text.slice(stable.length) : text,
 });
 
-export class Speaker {
+export class CaptionSpeaker {
   #connections = 0;
   #sending = false; // on this connection
-  #origin = 0; // the place in the sound where this connection's clock began
-  #settled = 0; // the place where the last final caption ended
-  #unsettled = null; // the place where the caption that may still change begins
-  #last = Infinity; // the id of the last final caption
-  #refused = null; // since when
+  #origin = 0; // the position (in samples) where this connection's clock began
+  #finalEnd = 0; // the position where the last final caption ended
+  #partialStart = null; // the position where the caption that may still change starts
+  #lastFinalId = Infinity;
+  #rejectedSince = null; // milliseconds, of performance.now()
   #finishing = false;
-  #hurry = 0;
+  #deadline = 0;
 
   /** options: language and model, or ''. on: as in stream-client.js. */
   constructor(room, options, on) {
     this.room = room;
     this.model = options.model;
     this.on = on;
-    this.link = new Link(roomPath(room, { ...SOUND, ...options }), {
+    this.connection = new Connection(socketPath(room, { ...PARAMETERS, ...options }), {
       opened: () => this.#begin(),
-      message: (message) => this.#heard(message),
+      message: (message) => this.#received(message),
       lost: (failures) => this.#lost(failures),
     });
-    this.sender = new Sender(this.link, {
+    this.sender = new AudioSender(this.connection, {
       behind: on.behind,
-      skipped: (samples) => on.skipped(samples / RATE),
-      sent: () => this.link.tell({ type: 'eof' }),
+      skipped: (samples) => on.skipped(samples / SAMPLE_RATE),
+      sent: () => this.connection.sendJson({ type: 'eof' }),
     });
   }
 
@@ -55,59 +55,61 @@ export class Speaker {
   finish() {
     this.#finishing = true;
     this.sender.finish();
-    if (!this.#sending) this.#setHurry();
+    if (!this.#sending) this.#startDeadline();
   }
 
   close() {
-    this.#endHurry();
+    this.#clearDeadline();
     this.sender.stop();
-    this.link.close();
+    this.connection.close();
   }
 
   async #begin() {
     this.#connections += 1;
     const connection = this.#connections;
     if (connection > 1) {
-      const said = await saidIn(this.room);
-      if (connection !== this.#connections || !this.link.isOpen) return;
-      said.filter(({ id }) => id > this.#last).forEach((caption) => this.#caption(caption));
+      const finals = await fetchFinalCaptions(this.room);
+      if (connection !== this.#connections || !this.connection.isOpen) return;
+      const missed = finals.filter(({ id }) => id > this.#lastFinalId);
+      missed.forEach((caption) => this.#caption(caption));
       this.on.restarted();
     }
-    this.#endHurry();
+    this.#clearDeadline();
     this.#sending = true;
-    this.#unsettled = null;
-    this.#origin = Math.max(this.#settled, this.sender.next);
+    this.#partialStart = null;
+    this.#origin = Math.max(this.#finalEnd, this.sender.next);
     this.on.ready(this.model);
     this.sender.resume(this.#origin);
   }
 
-  #heard(message) {
+  #received(message) {
     if (message.type === 'caption') this.#caption(message);
     else if (message.type === 'warning') this.on.warned(message);
-    else if (message.type === 'error') this.#refuse(message.error);
+    else if (message.type === 'error') this.#rejected(message.error);
     else if (message.type === 'end') this.#done();
   }
 
   #caption(caption) {
-    const shift = this.#origin / RATE;
+    const shift = this.#origin / SAMPLE_RATE;
     const times = { start: caption.start + shift, end: caption.end + shift };
-    this.link.settle();
-    this.#refused = null;
-    this.#last = caption.final ? caption.id : caption.id - 1;
+    this.connection.resetBackoff();
+    this.#rejectedSince = null;
+    this.#lastFinalId = caption.final ? caption.id : caption.id - 1;
     if (caption.final) {
-      this.#settled = Math.round(times.end * RATE);
-      this.#unsettled = null;
+      this.#finalEnd = Math.round(times.end * SAMPLE_RATE);
+      this.#partialStart = null;
       this.on.final({ ...caption, ...times, segment_id: caption.id });
     } else {
-      this.#unsettled ??= Math.round(times.start * RATE);
+      this.#partialStart ??= Math.round(times.start * SAMPLE_RATE);
       this.on.partial(partialFrom(caption));
     }
   }
 
-  #refuse(error) {
-    this.#refused ??= performance.now();
-    const passing = this.#connections > 1 && PASSING.includes(error.code);
-    if (passing && performance.now() - this.#refused < PASSED) this.link.renew();
+  #rejected(error) {
+    this.#rejectedSince ??= performance.now();
+    const retryable = this.#connections > 1 && RETRYABLE.includes(error.code);
+    const waited = performance.now() - this.#rejectedSince;
+    if (retryable && waited < RETRY_TIMEOUT) this.connection.reconnect();
     else this.#fail(new Failure('stream', error));
   }
 
@@ -116,30 +118,30 @@ export class Speaker {
     if (this.#sending) this.#rewind();
     this.#sending = false;
     if (!this.#connections && failures > 1) this.#fail(new Failure('broken'));
-    else if (this.#finishing) this.#setHurry();
+    else if (this.#finishing) this.#startDeadline();
     else this.on.lost();
   }
 
-  /** What is not settled is sent again. */
+  /** Audio without final captions is sent again. */
   #rewind() {
-    const unsettled = this.#unsettled ?? this.sender.next;
-    this.sender.rewind(Math.max(this.#settled, unsettled - HEARD_LATE * RATE));
+    const unfinished = this.#partialStart ?? this.sender.next;
+    this.sender.rewind(Math.max(this.#finalEnd, unfinished - MAX_START_DELAY * SAMPLE_RATE));
   }
 
-  /** Nobody waits for ever for the rest. */
-  #setHurry() {
-    this.#hurry ||= setTimeout(() => this.#fail(new Failure('broken')), PATIENCE);
+  /** Limits the wait for the last results. */
+  #startDeadline() {
+    this.#deadline ||= setTimeout(() => this.#fail(new Failure('broken')), FINISH_TIMEOUT);
   }
 
-  #endHurry() {
-    clearTimeout(this.#hurry);
-    this.#hurry = 0;
+  #clearDeadline() {
+    clearTimeout(this.#deadline);
+    this.#deadline = 0;
   }
 
   #done() {
     const [, end] = this.sender.span;
     this.close();
-    this.on.done(end / RATE);
+    this.on.done(end / SAMPLE_RATE);
   }
 
   #fail(failure) {

@@ -1,12 +1,12 @@
-// The microphone while one speaks: 16 kHz mono int16 in chunks of 100 ms, from an AudioWorklet.
+// The microphone for live text: 16 kHz mono int16 in chunks of 100 ms, from an AudioWorklet.
 
 import { Failure } from '../shared/api.js';
 
-export const RATE = 16000;
-const LAST_CHUNK = 500; // milliseconds that the audio thread has to hand over the rest
+export const SAMPLE_RATE = 16000;
+const FLUSH_TIMEOUT = 500; // milliseconds that the audio thread has to send the last chunk
 
-/** Why there can be no live text here (a message name), or null. */
-export function liveObstacle() {
+/** Why this browser can't do live text (a message name), or null. */
+export function liveUnavailableReason() {
   if (!window.isSecureContext) return 'mic.insecure';
   if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) return 'mic.unsupported';
   return null;
@@ -14,7 +14,7 @@ export function liveObstacle() {
 
 /** A context at 16 kHz; Firefox cannot feed a microphone into one, there the worklet resamples. */
 function contextFor(stream) {
-  for (const options of [{ sampleRate: RATE }, {}]) {
+  for (const options of [{ sampleRate: SAMPLE_RATE }, {}]) {
     const context = new AudioContext(options);
     try {
       return { context, source: context.createMediaStreamSource(stream) };
@@ -38,28 +38,28 @@ export class Microphone {
   stream = null;
   #context = null;
   #node = null;
-  #lock = null;
+  #wakeLock = null;
 
   /** Asks for the microphone and starts; throws what the browser throws, or a Failure. */
   async start(onChunk) {
     this.stream = await navigator.mediaDevices.getUserMedia({ audio: true });
     try {
-      await this.#listen(onChunk);
+      await this.#connect(onChunk);
     } catch (error) {
       this.release();
       throw error;
     }
-    this.#stayAwake();
+    this.#keepScreenOn();
   }
 
-  async #listen(onChunk) {
+  async #connect(onChunk) {
     const { context, source } = contextFor(this.stream);
     this.#context = context;
     await loadWorklet(context);
     const mono = { channelCount: 1, channelCountMode: 'explicit', outputChannelCount: [1] };
     this.#node = new AudioWorkletNode(context, 'pcm', mono);
     this.#node.port.onmessage = ({ data }) => data && onChunk(data);
-    // Safari runs only what leads to the loudspeakers; the node puts out silence.
+    // Safari runs only nodes that are connected to the output; this one outputs silence.
     source.connect(this.#node).connect(context.destination);
     context.onstatechange = () => context.state === 'interrupted' && context.resume();
     await context.resume();
@@ -70,14 +70,14 @@ export class Microphone {
     this.stream.getAudioTracks()[0].onended = listener;
   }
 
-  /** Stops, once the last piece has been given. */
+  /** Stops, after the last chunk has been delivered. */
   async stop() {
     const { port } = this.#node;
-    const chunk = port.onmessage;
+    const deliver = port.onmessage;
     await new Promise((resolve) => {
-      port.onmessage = (event) => (event.data ? chunk(event) : resolve());
+      port.onmessage = (event) => (event.data ? deliver(event) : resolve());
       port.postMessage('finish');
-      setTimeout(resolve, LAST_CHUNK);
+      setTimeout(resolve, FLUSH_TIMEOUT);
     });
     this.release();
   }
@@ -86,16 +86,16 @@ export class Microphone {
     if (this.#node) this.#node.port.onmessage = null;
     this.stream.getTracks().forEach((track) => track.stop());
     this.#context?.close();
-    this.#lock?.release();
+    this.#wakeLock?.release();
     this.#context = null;
-    this.#lock = null;
+    this.#wakeLock = null;
   }
 
-  /** A phone that goes dark takes the microphone away. */
-  async #stayAwake() {
+  /** A phone that turns its screen off takes the microphone away. */
+  async #keepScreenOn() {
     try {
       const lock = await navigator.wakeLock?.request('screen');
-      if (this.#context) this.#lock = lock;
+      if (this.#context) this.#wakeLock = lock;
       else lock?.release();
     } catch {
       // Low battery, or the page is hidden: it works without.

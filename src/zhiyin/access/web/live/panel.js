@@ -1,27 +1,27 @@
-// The panel of live text: the microphone goes to the server while its text comes back.
+// The live panel: sends the microphone's audio to the server and shows partial and final results.
 
+import { captionsUrl, isRoomName } from '../captions/rooms.js';
+import { announce } from '../shared/announce.js';
 import { Failure } from '../shared/api.js';
-import { refuseMicrophone, startClock } from '../transcribe/recording-panel.js';
 import { byId, show } from '../shared/dom.js';
-import { detailOf, microphoneTrouble, titleOf } from '../shared/error-messages.js';
-import { stampNow, toText } from '../shared/formats.js';
-import { say } from '../shared/i18n.js';
-import { Meter } from '../shared/level-meter.js';
-import { liveObstacle, Microphone } from './microphone.js';
-import { clearNotice, notify } from '../shared/notice.js';
+import { errorDetail, errorTitle, microphoneMessage } from '../shared/error-messages.js';
+import { copyToClipboard } from '../shared/export.js';
+import { localTimestamp, toText } from '../shared/formats.js';
+import { setMessage } from '../shared/i18n.js';
+import { LevelMeter } from '../shared/level-meter.js';
+import { clearNotice, notify, notifyMicrophoneProblem } from '../shared/notice.js';
 import { currentOptions, currentRoom, currentScript } from '../shared/options.js';
-import { announce } from '../transcribe/progress.js';
 import {
-  addSettled, finishResult, keepPartial, openLive, revealResult, unsettled,
+  addFinal, finishResult, keepPartial, openLiveResult, partialText, revealResult,
 } from '../shared/result-panel.js';
-import { captionsAddress, isRoom } from '../captions/rooms.js';
-import { Speaker } from './caption-speaker.js';
-import { Stream } from './stream-client.js';
-import { copyWith } from '../shared/export.js';
+import { startStopwatch } from '../shared/stopwatch.js';
+import { CaptionSpeaker } from './caption-speaker.js';
+import { liveUnavailableReason, Microphone } from './microphone.js';
+import { StreamClient } from './stream-client.js';
 
-let session = null; // { microphone, meter, wire, ticking, segments, warnings, model, lost }
+let session = null; // { microphone, meter, client, ticking, segments, warnings, model, skipped }
 let starting = false;
-let unwanted = false; // given up before the browser had let us at the microphone
+let cancelled = false; // before the browser had opened the microphone
 
 export const isLive = () => session !== null;
 
@@ -30,23 +30,23 @@ function setOpen(open) {
   show(byId('live'), open);
   for (const id of ['live-silent', 'live-state', 'live-captions']) show(byId(id), false);
   document.body.classList.toggle('speaking', open);
-  say(byId('live-stop'), 'live.stop');
+  setMessage(byId('live-stop'), 'live.stop');
   byId(open ? 'live-stop' : 'speak').focus({ preventScroll: true });
 }
 
-/** A line below the meter; without a name it goes. */
+/** The line below the meter; hidden without a name. */
 function setState(name, fields) {
   show(byId('live-state'), Boolean(name));
-  if (name) say(byId('live-state'), name, fields);
+  if (name) setMessage(byId('live-state'), name, fields);
 }
 
-/** Ends the session without waiting; gives it. */
+/** Ends the session without waiting for results, and returns it. */
 function close() {
   const ended = session;
   session = null;
   ended.meter?.stop();
   clearInterval(ended.ticking);
-  ended.wire.close();
+  ended.client.close();
   ended.microphone.release();
   setOpen(false);
   return ended;
@@ -54,23 +54,23 @@ function close() {
 
 export function discardLive() {
   if (session) close();
-  else if (starting && !unwanted) giveUp();
+  else if (starting && !cancelled) cancelStart();
 }
 
-function giveUp() {
-  unwanted = true;
+function cancelStart() {
+  cancelled = true;
   setOpen(false);
 }
 
 async function failed(failure) {
   close();
   keepPartial();
-  await tell(failure);
+  await notifyFailure(failure);
 }
 
-async function tell(failure) {
-  const title = await titleOf(failure);
-  if (!session) notify({ title, detail: detailOf(failure, title), wait: failure.wait });
+async function notifyFailure(failure) {
+  const title = await errorTitle(failure);
+  if (!session) notify({ title, detail: errorDetail(failure, title), wait: failure.wait });
 }
 
 function done(duration) {
@@ -83,17 +83,18 @@ function done(duration) {
   revealResult();
 }
 
-function settled(final) {
+function addFinalSegment(final) {
   const { segment_id, text, start, end, words, language, confidence } = final;
-  const segment = { id: session.segments.length, start, end, text: text.trim(), language, confidence };
+  const id = session.segments.length;
+  const segment = { id, start, end, text: text.trim(), language, confidence };
   if (words?.length) segment.words = words;
   if (segment.text) session.segments.push(segment);
-  addSettled({ segment_id, ...segment });
+  addFinal({ segment_id, ...segment });
 }
 
 function skipped(seconds) {
-  session.lost += seconds;
-  const fields = { seconds: () => Math.ceil(session?.lost ?? 0) };
+  session.skipped += seconds;
+  const fields = { seconds: () => Math.ceil(session?.skipped ?? 0) };
   const warning = { code: 'audio_lost', message: '' };
   if (!session.warnings.some(({ code }) => code === warning.code)) session.warnings.push(warning);
   setState('live.skipped', fields);
@@ -104,17 +105,17 @@ function warned({ code, message }) {
   else setState(`server.${code}`, { message });
 }
 
-function listener() {
+function callbacks() {
   return {
     ready: (model) => {
       session.model = model;
       setState(null);
     },
-    partial: (partial) => unsettled.show(partial),
-    final: settled,
+    partial: (partial) => partialText.show(partial),
+    final: addFinalSegment,
     warned,
     lost: () => setState('live.lost'),
-    restarted: () => unsettled.clear(),
+    restarted: () => partialText.clear(),
     behind: (behind) => setState(behind ? 'live.behind' : null),
     skipped,
     done,
@@ -122,64 +123,64 @@ function listener() {
   };
 }
 
-function wireTo(room) {
+function openClient(room) {
   const { language, model, prompt, words } = currentOptions();
   const script = currentScript();
-  if (room) return new Speaker(room, { language, model, script }, listener());
+  if (room) return new CaptionSpeaker(room, { language, model, script }, callbacks());
   const options = { language, model, prompt, words, script };
   const wanted = Object.entries(options).filter(([, value]) => value);
-  const sound = { sample_rate: 16000, encoding: 's16le', partials: true };
-  return new Stream({ ...Object.fromEntries(wanted), ...sound }, listener());
+  const audio = { sample_rate: 16000, encoding: 's16le', partials: true };
+  return new StreamClient({ ...Object.fromEntries(wanted), ...audio }, callbacks());
 }
 
 function showCaptions(room) {
   const link = byId('live-link');
-  link.href = captionsAddress(room);
+  link.href = captionsUrl(room);
   link.textContent = link.href;
   show(byId('live-captions'), Boolean(room));
 }
 
 async function stop() {
-  const { microphone, wire, ticking, meter } = session;
-  if (session.stopping) { // the second press: what has not come is given up
+  const { microphone, client, ticking, meter } = session;
+  if (session.stopping) { // the second press: the last results are not waited for
     close();
     keepPartial();
     return;
   }
   session.stopping = true;
-  say(byId('live-stop'), 'live.leave');
+  setMessage(byId('live-stop'), 'live.leave');
   clearInterval(ticking);
   meter.stop();
   session.meter = null;
   await microphone.stop();
-  if (session?.wire !== wire) return; // it failed meanwhile
+  if (session?.client !== client) return; // it failed meanwhile
   setState('live.finishing');
-  wire.finish();
+  client.finish();
 }
 
 async function open(room) {
   const microphone = new Microphone();
   setOpen(true); // the canvas needs its size before the meter starts
   try {
-    await microphone.start((samples) => session?.wire.send(samples));
+    await microphone.start((samples) => session?.client.send(samples));
   } catch (error) {
-    if (unwanted) return;
+    if (cancelled) return;
     setOpen(false);
-    if (error instanceof Failure) await tell(error);
-    else refuseMicrophone(microphoneTrouble(error));
+    if (error instanceof Failure) await notifyFailure(error);
+    else notifyMicrophoneProblem(microphoneMessage(error));
     return;
   }
-  if (unwanted) microphone.release();
+  if (cancelled) microphone.release();
   else begin(microphone, room);
 }
 
 function begin(microphone, room) {
   document.body.classList.add('working');
-  openLive(stampNow());
-  session = { microphone, segments: [], warnings: [], model: '', lost: 0 };
-  session.wire = wireTo(room);
-  session.ticking = startClock(byId('live-time'));
-  session.meter = new Meter(microphone.stream, byId('live-level'), (silent) => {
+  openLiveResult(localTimestamp());
+  session = { microphone, segments: [], warnings: [], model: '', skipped: 0 };
+  session.client = openClient(room);
+  session.ticking = startStopwatch(byId('live-time'));
+  session.meter = new LevelMeter(microphone.stream, byId('live-level'), (silent) => {
     show(byId('live-silent'), silent);
   });
   microphone.onEnded(() => session && !session.stopping && stop());
@@ -188,25 +189,25 @@ function begin(microphone, room) {
   announce('live.started');
 }
 
-async function start(mayStart) {
-  const obstacle = liveObstacle();
+async function start(stopRunning) {
+  const reason = liveUnavailableReason();
   const room = currentRoom();
-  if (obstacle) refuseMicrophone(obstacle);
-  else if (room && !isRoom(room)) notify({ title: 'room.bad', detail: { name: 'room.hint' } });
-  else if (!starting && !session && (await mayStart())) {
+  if (reason) notifyMicrophoneProblem(reason);
+  else if (room && !isRoomName(room)) notify({ title: 'room.bad', detail: { name: 'room.hint' } });
+  else if (!starting && !session && (await stopRunning())) {
     starting = true;
-    unwanted = false;
+    cancelled = false;
     clearNotice();
     await open(room);
     starting = false;
   }
 }
 
-/** mayStart: asks whether what runs now may be replaced. */
-export function bindLive(mayStart) {
-  byId('speak').addEventListener('click', () => start(mayStart));
+/** stopRunning: stops what runs now, false if the user keeps it. */
+export function bindLivePanel(stopRunning) {
+  byId('speak').addEventListener('click', () => start(stopRunning));
   byId('live-stop').addEventListener('click', () => (session ? stop() : discardLive()));
   byId('live-copy').addEventListener('click', ({ currentTarget }) => {
-    copyWith(currentTarget, byId('live-link').href);
+    copyToClipboard(currentTarget, byId('live-link').href);
   });
 }

@@ -1,44 +1,44 @@
-// One live recognition over /v1/stream. A lost connection is taken up where it was; when the
-// server has forgotten the session, a new one begins where the last final text ended.
+// Client of /v1/stream, for one live recognition. A lost connection is resumed; when the session
+// has expired on the server, a new one starts where the last final result ended.
 
 import { Failure } from '../shared/api.js';
-import { Link } from '../shared/connection.js';
-import { RATE } from './microphone.js';
-import { Sender } from './audio-sender.js';
+import { Connection } from '../shared/connection.js';
+import { AudioSender } from './audio-sender.js';
+import { SAMPLE_RATE } from './microphone.js';
 
-const PATIENCE = 15000; // milliseconds to go on trying after the speaker has stopped
-// Errors after which a session that had begun is worth another connection.
-const PASSING = ['overloaded', 'unavailable'];
-const ENDED = 'after_eof'; // the end was told again: it had arrived before the connection broke
+const FINISH_TIMEOUT = 15000; // milliseconds to keep trying after the speaker has stopped
+// Errors after which a session that had started is worth another connection.
+const RETRYABLE = ['overloaded', 'unavailable'];
+const ALREADY_ENDED = 'after_eof'; // eof sent again: the first had arrived before the loss
 
-export class Stream {
+export class StreamClient {
   #session = null;
-  #event = 0; // the newest one that the server counts
-  #origin = 0; // the place in the sound where the session's clock began
-  #settled = 0; // the place where the last final text ended
+  #lastEvent = 0; // the number of the newest event received
+  #origin = 0; // the position (in samples) where the session's clock began
+  #finalEnd = 0; // the position where the last final result ended
   #ready = false; // on this connection
-  #begun = false; // there was a session, be it forgotten now
-  #failure = null; // why there is no more sound; the rest of the text still comes
+  #started = false; // there was a session, even if it has expired
+  #failure = null; // why no more audio is sent; the last results still come
   #finishing = false;
-  #hurry = 0;
+  #deadline = 0;
 
   /**
    * options: fields of the first message. on: ready(model), partial(partial), final(segment),
-   * warned({code, message}), lost(), restarted(): unsettled text is void, behind(whether),
+   * warned({code, message}), lost(), restarted(): partial results are void, behind(boolean),
    * skipped(seconds), then once done(seconds) or failed(Failure).
    */
   constructor(options, on) {
     this.options = options;
     this.on = on;
-    this.link = new Link('v1/stream', {
-      opened: () => this.link.tell(this.#greeting()),
-      message: (message) => this.#heard(message),
+    this.connection = new Connection('v1/stream', {
+      opened: () => this.connection.sendJson(this.#firstMessage()),
+      message: (message) => this.#received(message),
       lost: (failures) => this.#lost(failures),
     });
-    this.sender = new Sender(this.link, {
+    this.sender = new AudioSender(this.connection, {
       behind: on.behind,
       skipped: (samples) => this.#skipped(samples),
-      sent: () => this.link.tell({ type: 'eof' }),
+      sent: () => this.connection.sendJson({ type: 'eof' }),
     });
   }
 
@@ -46,49 +46,49 @@ export class Stream {
     this.sender.push(samples);
   }
 
-  /** Nothing more is said: `done` follows. */
+  /** No more audio is sent: `done` follows. */
   finish() {
     this.#finishing = true;
     this.sender.finish();
-    if (!this.#ready) this.#setHurry();
+    if (!this.#ready) this.#startDeadline();
   }
 
-  /** Ends it at once, and tells nothing more. */
+  /** Ends it at once; nothing is called back any more. */
   close() {
-    this.#endHurry();
+    this.#clearDeadline();
     this.sender.stop();
-    this.link.close();
+    this.connection.close();
   }
 
-  #greeting() {
+  #firstMessage() {
     if (!this.#session) return { type: 'start', ...this.options };
-    return { type: 'resume', session_id: this.#session, last_event: this.#event };
+    return { type: 'resume', session_id: this.#session, last_event: this.#lastEvent };
   }
 
-  #heard(message) {
-    if (message.event) this.#event = Math.max(this.#event, message.event);
-    const shift = this.#origin / RATE;
+  #received(message) {
+    if (message.event) this.#lastEvent = Math.max(this.#lastEvent, message.event);
+    const shift = this.#origin / SAMPLE_RATE;
     if (message.type === 'ready') this.#begin(message);
     else if (message.type === 'partial') this.on.partial(message);
     else if (message.type === 'final') this.#final(message, shift);
     else if (message.type === 'warning') this.on.warned(message);
-    else if (message.type === 'error') this.#refused(message.error);
+    else if (message.type === 'error') this.#rejected(message.error);
     else if (message.type === 'done') this.#done(message.received_s + shift);
   }
 
   #begin({ session_id: session, model, received_s: received = 0 }) {
     this.#session = session;
     this.#ready = true;
-    this.#begun = true;
-    this.#endHurry();
-    this.link.settle();
+    this.#started = true;
+    this.#clearDeadline();
+    this.connection.resetBackoff();
     this.on.ready(model);
-    this.sender.resume(this.#origin + Math.round(received * RATE));
+    this.sender.resume(this.#origin + Math.round(received * SAMPLE_RATE));
   }
 
   #final(message, shift) {
     const [start, end] = [message.start + shift, message.end + shift];
-    this.#settled = Math.round(end * RATE);
+    this.#finalEnd = Math.round(end * SAMPLE_RATE);
     this.on.final({ ...message, start, end });
   }
 
@@ -103,55 +103,55 @@ export class Stream {
     this.on.failed(failure);
   }
 
-  #refused(error) {
+  #rejected(error) {
     const failure = new Failure('stream', error);
-    if (this.#begun && PASSING.includes(error.code)) this.link.renew();
+    if (this.#started && RETRYABLE.includes(error.code)) this.connection.reconnect();
     else if (this.#session && !this.#ready) this.#restart();
     else if (!this.#ready) this.#fail(failure);
-    else if (error.code !== ENDED) this.#giveUp(failure);
+    else if (error.code !== ALREADY_ENDED) this.#stopSending(failure);
   }
 
-  /** The server takes no more sound; what it has heard, it still tells. */
-  #giveUp(failure) {
+  /** The server takes no more audio, but still sends the results of what it has. */
+  #stopSending(failure) {
     this.#failure = failure;
     this.sender.stop();
-    this.#setHurry();
+    this.#startDeadline();
   }
 
-  /** What was said since the last final text, as far as it is kept, is sent to a new session. */
+  /** Sends the audio after the last final result, as far as it is buffered, to a new session. */
   #restart() {
     this.#session = null;
-    this.#event = 0;
-    this.#origin = Math.max(this.#settled, this.sender.span[0]);
+    this.#lastEvent = 0;
+    this.#origin = Math.max(this.#finalEnd, this.sender.span[0]);
     this.on.restarted();
-    this.link.settle(); // the server is there; what failed was the session
-    this.link.renew();
+    this.connection.resetBackoff(); // the server is reachable: what failed was the session
+    this.connection.reconnect();
   }
 
   #lost(failures) {
     this.#ready = false;
     this.sender?.pause();
-    if (this.#failure || (!this.#begun && failures > 1)) {
+    if (this.#failure || (!this.#started && failures > 1)) {
       this.#fail(this.#failure ?? new Failure('broken'));
       return;
     }
-    if (this.#finishing) this.#setHurry();
+    if (this.#finishing) this.#startDeadline();
     else this.on.lost();
   }
 
   #skipped(samples) {
     this.#origin += samples;
-    this.on.skipped(samples / RATE);
+    this.on.skipped(samples / SAMPLE_RATE);
   }
 
-  /** Nobody waits for ever for the rest. */
-  #setHurry() {
+  /** Limits the wait for the last results. */
+  #startDeadline() {
     const fail = () => this.#fail(this.#failure ?? new Failure('broken'));
-    this.#hurry ||= setTimeout(fail, PATIENCE);
+    this.#deadline ||= setTimeout(fail, FINISH_TIMEOUT);
   }
 
-  #endHurry() {
-    clearTimeout(this.#hurry);
-    this.#hurry = 0;
+  #clearDeadline() {
+    clearTimeout(this.#deadline);
+    this.#deadline = 0;
   }
 }

@@ -1,14 +1,14 @@
-// A WebSocket to this server that comes back by itself, waiting longer after every failure.
+// A WebSocket to this server that reconnects by itself, with exponential backoff and jitter.
 
-import { address } from './api.js';
+import { serverUrl } from './api.js';
 
-const FIRST_WAIT = 250; // milliseconds
-const LONGEST_WAIT = 8000;
-const OPENING = 10000; // milliseconds after which an attempt has failed
+const FIRST_BACKOFF = 250; // milliseconds
+const MAX_BACKOFF = 8000; // milliseconds
+const OPEN_TIMEOUT = 10000; // milliseconds after which an attempt has failed
 
-/** The ws: or wss: address of a path on this server. */
-function socketAddress(path) {
-  const url = new URL(address(path));
+/** The ws: or wss: URL of a path on this server. */
+function socketUrl(path) {
+  const url = new URL(serverUrl(path));
   url.protocol = url.protocol.replace('http', 'ws');
   return url.href;
 }
@@ -21,7 +21,7 @@ function parse(data) {
   }
 }
 
-export class Link {
+export class Connection {
   #socket = null;
   #timer = 0;
   #failures = 0;
@@ -37,8 +37,8 @@ export class Link {
     return this.#socket?.readyState === WebSocket.OPEN;
   }
 
-  /** Bytes that wait for the network. */
-  get backlog() {
+  /** Bytes that were not yet sent to the network. */
+  get bufferedBytes() {
     return this.#socket?.bufferedAmount ?? 0;
   }
 
@@ -46,40 +46,40 @@ export class Link {
     if (this.isOpen) this.#socket.send(data);
   }
 
-  tell(message) {
+  sendJson(message) {
     this.send(JSON.stringify(message));
   }
 
-  /** The server has taken us in: the next loss is a new one. */
-  settle() {
+  /** To be called when the server has accepted the client: the next loss starts a new backoff. */
+  resetBackoff() {
     this.#failures = 0;
   }
 
-  /** Gives this connection up for a new one. */
-  renew() {
-    this.#leave();
+  /** Drops the connection and opens another after the backoff. */
+  reconnect() {
+    this.#drop();
     this.#lost();
   }
 
   close() {
     clearTimeout(this.#timer);
-    this.#leave();
+    this.#drop();
   }
 
   #connect() {
-    const socket = new WebSocket(socketAddress(this.path));
-    const mine = (action) => (event) => this.#socket === socket && action(event);
+    const socket = new WebSocket(socketUrl(this.path));
+    const current = (action) => (event) => this.#socket === socket && action(event);
     this.#socket = socket;
-    this.#timer = setTimeout(() => this.renew(), OPENING);
-    socket.onopen = mine(() => {
+    this.#timer = setTimeout(() => this.reconnect(), OPEN_TIMEOUT);
+    socket.onopen = current(() => {
       clearTimeout(this.#timer);
       this.on.opened();
     });
-    socket.onmessage = mine(({ data }) => this.on.message(parse(data)));
-    socket.onclose = mine(() => this.#lost());
+    socket.onmessage = current(({ data }) => this.on.message(parse(data)));
+    socket.onclose = current(() => this.#lost());
   }
 
-  #leave() {
+  #drop() {
     const socket = this.#socket;
     this.#socket = null;
     socket?.close();
@@ -89,9 +89,9 @@ export class Link {
     clearTimeout(this.#timer);
     this.#socket = null;
     this.#failures += 1;
-    const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#failures);
-    // Spread, so that a restarted server does not meet everybody at the same moment.
-    this.#timer = setTimeout(() => this.#connect(), longest * (0.5 + Math.random() / 2));
+    const backoff = Math.min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** this.#failures);
+    // Jitter, so that a restarted server does not get all clients at the same moment.
+    this.#timer = setTimeout(() => this.#connect(), backoff * (0.5 + Math.random() / 2));
     this.on.lost(this.#failures);
   }
 }

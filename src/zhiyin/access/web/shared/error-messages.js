@@ -1,7 +1,7 @@
-// Failures in plain words: a title in the page's language, the server's message as detail.
+// Error messages: a title in the page's language, the server's message as detail.
 
-import { address } from './api.js';
-import { messageFor, t } from './i18n.js';
+import { serverUrl } from './api.js';
+import { serverMessageName, t } from './i18n.js';
 
 const TITLES = {
   401: 'error.key',
@@ -16,9 +16,9 @@ const TITLES = {
   504: 'error.slow',
 };
 
-async function serverAnswers() {
+async function serverIsReachable() {
   try {
-    await fetch(address('v1/models'), { cache: 'no-store' });
+    await fetch(serverUrl('v1/models'), { cache: 'no-store' });
     return true;
   } catch {
     return false;
@@ -26,7 +26,7 @@ async function serverAnswers() {
 }
 
 /** The message name of the title for a Failure. */
-export async function titleOf(failure) {
+export async function errorTitle(failure) {
   if (failure.code === 'audio_too_long') return 'error.long';
   if (failure.code === 'overloaded') return 'error.busy';
   if (failure.code === 'room_taken') return 'room.taken';
@@ -34,14 +34,14 @@ export async function titleOf(failure) {
   if (failure.kind === 'http') {
     return TITLES[failure.status] ?? (failure.status < 500 ? 'error.file' : 'error.server');
   }
-  const alive = await serverAnswers();
-  if (!alive) return 'error.down';
+  const reachable = await serverIsReachable();
+  if (!reachable) return 'error.down';
   return failure.kind === 'broken' ? 'error.broken' : 'error.upload';
 }
 
-/** The server's words where there are any, else our hint for that title, if it has one. */
-export function detailOf({ code, message }, title) {
-  if (message) return { name: messageFor(code), fields: { message } };
+/** The server's message where there is one, else our hint for that title, if it has one. */
+export function errorDetail({ code, message }, title) {
+  if (message) return { name: serverMessageName(code), fields: { message } };
   const hint = `${title}Hint`;
   return t(hint) === hint ? null : { name: hint };
 }
@@ -55,6 +55,6 @@ const MICROPHONE = {
 };
 
 /** The message name for what getUserMedia or MediaRecorder threw. */
-export function microphoneTrouble(error) {
+export function microphoneMessage(error) {
   return MICROPHONE[error.name] ?? 'mic.failed';
 }

@@ -1,14 +1,14 @@
-// Takes text out of the page: to the clipboard and into files.
+// Exports text: to the clipboard and as downloaded files.
 
 import { make } from './dom.js';
 import { toBlob } from './formats.js';
-import { say } from './i18n.js';
+import { setMessage } from './i18n.js';
 import { notify } from './notice.js';
 
-const COPIED_FOR = 2000; // milliseconds
+const CONFIRMATION_TIME = 2000; // milliseconds that a button shows "copied"
 
-/** Has the browser save a result in one of the four formats. */
-export function saveAs(stem, format, result) {
+/** Downloads a result as a file in one of the four formats. */
+export function downloadAs(stem, format, result) {
   const link = make('a', {
     href: URL.createObjectURL(toBlob(format, result)),
     download: `${stem}.${format}`,
@@ -17,8 +17,8 @@ export function saveAs(stem, format, result) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
-/** The clipboard, or the old way on an insecure origin. */
-async function toClipboard(text) {
+/** Writes to the clipboard; on an insecure origin, where there is no such API, by execCommand. */
+async function writeClipboard(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const area = make('textarea', { value: text, className: 'unseen' });
   document.body.append(area);
@@ -29,14 +29,15 @@ async function toClipboard(text) {
   return undefined;
 }
 
-export async function copyWith(button, text) {
+/** Copies text, and confirms that on the button that was pressed. */
+export async function copyToClipboard(button, text) {
   const name = button.dataset.label ??= button.dataset.i18n;
   try {
-    await toClipboard(text);
+    await writeClipboard(text);
   } catch {
     notify({ title: 'result.copyFailed' });
     return;
   }
-  say(button, 'result.copied');
-  setTimeout(() => say(button, name), COPIED_FOR);
+  setMessage(button, 'result.copied');
+  setTimeout(() => setMessage(button, name), CONFIRMATION_TIME);
 }

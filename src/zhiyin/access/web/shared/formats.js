@@ -1,4 +1,4 @@
-// Times, and the transcript as txt, srt, vtt and json.
+// Formats of times and sizes, and the transcript as txt, srt, vtt and json.
 
 const PARAGRAPH_GAP = 1.5; // seconds of silence that start a paragraph
 const PARAGRAPH_LENGTH = 600; // characters after which a sentence's end starts one
@@ -28,7 +28,7 @@ export function timestamp(seconds, mark) {
 }
 
 /** The local date and time, fit for a file's name. */
-export function stampNow() {
+export function localTimestamp() {
   const now = new Date();
   const local = new Date(now.getTime() - now.getTimezoneOffset() * 60000);
   return local.toISOString().slice(0, 19).replace('T', ' ').replaceAll(':', '.');
@@ -37,8 +37,8 @@ export function stampNow() {
 const oneLine = (text) => text.replace(/\s+/g, ' ').trim();
 
 function cues(segments, mark) {
-  const spoken = segments.filter((segment) => segment.text.trim());
-  return spoken.map(({ start, end, text }) => ({
+  const nonEmpty = segments.filter((segment) => segment.text.trim());
+  return nonEmpty.map(({ start, end, text }) => ({
     span: `${timestamp(start, mark)} --> ${timestamp(Math.max(start, end), mark)}`,
     text: oneLine(text),
   }));
@@ -59,7 +59,7 @@ export function toVtt(segments) {
   return ['WEBVTT\n', ...entries].join('\n');
 }
 
-function glue(left, right) {
+function joinText(left, right) {
   if (!left) return right;
   const spaceless = ENDS_SPACELESS.test(left) || STARTS_SPACELESS.test(right);
   return left + (spaceless ? '' : ' ') + right;
@@ -78,7 +78,7 @@ export function toText(segments) {
       paragraphs.push(paragraph);
       paragraph = '';
     }
-    paragraph = glue(paragraph, line);
+    paragraph = joinText(paragraph, line);
     lastEnd = end;
   }
   if (paragraph) paragraphs.push(paragraph);

@@ -1,26 +1,26 @@
-// The page in English and Chinese. Every translated node carries its message name in
-// data-i18n, also when script code sets it, so that a switch re-renders all of them.
+// Translations: the page in English and Chinese. Every translated node carries its message name
+// in data-i18n, also when script code sets it, so that a switch re-renders all of them.
 
 import { ENGLISH } from './messages-en.js';
 import { CHINESE } from './messages-zh.js';
-import { recall, remember } from './storage.js';
+import { loadSetting, saveSetting } from './storage.js';
 
 const MESSAGES = { en: ENGLISH, zh: CHINESE };
 const HTML_LANG = { en: 'en', zh: 'zh-CN' };
-const parameters = new WeakMap();
+const parameters = new WeakMap(); // node -> the fields of its message
 const listeners = [];
 let current = startLanguage();
 
 function startLanguage() {
-  const kept = recall('ui');
-  if (kept in MESSAGES) return kept;
+  const stored = loadSetting('ui');
+  if (stored in MESSAGES) return stored;
   return (navigator.language || '').toLowerCase().startsWith('zh') ? 'zh' : 'en';
 }
 
 export const uiLanguage = () => current;
 
-/** The message that carries a server's {message}: English says just that, Chinese explains. */
-export function messageFor(code) {
+/** The name of the message for a server's error or warning code, with a field {message}. */
+export function serverMessageName(code) {
   const name = `server.${code}`;
   return Object.hasOwn(ENGLISH, name) ? name : 'server.other';
 }
@@ -34,20 +34,21 @@ export function t(name, fields = {}) {
   });
 }
 
-/** Puts a message in a node and keeps it translated from then on. */
-export function say(node, name, fields = {}) {
+/** Sets a node's text to a message and keeps it translated from then on. */
+export function setMessage(node, name, fields = {}) {
   node.dataset.i18n = name;
   parameters.set(node, fields);
   node.textContent = t(name, fields);
 }
 
-/** Puts plain text (a name, a server's message) in a node that may have held a message. */
-export function sayPlain(node, text) {
+/** Sets a node's text to plain text (a name, a server's message), no longer translated. */
+export function setText(node, text) {
   delete node.dataset.i18n;
   node.textContent = text;
 }
 
-export function onLanguage(listener) {
+/** Calls back whenever the page's language is set, first at `render`. */
+export function onLanguageChange(listener) {
   listeners.push(listener);
 }
 
@@ -58,6 +59,7 @@ function translateAttributes(node) {
   }
 }
 
+/** Translates the whole page. */
 export function render() {
   document.documentElement.lang = HTML_LANG[current];
   for (const node of document.querySelectorAll('[data-i18n]')) {
@@ -69,6 +71,6 @@ export function render() {
 
 export function switchLanguage() {
   current = current === 'en' ? 'zh' : 'en';
-  remember('ui', current);
+  saveSetting('ui', current);
   render();
 }

@@ -1,4 +1,4 @@
-// Classic script, run before the first paint: puts the chosen (or system) theme on <html>.
+// Sets the chosen (or the system's) theme on <html>. A classic script, run before the first paint.
 (() => {
   const system = matchMedia('(prefers-color-scheme: dark)');
 
@@ -11,8 +11,8 @@
   }
 
   function apply() {
-    const wanted = stored() ?? (system.matches ? 'dark' : 'light');
-    document.documentElement.dataset.theme = wanted;
+    const theme = stored() ?? (system.matches ? 'dark' : 'light');
+    document.documentElement.dataset.theme = theme;
   }
 
   system.addEventListener('change', apply);

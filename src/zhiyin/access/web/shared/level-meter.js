@@ -1,9 +1,9 @@
-// The level meter: a strip of bars that runs while the microphone is open.
+// Level meter: a strip of bars that moves while the microphone is open.
 
-const BAR = 3; // CSS pixels
-const STEP = 5;
+const BAR_WIDTH = 3; // CSS pixels
+const BAR_PITCH = 5; // CSS pixels from one bar to the next
 const INTERVAL = 60; // milliseconds per bar
-const SILENCE = 0.004;
+const SILENCE_PEAK = 0.004; // of full scale
 const SILENT_AFTER = 4000; // milliseconds
 
 function peakOf(samples) {
@@ -12,7 +12,7 @@ function peakOf(samples) {
   return peak;
 }
 
-export class Meter {
+export class LevelMeter {
   #context = new AudioContext();
   #analyser = this.#context.createAnalyser();
   #samples = new Float32Array(this.#analyser.fftSize);
@@ -35,7 +35,7 @@ export class Meter {
     this.#analyser.getFloatTimeDomainData(this.#samples);
     const peak = peakOf(this.#samples);
     const now = performance.now();
-    if (peak > SILENCE) this.#lastSound = now;
+    if (peak > SILENCE_PEAK) this.#lastSound = now;
     this.onSilence(now - this.#lastSound > SILENT_AFTER);
     this.#peaks.push(peak);
     this.#draw();
@@ -51,11 +51,11 @@ export class Meter {
     const pen = canvas.getContext('2d');
     pen.scale(scale, scale);
     pen.fillStyle = getComputedStyle(canvas).color;
-    this.#peaks = this.#peaks.slice(-Math.ceil(width / STEP));
+    this.#peaks = this.#peaks.slice(-Math.ceil(width / BAR_PITCH));
     this.#peaks.forEach((peak, index) => {
       const bar = Math.max(2, Math.min(1, Math.sqrt(peak)) * height);
-      const left = width - (this.#peaks.length - index) * STEP;
-      pen.fillRect(left, (height - bar) / 2, BAR, bar);
+      const left = width - (this.#peaks.length - index) * BAR_PITCH;
+      pen.fillRect(left, (height - bar) / 2, BAR_WIDTH, bar);
     });
   }
 }

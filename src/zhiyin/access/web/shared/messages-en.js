@@ -1,4 +1,4 @@
-// The page's words in English. messages-zh.js has the same names.
+// The page's messages in English. messages-zh.js has the same names.
 
 export const ENGLISH = {
   'page.title': '知音 zhiyin — speech to text',
@@ -88,8 +88,8 @@ export const ENGLISH = {
   'job.label': 'Progress',
   'job.uploading': 'Uploading: {sent} of {total} MB',
   'job.waiting': 'Sent. The server is reading it.',
-  'job.heard': 'Transcribed {done} of {total}',
-  'job.heardSome': 'Transcribed {done}',
+  'job.processed': 'Transcribed {done} of {total}',
+  'job.processedSome': 'Transcribed {done}',
   'job.left': 'about {time} left',
   'job.cancel': 'Cancel',
   'job.cancelled': 'Cancelled.',
@@ -182,7 +182,7 @@ export const ENGLISH = {
   'code.copy': 'Copy',
   'footer.line': 'self-hosted speech recognition',
 
-  // What the server says comes as {message}; it speaks English, so only Chinese adds to it.
+  // The server's own text comes as {message}, in English: only the Chinese messages add to it.
   'server.other': '{message}',
   'server.undecodable_audio': '{message}',
   'server.empty_audio': '{message}',

@@ -1,4 +1,4 @@
-// The page's words in Chinese. messages-en.js has the same names.
+// The page's messages in Chinese. messages-en.js has the same names.
 
 export const CHINESE = {
   'page.title': '知音 zhiyin — 语音转文字',
@@ -88,8 +88,8 @@ export const CHINESE = {
   'job.label': '进度',
   'job.uploading': '正在上传：{sent} / {total} MB',
   'job.waiting': '已发送，服务器正在读取。',
-  'job.heard': '已识别 {done} / {total}',
-  'job.heardSome': '已识别 {done}',
+  'job.processed': '已识别 {done} / {total}',
+  'job.processedSome': '已识别 {done}',
   'job.left': '约剩 {time}',
   'job.cancel': '取消',
   'job.cancelled': '已取消。',

@@ -1,7 +1,7 @@
-// The one message box: errors, and how a job ended. Also the question before replacing a job.
+// The notice box for errors and ended jobs, and the dialog that asks for confirmation.
 
 import { byId, show } from './dom.js';
-import { say } from './i18n.js';
+import { setMessage } from './i18n.js';
 
 const box = byId('notice');
 const retry = byId('notice-retry');
@@ -10,17 +10,17 @@ let countdown = 0;
 
 function setDetail(node, detail) {
   show(node, Boolean(detail));
-  if (detail) say(node, detail.name, detail.fields);
+  if (detail) setMessage(node, detail.name, detail.fields);
 }
 
 function setWait(seconds) {
   clearTimeout(countdown);
   retry.disabled = seconds > 0;
   if (seconds <= 0) {
-    say(retry, 'error.retry');
+    setMessage(retry, 'error.retry');
     return;
   }
-  say(retry, 'error.retryIn', { seconds });
+  setMessage(retry, 'error.retryIn', { seconds });
   countdown = setTimeout(() => setWait(seconds - 1), 1000);
 }
 
@@ -31,11 +31,16 @@ function setWait(seconds) {
 export function notify({ tone = 'bad', title, fields, detail, again = null, wait = 0 }) {
   box.dataset.tone = tone;
   show(box);
-  say(byId('notice-title'), title, fields);
+  setMessage(byId('notice-title'), title, fields);
   setDetail(byId('notice-detail'), detail);
   onRetry = again;
   show(retry, Boolean(again));
   setWait(wait);
+}
+
+/** Shows why the microphone can't be used; name: a message name. */
+export function notifyMicrophoneProblem(name) {
+  notify({ title: 'mic.title', detail: { name } });
 }
 
 export function clearNotice() {
@@ -51,11 +56,11 @@ export function bindNotice() {
   byId('notice-close').addEventListener('click', clearNotice);
 }
 
-/** Asks whether a new recording may replace the running one. */
-export function askReplace(title, fields) {
+/** Asks for confirmation; true when confirmed. The buttons' text is the page's. */
+export function askConfirmation(title, fields) {
   const dialog = byId('ask');
   if (dialog.open) return Promise.resolve(false);
-  say(byId('ask-title'), title, fields);
+  setMessage(byId('ask-title'), title, fields);
   dialog.returnValue = 'keep';
   dialog.showModal();
   return new Promise((resolve) => {

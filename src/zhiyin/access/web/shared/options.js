@@ -1,9 +1,9 @@
-// The settings that go with a recording. Those that make sense next time are remembered.
+// The recognition options of the start page. Those that make sense next time are stored.
 
 import { byId, make } from './dom.js';
-import { onLanguage, t } from './i18n.js';
+import { onLanguageChange, t } from './i18n.js';
 import { languageName, otherLanguages } from './languages.js';
-import { recall, remember } from './storage.js';
+import { loadSetting, saveSetting } from './storage.js';
 
 const language = byId('language');
 const model = byId('model');
@@ -16,15 +16,15 @@ let models = [];
 
 const option = (value, label) => make('option', { value, textContent: label });
 
-/** Sets a select's choices and keeps what was chosen, if it is still there. */
-function fill(select, wanted, ...choices) {
+/** Sets a select's choices and selects one of them, else the first. */
+function fill(select, selected, ...choices) {
   select.replaceChildren(...choices);
-  select.value = wanted;
+  select.value = selected;
   if (select.selectedIndex < 0) select.selectedIndex = 0;
 }
 
-/** Whether the chosen model knows a language; yes when the server does not say. */
-function known(code) {
+/** Whether the chosen model has a language; true when the server does not list its languages. */
+function supported(code) {
   const chosen = models.find(({ id }) => id === model.value);
   return chosen?.languages?.includes(code) ?? true;
 }
@@ -32,28 +32,28 @@ function known(code) {
 function fillLanguages() {
   const named = (code) => option(code, languageName(code));
   const others = make('optgroup', { label: t('option.others') });
-  others.append(...otherLanguages().filter(known).map(named));
-  const wanted = language.value || recall('language') || '';
+  others.append(...otherLanguages().filter(supported).map(named));
+  const wanted = language.value || loadSetting('language') || '';
   const first = [option('zh', '中文'), option('en', 'English')];
   fill(language, wanted, option('', t('option.auto')), ...first, others);
 }
 
 function fillModels() {
-  const wanted = model.value || recall('model') || '';
+  const wanted = model.value || loadSetting('model') || '';
   const names = models.map(({ id }) => option(id, id));
   if (!names.length) names.push(option('', t('option.default')));
   fill(model, wanted, ...names);
 }
 
-/** The script that a reader of Chinese has in the browser; others get what the model writes. */
-function usualScript() {
+/** The Chinese script of the browser's languages; empty (as the model writes) without Chinese. */
+function defaultScript() {
   const tag = navigator.languages.find((code) => /^zh\b/i.test(code));
   if (!tag) return '';
   return new Intl.Locale(tag).maximize().script === 'Hant' ? 'traditional' : 'simplified';
 }
 
 function fillScripts() {
-  const wanted = script.value || (recall('script') ?? usualScript());
+  const wanted = script.value || (loadSetting('script') ?? defaultScript());
   const named = [option('simplified', '简体中文'), option('traditional', '繁體中文')];
   fill(script, wanted, option('', t('option.scriptAny')), ...named);
 }
@@ -80,26 +80,27 @@ export function currentOptions() {
   };
 }
 
-/** How live text writes Chinese; empty is as the model does. */
+/** The Chinese script of live text; empty: as the model writes. */
 export const currentScript = () => script.value;
 
-/** The room that live text goes to, or nothing; not kept, so that nobody is heard unawares. */
+/** The caption room for live text, or empty; not stored, so that nobody is published unawares. */
 export const currentRoom = () => room.value.trim();
 
-function keep(control, name, read, write) {
-  const kept = recall(name);
-  if (kept !== null) write(kept);
-  control.addEventListener('change', () => remember(name, read()));
+/** Stores a control's value when it changes, and restores it now. */
+function persist(control, name, read, write) {
+  const stored = loadSetting(name);
+  if (stored !== null) write(stored);
+  control.addEventListener('change', () => saveSetting(name, read()));
 }
 
 export function bindOptions() {
   for (const [box, name] of [[words, 'words'], [vad, 'vad']]) {
-    const write = (kept) => { box.checked = kept === 'true'; };
-    keep(box, name, () => String(box.checked), write);
+    const write = (stored) => { box.checked = stored === 'true'; };
+    persist(box, name, () => String(box.checked), write);
   }
   for (const [select, name] of [[language, 'language'], [model, 'model'], [script, 'script']]) {
-    keep(select, name, () => select.value, () => {});
+    persist(select, name, () => select.value, () => {});
   }
   model.addEventListener('change', fillLanguages);
-  onLanguage(fillAll);
+  onLanguageChange(fillAll);
 }

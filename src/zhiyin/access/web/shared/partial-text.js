@@ -1,60 +1,62 @@
-// What is being said, below the transcript: the part that stays in full ink, the rest in light.
+// Partial results, below the transcript: the stable part in full ink, the unstable in lighter.
 
 import { make } from './dom.js';
 
-const NEAR = 120; // pixels below the window's edge at which its reader still follows
-const ALOUD = 4; // settled texts that wait for a screen reader
+const FOLLOW_DISTANCE = 120; // pixels below the window's edge within which scrolling follows
+const MAX_ANNOUNCED = 4; // final texts kept for the screen reader
 
 function lineOf({ stable, unstable }) {
   const rest = make('span', { className: 'unstable', textContent: unstable });
   return make('p', { dir: 'auto' }, stable, rest);
 }
 
-export class Unsettled {
-  #parts = new Map(); // segment id -> its newest partial result
+export class PartialText {
+  #partials = new Map(); // segment id -> its newest partial result
   #frame = 0;
-  #near = false;
+  #following = false;
 
-  /** spoken: tells a screen reader whole segments, for the words come too quickly to be read out */
-  constructor(node, spoken) {
+  /** announcer: a log region for screen readers; gets whole segments, as words come too quickly */
+  constructor(node, announcer) {
     this.node = node;
-    this.spoken = spoken;
+    this.announcer = announcer;
   }
 
   show(partial) {
-    this.#parts.set(partial.segment_id, partial);
+    this.#partials.set(partial.segment_id, partial);
     this.#schedule();
   }
 
-  settle({ segment_id: id, text }) {
-    this.#parts.delete(id);
+  /** A segment is final: its partial goes. */
+  finalize({ segment_id: id, text }) {
+    this.#partials.delete(id);
     this.#schedule();
     if (!text) return;
-    this.spoken.append(make('p', { textContent: text }));
-    while (this.spoken.children.length > ALOUD) this.spoken.firstChild.remove();
+    this.announcer.append(make('p', { textContent: text }));
+    while (this.announcer.children.length > MAX_ANNOUNCED) this.announcer.firstChild.remove();
   }
 
   clear() {
-    this.#parts.clear();
+    this.#partials.clear();
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     this.node.replaceChildren();
-    this.spoken.replaceChildren();
+    this.announcer.replaceChildren();
   }
 
   #schedule() {
     if (this.#frame) return;
-    this.#near = this.#below() < NEAR;
+    this.#following = this.#overhang() < FOLLOW_DISTANCE;
     this.#frame = requestAnimationFrame(() => this.#draw());
   }
 
-  #below() {
+  /** Pixels by which the text ends below the window's edge. */
+  #overhang() {
     return this.node.getBoundingClientRect().bottom - window.innerHeight;
   }
 
   #draw() {
     this.#frame = 0;
-    this.node.replaceChildren(...[...this.#parts.values()].map(lineOf));
-    if (this.#near && this.#below() > 0) this.node.scrollIntoView({ block: 'end' });
+    this.node.replaceChildren(...[...this.#partials.values()].map(lineOf));
+    if (this.#following && this.#overhang() > 0) this.node.scrollIntoView({ block: 'end' });
   }
 }

@@ -1,9 +1,9 @@
-// Plays the chosen file in the browser, from a local blob address.
+// Plays the chosen file in the browser, from a local blob URL.
 
-const FAR = 1e7; // seconds; a seek past the end makes the browser look for the end
+const PAST_END = 1e7; // seconds; a seek past the end makes the browser look for the end
 
 export class Player {
-  #address = '';
+  #url = '';
   #measuring = false;
 
   /** on: time(seconds), unplayable() */
@@ -17,15 +17,15 @@ export class Player {
     }
   }
 
-  get address() {
-    return this.#address;
+  get url() {
+    return this.#url;
   }
 
   load(file) {
-    if (this.#address) URL.revokeObjectURL(this.#address);
+    if (this.#url) URL.revokeObjectURL(this.#url);
     this.#measuring = false;
-    this.#address = URL.createObjectURL(file);
-    this.audio.src = this.#address;
+    this.#url = URL.createObjectURL(file);
+    this.audio.src = this.#url;
   }
 
   playFrom(seconds) {
@@ -37,7 +37,7 @@ export class Player {
   #measure() {
     if (Number.isFinite(this.audio.duration)) return;
     this.#measuring = true;
-    this.audio.currentTime = FAR;
+    this.audio.currentTime = PAST_END;
   }
 
   #measured() {

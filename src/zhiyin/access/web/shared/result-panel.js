@@ -1,28 +1,28 @@
-// The transcript with its facts, warnings, downloads and player.
+// The result panel: the transcript with its facts, warnings, downloads and player.
 
 import { byId, make, show } from './dom.js';
+import { copyToClipboard, downloadAs } from './export.js';
 import { clock, toText } from './formats.js';
-import { messageFor, say, sayPlain } from './i18n.js';
+import { serverMessageName, setMessage, setText } from './i18n.js';
 import { languageName } from './languages.js';
+import { PartialText } from './partial-text.js';
 import { Player } from './player.js';
-import { copyWith, saveAs } from './export.js';
-import { Transcript } from './segment-list.js';
-import { Unsettled } from './partial-text.js';
+import { SegmentList } from './segment-list.js';
 
 const panel = byId('result');
 let stem = 'transcript';
 let result = null;
 
 const player = new Player(byId('player'), {
-  time: (seconds) => transcript.mark(seconds),
+  time: (seconds) => segmentList.highlight(seconds),
   unplayable: () => setPlayable(false),
 });
-const transcript = new Transcript(byId('segments'), (start) => player.playFrom(start));
-/** The text of what is being said, until it is settled. */
-export const unsettled = new Unsettled(byId('unsettled'), byId('spoken'));
+const segmentList = new SegmentList(byId('segments'), (start) => player.playFrom(start));
+/** The partial results of live text, until they are final. */
+export const partialText = new PartialText(byId('unsettled'), byId('spoken'));
 
 function setPlayable(playable) {
-  transcript.playable = playable;
+  segmentList.playable = playable;
   show(byId('player-bar'), playable);
   show(byId('unplayable'), !playable);
 }
@@ -30,8 +30,8 @@ function setPlayable(playable) {
 function openEmpty(name) {
   result = null;
   stem = name;
-  transcript.clear();
-  unsettled.clear();
+  segmentList.clear();
+  partialText.clear();
   byId('facts').replaceChildren();
   for (const id of ['warnings', 'actions', 'empty', 'result']) show(byId(id), false);
 }
@@ -39,32 +39,32 @@ function openEmpty(name) {
 /** Starts an empty transcript for a file. */
 export function openResult(file, recorded) {
   openEmpty(file.name.replace(/\.[^.]*$/, '') || 'transcript');
-  sayPlain(byId('result-name'), file.name);
+  setText(byId('result-name'), file.name);
   setPlayable(true);
   player.load(file);
   show(byId('again'));
   const keep = byId('keep');
   show(keep, recorded);
-  Object.assign(keep, { href: player.address, download: file.name });
+  Object.assign(keep, { href: player.url, download: file.name });
 }
 
-/** Starts an empty transcript for what is being said: there is nothing to play or to repeat. */
-export function openLive(time) {
+/** Starts an empty transcript for live text: there is no file to play or to transcribe again. */
+export function openLiveResult(time) {
   openEmpty(`live ${time}`);
-  say(byId('result-name'), 'live.name', { time });
+  setMessage(byId('result-name'), 'live.name', { time });
   setPlayable(false);
   for (const id of ['unplayable', 'again', 'keep']) show(byId(id), false);
   show(panel);
 }
 
 export function addSegment(segment) {
-  transcript.add(segment);
+  segmentList.add(segment);
   show(panel);
 }
 
-/** A segment of what is being said, for good: it can be copied and saved at once. */
-export function addSettled(segment) {
-  unsettled.settle(segment);
+/** Adds a final segment of live text; it can be copied and saved at once. */
+export function addFinal(segment) {
+  partialText.finalize(segment);
   if (!segment.text) return;
   addSegment(segment);
   showActions();
@@ -78,9 +78,9 @@ function showActions(text = true) {
 function fact(name, value, fields) {
   const label = make('dt');
   const content = make('dd');
-  say(label, name);
-  if (fields) say(content, value, fields);
-  else sayPlain(content, value);
+  setMessage(label, name);
+  if (fields) setMessage(content, value, fields);
+  else setText(content, value);
   return make('div', {}, label, content);
 }
 
@@ -99,7 +99,7 @@ function tookFact(took, duration) {
 
 function warningRow({ code, message }) {
   const row = make('li');
-  say(row, messageFor(code), { message });
+  setMessage(row, serverMessageName(code), { message });
   return row;
 }
 
@@ -109,50 +109,50 @@ function showWarnings(warnings) {
   show(list, warnings.length > 0);
 }
 
-/** The finished result, and the seconds that it took (0: as long as it was spoken). */
+/** Shows the complete result; took: seconds of processing (0 for live text, not shown). */
 export function finishResult(finished, took) {
   result = finished;
-  transcript.settle(finished.segments);
-  unsettled.clear();
+  segmentList.replace(finished.segments);
+  partialText.clear();
   const facts = finished.model ? [fact('result.model', finished.model)] : [];
   if (took) facts.unshift(tookFact(took, finished.duration));
   if (finished.duration) facts.unshift(fact('result.duration', clock(finished.duration)));
   if (finished.language) facts.unshift(languageFact(finished));
   byId('facts').replaceChildren(...facts);
-  // That there is no speech is said by the empty list already.
+  // That there is no speech is shown by the empty list already.
   showWarnings((finished.warnings ?? []).filter(({ code }) => code !== 'no_speech'));
-  const silent = finished.segments.length === 0;
-  show(byId('empty'), silent);
-  showActions(!silent);
+  const noSpeech = finished.segments.length === 0;
+  show(byId('empty'), noSpeech);
+  showActions(!noSpeech);
   show(panel);
 }
 
-/** Brings a result that ended up below the window's edge into view. */
+/** Scrolls a result that ended up below the window's edge into view. */
 export function revealResult() {
   const title = byId('result-title');
   if (title.getBoundingClientRect().top > window.innerHeight * 0.8) panel.scrollIntoView();
 }
 
-/** What there is so far, or the finished result. */
+/** The complete result, or the segments so far. */
 function current() {
-  const { segments } = transcript;
+  const { segments } = segmentList;
   return result ?? { text: toText(segments).trim(), segments };
 }
 
-/** Keeps what there is of a job that did not end well; false when there is nothing. */
+/** Keeps the segments of a job that failed or was cancelled; false when there are none. */
 export function keepPartial() {
-  const some = transcript.segments.length > 0;
-  unsettled.clear();
+  const some = segmentList.segments.length > 0;
+  partialText.clear();
   show(panel, some);
   if (some) showActions();
   return some;
 }
 
-export function bindResult() {
+export function bindResultPanel() {
   byId('copy').addEventListener('click', ({ currentTarget }) => {
-    copyWith(currentTarget, toText(current().segments).trim());
+    copyToClipboard(currentTarget, toText(current().segments).trim());
   });
   for (const button of document.querySelectorAll('[data-format]')) {
-    button.addEventListener('click', () => saveAs(stem, button.dataset.format, current()));
+    button.addEventListener('click', () => downloadAs(stem, button.dataset.format, current()));
   }
 }

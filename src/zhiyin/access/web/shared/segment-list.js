@@ -1,13 +1,13 @@
-// The list of segments. Rows are appended in batches, so that thousands stay cheap.
+// The list of a transcript's segments. Rows are appended in batches, so that thousands stay cheap.
 
 import { make } from './dom.js';
 import { clock } from './formats.js';
 
 const BATCH = 250; // rows per frame
-const SLACK = 0.02; // a seek may land this little before the asked time
+const SEEK_TOLERANCE = 0.02; // seconds that a seek may land before the requested time
 
-/** Pieces of the text, the words among them as nodes; null when a word is not in it. */
-function withWords(text, words) {
+/** The text with its words as nodes, to be appended in order; null when a word is not in it. */
+function wordNodes(text, words) {
   const pieces = [];
   let done = 0;
   for (const { word, start } of words) {
@@ -24,7 +24,7 @@ function withWords(text, words) {
 
 function textNode(segment) {
   const text = segment.text.trim();
-  return make('p', { dir: 'auto' }, ...(withWords(text, segment.words ?? []) ?? [text]));
+  return make('p', { dir: 'auto' }, ...(wordNodes(text, segment.words ?? []) ?? [text]));
 }
 
 function rowOf(segment, playable) {
@@ -44,7 +44,7 @@ const sameText = (left, right) =>
   left.length === right.length &&
   left.every((one, index) => one.text === right[index].text && one.start === right[index].start);
 
-export class Transcript {
+export class SegmentList {
   segments = [];
   #drawn = 0;
   #frame = 0;
@@ -70,11 +70,11 @@ export class Transcript {
     this.#schedule();
   }
 
-  /** The final segments: rows are made anew only if they differ from those shown. */
-  settle(segments) {
-    const words = segments.some((segment) => segment.words?.length);
-    const had = this.segments.some((segment) => segment.words?.length);
-    if (words === had && sameText(this.segments, segments)) return;
+  /** Sets the final segments; rows are rendered again only if they differ from those shown. */
+  replace(segments) {
+    const hasWords = segments.some((segment) => segment.words?.length);
+    const hadWords = this.segments.some((segment) => segment.words?.length);
+    if (hasWords === hadWords && sameText(this.segments, segments)) return;
     this.clear();
     this.segments = [...segments];
     this.#schedule();
@@ -86,13 +86,13 @@ export class Transcript {
     for (const stamp of this.list.querySelectorAll('.stamp')) stamp.disabled = !playable;
   }
 
-  /** Marks the segment that is spoken at a time, and its word. */
-  mark(time) {
+  /** Highlights the segment at a playback time (seconds), and its word. */
+  highlight(time) {
     const row = this.#rowAt(time);
     if (row !== this.#current) this.#moveTo(row);
     this.list.querySelector('.word.now')?.classList.remove('now');
     const words = [...(row?.querySelectorAll('.word') ?? [])];
-    words.findLast((word) => word.dataset.start <= time + SLACK)?.classList.add('now');
+    words.findLast((word) => word.dataset.start <= time + SEEK_TOLERANCE)?.classList.add('now');
   }
 
   #schedule() {
@@ -112,7 +112,7 @@ export class Transcript {
     let high = this.#drawn;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.segments[middle].start <= time + SLACK) low = middle + 1;
+      if (this.segments[middle].start <= time + SEEK_TOLERANCE) low = middle + 1;
       else high = middle;
     }
     return low ? this.list.children[low - 1] : null;

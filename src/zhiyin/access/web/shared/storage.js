@@ -2,7 +2,8 @@
 
 const PREFIX = 'zhiyin.';
 
-export function recall(name, area = 'localStorage') {
+/** The stored string, or null. */
+export function loadSetting(name, area = 'localStorage') {
   try {
     return window[area].getItem(PREFIX + name);
   } catch {
@@ -10,15 +11,15 @@ export function recall(name, area = 'localStorage') {
   }
 }
 
-/** Keeps a string; null forgets it. */
-export function remember(name, value, area = 'localStorage') {
+/** Stores a string; null removes it. */
+export function saveSetting(name, value, area = 'localStorage') {
   try {
     if (value === null) window[area].removeItem(PREFIX + name);
     else window[area].setItem(PREFIX + name, value);
   } catch {
-    // Nothing is kept: the page still works for this visit.
+    // Nothing is stored: the page still works for this visit.
   }
 }
 
-export const recallKey = () => recall('key', 'sessionStorage');
-export const rememberKey = (key) => remember('key', key || null, 'sessionStorage');
+export const loadApiKey = () => loadSetting('key', 'sessionStorage');
+export const saveApiKey = (key) => saveSetting('key', key || null, 'sessionStorage');

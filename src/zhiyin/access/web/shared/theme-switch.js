@@ -1,18 +1,18 @@
-// The light/dark switch. initial-theme.js has already put the right theme on <html>.
+// The light/dark switch. initial-theme.js has already set the right theme on <html>.
 
-import { remember } from './storage.js';
+import { saveSetting } from './storage.js';
 
 const system = matchMedia('(prefers-color-scheme: dark)');
 
-/** Flips the theme; a choice equal to the system's is forgotten, so the page follows it again. */
-function flip() {
+/** Toggles the theme; a choice equal to the system's is not stored, so that the page follows it. */
+function toggle() {
   const root = document.documentElement;
   const next = root.dataset.theme === 'dark' ? 'light' : 'dark';
   const followsSystem = next === (system.matches ? 'dark' : 'light');
-  remember('theme', followsSystem ? null : next);
+  saveSetting('theme', followsSystem ? null : next);
   root.dataset.theme = next;
 }
 
-export function bindTheme(button) {
-  button.addEventListener('click', flip);
+export function bindThemeSwitch(button) {
+  button.addEventListener('click', toggle);
 }

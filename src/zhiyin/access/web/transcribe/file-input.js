@@ -1,7 +1,7 @@
-// Files come in: dropped anywhere on the page, or picked.
+// File input: files dropped anywhere on the page, or picked.
 
 import { byId } from '../shared/dom.js';
-import { say } from '../shared/i18n.js';
+import { setMessage } from '../shared/i18n.js';
 import { notify } from '../shared/notice.js';
 
 const input = byId('file');
@@ -9,7 +9,7 @@ const zone = byId('drop');
 
 function setHover(hover) {
   zone.classList.toggle('over', hover);
-  say(byId('drop-title'), hover ? 'drop.active' : 'drop.title');
+  setMessage(byId('drop-title'), hover ? 'drop.active' : 'drop.title');
 }
 
 const isFolder = (item) => item.webkitGetAsEntry?.()?.isDirectory ?? false;
@@ -39,8 +39,8 @@ function bindDrop(onFile) {
   });
 }
 
-/** onFile(file, several): several when more came and were left. */
-export function bindIntake(onFile) {
+/** onFile(file, several): several when more were dropped, of which only the first is used. */
+export function bindFileInput(onFile) {
   byId('choose').addEventListener('click', () => input.click());
   zone.addEventListener('click', (event) => {
     if (!event.target.closest('button, input')) input.click();

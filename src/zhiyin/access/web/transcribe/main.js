@@ -1,41 +1,43 @@
-// Ties the page together: one recording at a time, from the file to its transcript.
+// Entry of the start page: one recording at a time, from the file to its transcript.
 
-import { listModels, recognize } from '../shared/api.js';
-import { bindCapture, discardRecording, isRecording } from './recording-panel.js';
+import { bindLivePanel, discardLive, isLive } from '../live/panel.js';
+import { announce } from '../shared/announce.js';
+import { listModels } from '../shared/api.js';
 import { byId, show } from '../shared/dom.js';
-import { detailOf, titleOf } from '../shared/error-messages.js';
-import { onLanguage, render, say, switchLanguage, t } from '../shared/i18n.js';
-import { bindIntake } from './file-input.js';
-import { bindLive, discardLive, isLive } from '../live/panel.js';
-import { askReplace, bindNotice, clearNotice, notify } from '../shared/notice.js';
+import { errorDetail, errorTitle } from '../shared/error-messages.js';
+import { onLanguageChange, render, setMessage, switchLanguage, t } from '../shared/i18n.js';
+import { askConfirmation, bindNotice, clearNotice, notify } from '../shared/notice.js';
 import { bindOptions, currentOptions, setModels } from '../shared/options.js';
-import * as progress from './progress.js';
 import {
-  addSegment, bindResult, finishResult, keepPartial, openResult, revealResult,
+  addSegment, bindResultPanel, finishResult, keepPartial, openResult, revealResult,
 } from '../shared/result-panel.js';
-import { bindSnippets, fillSnippets } from './code-snippets.js';
-import { recallKey, rememberKey } from '../shared/storage.js';
-import { bindTheme } from '../shared/theme-switch.js';
+import { loadApiKey, saveApiKey } from '../shared/storage.js';
+import { bindThemeSwitch } from '../shared/theme-switch.js';
+import { bindCodeSnippets, fillCodeSnippets } from './code-snippets.js';
+import { bindFileInput } from './file-input.js';
+import * as progress from './progress.js';
+import { bindRecordingPanel, discardRecording, isRecording } from './recording-panel.js';
+import { recognize } from './upload.js';
 
 let source = null; // { file, recorded } of the last job
 let cancelJob = null; // set while a job runs
-let afterKey = null; // what a new API key is for
+let retryWithKey = null; // what to do again once there is an API key
 
 function endJob() {
   cancelJob = null;
   progress.closeProgress();
 }
 
-function finished(result, began) {
+function succeeded(result, began) {
   endJob();
   finishResult(result, (performance.now() - began) / 1000);
-  progress.announce('job.finished');
+  announce('job.finished');
   revealResult();
 }
 
-function askKey(then) {
-  afterKey = then;
-  say(byId('key-title'), recallKey() ? 'key.wrong' : 'key.title');
+function requestKey(retry) {
+  retryWithKey = retry;
+  setMessage(byId('key-title'), loadApiKey() ? 'key.wrong' : 'key.title');
   show(byId('key-form'));
   byId('key').focus();
 }
@@ -44,13 +46,13 @@ async function failed(failure) {
   endJob();
   keepPartial();
   if (failure.status === 401) {
-    askKey(restart);
+    requestKey(restart);
     return;
   }
-  const title = await titleOf(failure);
+  const title = await errorTitle(failure);
   if (cancelJob) return; // a new job has begun meanwhile
   const again = failure.status === 413 ? null : restart;
-  notify({ title, detail: detailOf(failure, title), again, wait: failure.wait });
+  notify({ title, detail: errorDetail(failure, title), again, wait: failure.wait });
 }
 
 function cancelled() {
@@ -69,14 +71,14 @@ function start(file, recorded) {
   openResult(file, recorded);
   progress.openProgress(file.name);
   progress.showUpload(0, file.size);
-  progress.announce('job.started', { name: file.name });
+  announce('job.started', { name: file.name });
   const began = performance.now();
   cancelJob = recognize(file, currentOptions(), {
     uploaded: progress.showUpload,
     sent: progress.showWaiting,
-    progress: progress.showHeard,
+    progress: progress.showProcessed,
     segment: addSegment,
-    done: (result) => finished(result, began),
+    done: (result) => succeeded(result, began),
     failed,
   });
 }
@@ -85,11 +87,11 @@ function restart() {
   if (!cancelJob) start(source.file, source.recorded);
 }
 
-/** True when nothing runs, or what runs may be stopped for something new (and was). */
-async function mayStart() {
-  if (cancelJob && !(await askReplace('ask.job', { name: source.file.name }))) return false;
-  if (isRecording() && !(await askReplace('ask.recording'))) return false;
-  if (isLive() && !(await askReplace('ask.live'))) return false;
+/** True when nothing runs, or the user agreed to stop it (and it was stopped). */
+async function stopRunning() {
+  if (cancelJob && !(await askConfirmation('ask.job', { name: source.file.name }))) return false;
+  if (isRecording() && !(await askConfirmation('ask.recording'))) return false;
+  if (isLive() && !(await askConfirmation('ask.live'))) return false;
   cancelJob?.();
   if (cancelJob) endJob();
   discardRecording();
@@ -103,7 +105,7 @@ async function chosen(file, several) {
     notify({ title: 'error.empty', detail });
     return;
   }
-  if (!(await mayStart())) return;
+  if (!(await stopRunning())) return;
   start(file, false);
   if (several) notify({ tone: 'calm', title: 'error.several', fields: { name: file.name } });
 }
@@ -112,38 +114,38 @@ async function loadModels() {
   try {
     setModels(await listModels());
   } catch (failure) {
-    if (failure.status === 401) askKey(loadModels);
+    if (failure.status === 401) requestKey(loadModels);
   }
-  fillSnippets(byId('model').value);
+  fillCodeSnippets(byId('model').value);
 }
 
 function bindKey() {
   byId('key-form').addEventListener('submit', (event) => {
     event.preventDefault();
-    rememberKey(byId('key').value.trim());
+    saveApiKey(byId('key').value.trim());
     byId('key').value = '';
     show(byId('key-form'), false);
-    const then = afterKey;
+    const retry = retryWithKey;
     loadModels();
-    if (then !== loadModels) then();
+    if (retry !== loadModels) retry();
   });
 }
 
 function bindAll() {
   bindOptions();
   bindNotice();
-  bindResult();
-  bindSnippets();
+  bindResultPanel();
+  bindCodeSnippets();
   bindKey();
-  bindIntake(chosen);
-  bindCapture(mayStart, (file) => start(file, true));
-  bindLive(mayStart);
-  bindTheme(byId('ui-theme'));
+  bindFileInput(chosen);
+  bindRecordingPanel(stopRunning, (file) => start(file, true));
+  bindLivePanel(stopRunning);
+  bindThemeSwitch(byId('ui-theme'));
   byId('ui-language').addEventListener('click', switchLanguage);
   byId('cancel').addEventListener('click', cancelled);
   byId('again').addEventListener('click', restart);
-  byId('model').addEventListener('change', () => fillSnippets(byId('model').value));
-  onLanguage(() => { document.title = t('page.title'); });
+  byId('model').addEventListener('change', () => fillCodeSnippets(byId('model').value));
+  onLanguageChange(() => { document.title = t('page.title'); });
   window.addEventListener('beforeunload', (event) => {
     if (cancelJob || isRecording() || isLive()) event.preventDefault();
   });

@@ -1,10 +1,10 @@
-// The panel of the running job: what stage it is at, how far, how long still.
+// The progress panel of the running job: its stage, how far it is, the estimated time left.
 
 import { byId, show } from '../shared/dom.js';
 import { clock, megabytes } from '../shared/formats.js';
-import { say, sayPlain, t } from '../shared/i18n.js';
+import { setMessage, setText, t } from '../shared/i18n.js';
 
-const TELLING = 4; // seconds of work before an estimate of the rest means something
+const ESTIMATE_AFTER = 4; // seconds of processing before the estimate means something
 
 const panel = byId('job');
 const bar = byId('bar');
@@ -20,8 +20,8 @@ function setBar(fraction) {
 }
 
 export function openProgress(name) {
-  sayPlain(byId('job-name'), name);
-  sayPlain(left, '');
+  setText(byId('job-name'), name);
+  setText(left, '');
   show(panel);
   panel.scrollIntoView({ block: 'nearest' });
 }
@@ -34,36 +34,31 @@ export function closeProgress() {
 
 export function showUpload(sent, total) {
   const fields = { sent: megabytes(sent), total: megabytes(total) };
-  say(stage, 'job.uploading', fields);
+  setMessage(stage, 'job.uploading', fields);
   setBar(total ? sent / total : null);
 }
 
 export function showWaiting() {
   began = performance.now();
-  say(stage, 'job.waiting');
+  setMessage(stage, 'job.waiting');
   setBar(null);
 }
 
 function showLeft(done, duration) {
-  const worked = (performance.now() - began) / 1000;
-  const rest = (worked * (duration - done)) / done;
-  if (done <= 0 || worked < TELLING) return;
-  say(left, 'job.left', { time: clock(Math.ceil(rest)) });
+  const elapsed = (performance.now() - began) / 1000;
+  const rest = (elapsed * (duration - done)) / done;
+  if (done <= 0 || elapsed < ESTIMATE_AFTER) return;
+  setMessage(left, 'job.left', { time: clock(Math.ceil(rest)) });
 }
 
-export function showHeard(seconds, duration) {
+export function showProcessed(seconds, duration) {
   if (duration === null) {
-    say(stage, 'job.heardSome', { done: clock(seconds) });
+    setMessage(stage, 'job.processedSome', { done: clock(seconds) });
     setBar(null);
     return;
   }
   const done = Math.min(seconds, duration);
-  say(stage, 'job.heard', { done: clock(done), total: clock(duration) });
+  setMessage(stage, 'job.processed', { done: clock(done), total: clock(duration) });
   setBar(duration ? done / duration : null);
   showLeft(done, duration);
-}
-
-/** Tells screen readers, without showing it. */
-export function announce(name, fields) {
-  say(byId('status'), name, fields);
 }

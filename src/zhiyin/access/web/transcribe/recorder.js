@@ -1,13 +1,13 @@
-// Records the microphone to a File.
+// Records the microphone to a File, with MediaRecorder.
 
-import { stampNow } from '../shared/formats.js';
-import { Meter } from '../shared/level-meter.js';
+import { localTimestamp } from '../shared/formats.js';
+import { LevelMeter } from '../shared/level-meter.js';
 
 const TYPES = ['audio/webm;codecs=opus', 'audio/mp4', 'audio/ogg;codecs=opus'];
 const SUFFIX = { 'audio/webm': 'webm', 'audio/mp4': 'm4a', 'audio/ogg': 'ogg' };
 
-/** Why there can be no recording here (a message name), or null. */
-export function recordingObstacle() {
+/** Why this browser can't record (a message name), or null. */
+export function recordingUnavailableReason() {
   if (!window.isSecureContext) return 'mic.insecure';
   if (!navigator.mediaDevices?.getUserMedia || !window.MediaRecorder) return 'mic.unsupported';
   return null;
@@ -15,7 +15,8 @@ export function recordingObstacle() {
 
 function fileFrom(chunks, type) {
   const plain = type.split(';')[0];
-  return new File(chunks, `recording ${stampNow()}.${SUFFIX[plain] ?? 'webm'}`, { type: plain });
+  const name = `recording ${localTimestamp()}.${SUFFIX[plain] ?? 'webm'}`;
+  return new File(chunks, name, { type: plain });
 }
 
 export class Recorder {
@@ -31,7 +32,7 @@ export class Recorder {
     this.#media = new MediaRecorder(this.#stream, mimeType ? { mimeType } : {});
     this.#media.ondataavailable = ({ data }) => data.size && this.#chunks.push(data);
     this.#media.start(1000);
-    this.#meter = new Meter(this.#stream, canvas, onSilence);
+    this.#meter = new LevelMeter(this.#stream, canvas, onSilence);
   }
 
   /** Calls back if the microphone goes away (unplugged, permission withdrawn). */
@@ -39,7 +40,7 @@ export class Recorder {
     this.#stream.getAudioTracks()[0].onended = listener;
   }
 
-  /** Stops and gives the recording. */
+  /** Stops and returns the recording, a File. */
   async stop() {
     if (this.#media.state !== 'inactive') {
       const stopped = new Promise((resolve) => { this.#media.onstop = resolve; });

@@ -1,22 +1,18 @@
-// The recording panel: microphone in, File out.
+// The recording panel: records the microphone and gives a File.
 
+import { announce } from '../shared/announce.js';
 import { byId, show } from '../shared/dom.js';
-import { microphoneTrouble } from '../shared/error-messages.js';
-import { clock } from '../shared/formats.js';
-import { clearNotice, notify } from '../shared/notice.js';
-import { announce } from './progress.js';
-import { Recorder, recordingObstacle } from './recorder.js';
+import { microphoneMessage } from '../shared/error-messages.js';
+import { clearNotice, notifyMicrophoneProblem } from '../shared/notice.js';
+import { startStopwatch } from '../shared/stopwatch.js';
+import { Recorder, recordingUnavailableReason } from './recorder.js';
 
 let recorder = null;
 let starting = false;
-let unwanted = false; // given up before the browser had let us at the microphone
+let cancelled = false; // before the browser had opened the microphone
 let ticking = 0;
 
 export const isRecording = () => recorder !== null;
-
-export function refuseMicrophone(name) {
-  notify({ title: 'mic.title', detail: { name } });
-}
 
 function setOpen(open) {
   show(byId('drop'), !open);
@@ -25,15 +21,7 @@ function setOpen(open) {
   byId(open ? 'record-stop' : 'record').focus();
 }
 
-/** Counts the seconds from now in a node; gives what clearInterval takes. */
-export function startClock(node) {
-  const began = Date.now();
-  const tick = () => { node.textContent = clock((Date.now() - began) / 1000); };
-  tick();
-  return setInterval(tick, 250);
-}
-
-/** Gives up the panel and returns the recorder that was at work. */
+/** Closes the panel and returns the recorder, which still runs. */
 function close() {
   const finished = recorder;
   recorder = null;
@@ -44,11 +32,11 @@ function close() {
 
 export function discardRecording() {
   if (recorder) close().discard();
-  else if (starting && !unwanted) giveUp();
+  else if (starting && !cancelled) cancelStart();
 }
 
-function giveUp() {
-  unwanted = true;
+function cancelStart() {
+  cancelled = true;
   setOpen(false);
 }
 
@@ -63,32 +51,32 @@ async function open(onFile) {
   try {
     await fresh.start(byId('level'), (silent) => show(byId('silent'), silent));
   } catch (error) {
-    if (unwanted) return;
+    if (cancelled) return;
     setOpen(false);
-    refuseMicrophone(microphoneTrouble(error));
+    notifyMicrophoneProblem(microphoneMessage(error));
     return;
   }
-  if (unwanted) {
+  if (cancelled) {
     fresh.discard();
     return;
   }
   recorder = fresh;
   recorder.onEnded(() => finish(onFile));
-  ticking = startClock(byId('recorded'));
+  ticking = startStopwatch(byId('recorded'));
   announce('rec.started');
 }
 
-/** mayStart: asks whether what runs now may be replaced; onFile: gets each recording. */
-export function bindCapture(mayStart, onFile) {
+/** stopRunning: stops what runs now, false if the user keeps it; onFile: gets each recording. */
+export function bindRecordingPanel(stopRunning, onFile) {
   byId('record').addEventListener('click', async () => {
-    const obstacle = recordingObstacle();
-    if (obstacle) {
-      refuseMicrophone(obstacle);
+    const reason = recordingUnavailableReason();
+    if (reason) {
+      notifyMicrophoneProblem(reason);
       return;
     }
-    if (starting || recorder || !(await mayStart())) return;
+    if (starting || recorder || !(await stopRunning())) return;
     starting = true;
-    unwanted = false;
+    cancelled = false;
     clearNotice();
     await open(onFile);
     starting = false;

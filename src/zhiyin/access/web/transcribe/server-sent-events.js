@@ -1,10 +1,10 @@
-// Reads server-sent events out of a text that grows.
+// Parser of server-sent events, for a response text that grows.
 
 const BLANK_LINE = /\r?\n\r?\n/;
 
 function parse(block) {
   const lines = block.split(/\r?\n/).filter((line) => line.startsWith('data:'));
-  if (!lines.length) return null; // a comment: the server keeps the connection alive
+  if (!lines.length) return null; // a comment, sent as keep-alive
   try {
     return JSON.parse(lines.map((line) => line.slice(5)).join('\n'));
   } catch {
@@ -12,17 +12,17 @@ function parse(block) {
   }
 }
 
-export class EventReader {
+export class EventStreamParser {
   #seen = 0;
   #rest = '';
 
-  /** Whether anything has come. */
+  /** Whether anything has been received. */
   get started() {
     return this.#seen > 0;
   }
 
-  /** The events that are complete in `text` and were not before. */
-  take(text) {
+  /** The events that this text, the whole response so far, completes. */
+  newEvents(text) {
     const fresh = text.slice(this.#seen);
     this.#seen = text.length;
     const blocks = (this.#rest + fresh).split(BLANK_LINE);
