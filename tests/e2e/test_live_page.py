@@ -57,7 +57,7 @@ def test_text_appears_while_one_speaks(sites: OpenSite, name: str, context: dict
 
 @pytest.mark.parametrize(
     ("locale", "script", "written"),
-    [("zh-TW", "traditional", "電視"), ("zh-CN", "simplified", "电视")],
+    [("zh-TW", "traditional-tw", "電視"), ("zh-CN", "simplified", "电视")],
 )
 def test_chinese_is_written_as_its_reader_writes(
     sites: OpenSite, locale: str, script: str, written: str

@@ -10,7 +10,7 @@ import { localTimestamp, toText } from '../shared/formats.js';
 import { setMessage } from '../shared/i18n.js';
 import { LevelMeter } from '../shared/level-meter.js';
 import { clearNotice, notify, notifyMicrophoneProblem } from '../shared/notice.js';
-import { currentOptions, currentRoom, currentScript } from '../shared/options.js';
+import { currentOptions, currentRoom } from '../shared/options.js';
 import {
   addFinal, finishResult, keepPartial, openLiveResult, partialText, revealResult,
 } from '../shared/result-panel.js';
@@ -124,8 +124,7 @@ function callbacks() {
 }
 
 function openClient(room) {
-  const { language, model, prompt, words } = currentOptions();
-  const script = currentScript();
+  const { language, model, prompt, words, script } = currentOptions();
   if (room) return new CaptionSpeaker(room, { language, model, script }, callbacks());
   const options = { language, model, prompt, words, script };
   const wanted = Object.entries(options).filter(([, value]) => value);

@@ -74,8 +74,9 @@ export const ENGLISH = {
   'option.promptHint': 'Names, terms or a sentence in the style you want. The model leans towards them.',
   'option.words': 'Word times',
   'option.wordsHint': 'A time for every word: click a word to hear it.',
-  'option.script': 'Chinese script of live text',
-  'option.scriptAny': 'As the model writes it',
+  'option.script': 'Chinese script',
+  'option.scriptByLanguage': 'By language',
+  'option.scriptAsIs': 'As the model writes it',
   'option.vad': 'Voice detection',
   'option.vadHint': 'Skips the parts without speech. Switch it off if quiet speech gets lost.',
 

@@ -74,8 +74,9 @@ export const CHINESE = {
   'option.promptHint': '写上人名、术语，或一句你想要的文风，模型会向它靠拢。',
   'option.words': '逐词时间',
   'option.wordsHint': '给出每个词的时间，点击词语即可收听。',
-  'option.script': '实时文字的汉字',
-  'option.scriptAny': '按模型输出',
+  'option.script': '汉字',
+  'option.scriptByLanguage': '按语言',
+  'option.scriptAsIs': '按模型输出',
   'option.vad': '语音检测',
   'option.vadHint': '跳过没有人声的部分。如果较轻的说话声被漏掉，请关闭。',
 

@@ -45,17 +45,23 @@ function fillModels() {
   fill(model, wanted, ...names);
 }
 
-/** The Chinese script of the browser's languages; empty (as the model writes) without Chinese. */
+/** The Chinese script of the browser's languages; empty (the server's choice) without Chinese. */
 function defaultScript() {
   const tag = navigator.languages.find((code) => /^zh\b/i.test(code));
   if (!tag) return '';
-  return new Intl.Locale(tag).maximize().script === 'Hant' ? 'traditional' : 'simplified';
+  const { script: written, region } = new Intl.Locale(tag).maximize();
+  if (written !== 'Hant') return 'simplified';
+  return { TW: 'traditional-tw', HK: 'traditional-hk', MO: 'traditional-hk' }[region] ?? 'traditional';
 }
 
 function fillScripts() {
   const wanted = script.value || (loadSetting('script') ?? defaultScript());
-  const named = [option('simplified', '简体中文'), option('traditional', '繁體中文')];
-  fill(script, wanted, option('', t('option.scriptAny')), ...named);
+  const named = [
+    option('simplified', '简体中文'), option('traditional', '繁體中文'),
+    option('traditional-tw', '繁體中文（台灣）'), option('traditional-hk', '繁體中文（香港）'),
+  ];
+  const byLanguage = option('', t('option.scriptByLanguage'));
+  fill(script, wanted, byLanguage, ...named, option('as-is', t('option.scriptAsIs')));
 }
 
 function fillAll() {
@@ -77,11 +83,9 @@ export function currentOptions() {
     prompt: prompt.value.trim(),
     words: words.checked,
     vad: vad.checked,
+    script: script.value,
   };
 }
-
-/** The Chinese script of live text; empty: as the model writes. */
-export const currentScript = () => script.value;
 
 /** The caption room for live text, or empty; not stored, so that nobody is published unawares. */
 export const currentRoom = () => room.value.trim();
