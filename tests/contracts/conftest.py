@@ -19,7 +19,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database."""
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'jobs.sqlite3'}"
-    server = request.getfixturevalue("mariadb_server")
+    server = request.getfixturevalue("mariadb")
     return str(server.database(f"contract_{next(_NUMBERS)}"))
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.histories import ring
-from tests.s3 import S3Server
+from tests.support.history_databases import ring
+from tests.support.s3 import S3Server
 from zhiyin.domain.errors import MissingBlob, TooLarge, Unavailable
 from zhiyin.ports.blobs import BlobStore
 from zhiyin.store.blob_keys import BlobKeys

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from tests import media
-from tests.histories import ring
+from tests.support import media
+from tests.support.history_databases import ring
 from zhiyin.audio.decode import AvDecoder
 from zhiyin.domain.audio import SAMPLE_RATE as RATE
 from zhiyin.domain.audio import AudioLimits

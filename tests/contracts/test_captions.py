@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.speech import until
-from tests.valkey import Valkey
+from tests.support.caption_rooms import said
+from tests.support.valkey import Valkey
+from tests.support.waiting import until
 from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.captions import Caption, CaptionMessage, CaptionsErased, Ended
 from zhiyin.domain.errors import ConfigError, Unavailable
@@ -24,13 +25,6 @@ from zhiyin.store.cipher_plain import PlainRing
 
 LEASE_S = 0.5
 Make = Callable[..., CaptionStore]
-
-
-def said(number: int, *, replica: str = "a", talk: int = 0, text: str = "") -> CaptionMessage:
-    text = text or f"{replica}{talk}-{number}"
-    return CaptionMessage(
-        replica, talk, Caption(number, text, text, True, number, number + 1.5, "zh")
-    )
 
 
 def thought(number: int, *, replica: str = "a") -> CaptionMessage:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.contracts.test_job_stores import NOW, made
-from tests.histories import ring
+from tests.support.history_databases import ring
+from tests.support.job_records import NOW, made
 from zhiyin.core.jobs import lifecycle
 from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.domain.job import Failure, Job, JobPolicy, JobQuery, JobState

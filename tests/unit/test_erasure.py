@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import pytest
 
-from tests.contracts.test_job_stores import made
-from tests.histories import Place as HistoryPlace
-from tests.histories import entry, texts
-from tests.speech import final, reading, replicas
+from tests.support.caption_rooms import final, reading, replicas
+from tests.support.history_databases import HistoryDatabase as HistoryPlace
+from tests.support.history_databases import entry, texts
+from tests.support.job_records import made
 from zhiyin.core.captions.rooms import Rooms
 from zhiyin.core.erasure import Erasure
 from zhiyin.core.history.erasure import OwnedHistory

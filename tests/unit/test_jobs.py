@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.scripted import options, recording, service
+from tests.support.scripted_engine import options, recording, service
 from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.jobs.service import JobRules, JobService

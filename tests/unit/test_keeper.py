@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.receiver import Receiver, receiver
+from tests.support.webhook_receiver import Receiver, receiver
 from zhiyin.core.jobs import lifecycle, webhooks
 from zhiyin.core.jobs.reconciler import Reconciler
 from zhiyin.core.jobs.records import JobRecords

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from zhiyin.domain.audio import Notice
-from zhiyin.domain.options import DecodeOptions, TranscribeOptions
+from zhiyin.domain.options import DecodeOptions, TextOptions, TranscribeOptions
 from zhiyin.domain.transcript import DecodingStats, Segment, Transcript, Word
 
 
@@ -33,13 +33,17 @@ def _segment(body: dict[str, Any]) -> Segment:
 
 def dump_options(options: TranscribeOptions) -> bytes:
     """All of them, in one order: equal options give equal bytes."""
-    return _dump(asdict(options))
+    body = asdict(options)
+    if options.text == TextOptions():  # as before there were any: equal requests stay equal
+        del body["text"]
+    return _dump(body)
 
 
 def load_options(data: bytes) -> TranscribeOptions:
     """What `dump_options` wrote."""
     body = json.loads(data)
-    return TranscribeOptions(**body | {"decode": DecodeOptions(**body["decode"])})
+    text = TextOptions(**body.get("text", {}))
+    return TranscribeOptions(**body | {"decode": DecodeOptions(**body["decode"]), "text": text})
 
 
 def _dump(body: dict[str, Any]) -> bytes:

@@ -54,16 +54,23 @@ def _segment(s: Segment) -> list[Any]:
     words = [(w.text, w.start, w.end, w.confidence) for w in s.words]
     t = s.stats
     stats = (t.tokens, t.temperature, t.avg_logprob, t.compression_ratio, t.no_speech_prob)
-    return [s.text, s.start, s.end, s.confidence, words, s.speaker, stats]
+    return [s.text, s.start, s.end, s.confidence, words, s.speaker, stats, s.display]
 
 
 def _segment_of(
-    text: str, start: float, end: float, confidence: float, words: Any, speaker: Any, stats: Any
+    text: str,
+    start: float,
+    end: float,
+    confidence: float,
+    words: Any,
+    speaker: Any,
+    stats: Any,
+    display: str,
 ) -> Segment:
     tokens, *rest = stats
     return Segment(
         text, start, end, confidence, tuple(starmap(Word, words)), speaker,
-        DecodingStats(tuple(tokens), *rest),
+        DecodingStats(tuple(tokens), *rest), display,
     )  # fmt: skip
 
 
