@@ -23,13 +23,13 @@ from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.recognition.result_cache import CachePolicy
 from zhiyin.core.recognition.transcriber import Transcriber
 from zhiyin.core.scheduling.batching import Lane
-from zhiyin.domain.archive import dump_transcript
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import AsrError, EngineFailed, MissingBlob, Unavailable
 from zhiyin.domain.events import Finished, Progress
 from zhiyin.domain.job import Failure, Job, JobState
 from zhiyin.domain.source import AudioSource
 from zhiyin.domain.transcript import Transcript
+from zhiyin.domain.transcript_codec import dump_transcript
 from zhiyin.ports.blobs import BlobStore
 from zhiyin.ports.queue import Delivery, JobQueue
 from zhiyin.ports.web import Web
