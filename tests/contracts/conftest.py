@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import METADATA
+from zhiyin.store.jobs_sql.database import jobs_database
+from zhiyin.store.sql.database import Database
 
 _NUMBERS = itertools.count()
 
@@ -26,6 +26,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """Connections to it."""
-    made = Database(database_url, METADATA)
+    made = jobs_database(database_url)
     yield made
     await made.close()

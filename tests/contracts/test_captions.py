@@ -14,7 +14,7 @@ import pytest_asyncio
 from tests.support.caption_rooms import said
 from tests.support.valkey import Valkey
 from tests.support.waiting import until
-from zhiyin.core.tasks import cancel_all
+from zhiyin.core.tasks import SWALLOWED_S, cancel_all
 from zhiyin.domain.captions import Caption, CaptionMessage, CaptionsErased, Ended
 from zhiyin.domain.errors import ConfigError, Unavailable
 from zhiyin.domain.live import Warned
@@ -225,7 +225,7 @@ async def test_databases_of_one_server_are_apart(valkey: Valkey) -> None:
     await first.publish("hall", "a", said(0))
     await second.publish("hall", "b", said(0, replica="b"))
     await until(lambda: bool(heard))
-    await cancel_all([following])
+    await cancel_all([following], SWALLOWED_S)
     assert heard == [said(0, replica="b")]
     await first._redis.flushall()
     await first.close()

@@ -22,9 +22,9 @@ from tests.support.waiting import until
 from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.domain.caller import ANONYMOUS
 from zhiyin.domain.errors import ConfigError, Unavailable
-from zhiyin.store.history_sql import migrate
-from zhiyin.store.history_sql.database import Database, DatabaseOptions
+from zhiyin.store.history_sql.database import MIGRATIONS, history_database
 from zhiyin.store.history_sql.tables import metadata
+from zhiyin.store.sql.engine import DatabaseOptions
 
 QUICK = HistoryWriterPolicy(linger_s=0.0, retry_s=0.05, max_retry_s=0.2)
 
@@ -42,16 +42,16 @@ def tables(connection: Connection) -> set[str]:
 
 
 async def test_migrations_go_up_and_down(history_db: HistoryDatabase) -> None:
-    database = Database(history_db.url, DatabaseOptions())
+    database = history_database(history_db.url, DatabaseOptions())
     try:
-        async with database.transaction(write=True) as connection:
+        async with database.unchecked(write=True) as connection:
             for target in ("base", "head", "base", "0001", "head"):
                 if target == "base":
-                    await connection.run_sync(migrate.downgrade, target)
+                    await connection.run_sync(MIGRATIONS.downgrade, target)
                     assert await connection.run_sync(tables) == set()
                 else:
-                    await connection.run_sync(migrate.upgrade, target)
-            assert await connection.run_sync(migrate.is_current)
+                    await connection.run_sync(MIGRATIONS.upgrade, target)
+            assert await connection.run_sync(MIGRATIONS.is_current)
             assert await connection.run_sync(tables) == set(metadata.tables)
     finally:
         await database.close()
@@ -59,13 +59,13 @@ async def test_migrations_go_up_and_down(history_db: HistoryDatabase) -> None:
 
 async def test_migrations_make_the_tables_of_the_code(history_db: HistoryDatabase) -> None:
     def differences(connection: Connection) -> list[object]:
-        migrate.upgrade(connection)
+        MIGRATIONS.upgrade(connection)
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return list(compare_metadata(context, metadata))
 
-    database = Database(history_db.url, DatabaseOptions())
+    database = history_database(history_db.url, DatabaseOptions())
     try:
-        async with database.transaction(write=True) as connection:
+        async with database.unchecked(write=True) as connection:
             assert await connection.run_sync(differences) == []
     finally:
         await database.close()
@@ -75,29 +75,29 @@ async def test_data_survives_a_migration(history_db: HistoryDatabase) -> None:
     kept = [entry(f"{n} 客厅") for n in range(20)]
     async with history_db.open() as history:
         await history.add(kept)
-        async with history._database.transaction(write=True) as connection:
-            await connection.run_sync(migrate.downgrade, "0001")
+        async with history._database.unchecked(write=True) as connection:
+            await connection.run_sync(MIGRATIONS.downgrade, "0001")
         await history.migrate()
         assert await history.entries(0, 100) == kept
 
 
 async def test_many_migrate_at_once(history_db: HistoryDatabase) -> None:
-    database = Database(history_db.url, DatabaseOptions())
-    async with database.transaction(write=True) as connection:
-        await connection.run_sync(migrate.downgrade, "base")
+    database = history_database(history_db.url, DatabaseOptions())
+    async with database.unchecked(write=True) as connection:
+        await connection.run_sync(MIGRATIONS.downgrade, "base")
     await database.close()
 
     async def one() -> str:
         async with history_db.open(timeout_s=60) as history:
             return await history.migrate()
 
-    assert set(await asyncio.gather(*(one() for _ in range(4)))) == {migrate.head()}
+    assert set(await asyncio.gather(*(one() for _ in range(4)))) == {MIGRATIONS.head()}
 
 
 async def test_tables_of_a_newer_zhiyin_are_refused(history_db: HistoryDatabase) -> None:
     async with history_db.open() as history:
         await history.prepare()
-        async with history._database.transaction(write=True) as connection:
+        async with history._database.unchecked(write=True) as connection:
             await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     async with history_db.open() as history:
         with pytest.raises(Unavailable, match=r"newer|not up to date"):
@@ -119,7 +119,7 @@ async def test_a_server_is_migrated_by_its_operator_only(mariadb: MariaDb) -> No
 )
 def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(ConfigError):
-        Database(url, DatabaseOptions())
+        history_database(url, DatabaseOptions())
 
 
 async def test_away_at_the_start_and_in_mid_run(own_mariadb: MariaDb) -> None:

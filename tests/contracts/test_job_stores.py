@@ -22,9 +22,9 @@ from zhiyin.domain.job import (
     new_job_id,
 )
 from zhiyin.store.cipher_plain import PlainRing
-from zhiyin.store.jobs_sql import SqlJobs
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import METADATA
+from zhiyin.store.jobs_sql.database import jobs_database
+from zhiyin.store.jobs_sql.store import SqlJobs
+from zhiyin.store.sql.database import Database
 
 
 @pytest.fixture
@@ -126,14 +126,14 @@ async def test_the_backlog_counts_what_is_to_be_done(store: SqlJobs) -> None:
 
 
 async def test_a_database_that_is_away_is_unavailable() -> None:
-    database = Database("mysql+asyncmy://nobody@127.0.0.1:1/none", METADATA)
+    database = jobs_database("mysql+asyncmy://nobody@127.0.0.1:1/none")
     with pytest.raises(Unavailable):
         await SqlJobs(database, PlainRing()).get("x")
     await database.close()
 
 
 async def test_many_processes_may_make_the_tables_at_once(database_url: str) -> None:
-    several = [Database(database_url, METADATA) for _ in range(6)]
+    several = [jobs_database(database_url) for _ in range(6)]
     found = await asyncio.gather(*(SqlJobs(one, PlainRing()).backlog() for one in several))
     assert found == [Backlog(0, 0, 0.0)] * 6
     for one in several:

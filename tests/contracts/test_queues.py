@@ -14,10 +14,10 @@ from tests.support.kafka import Broker
 from tests.support.queues import WAIT_S, ids, taken
 from zhiyin.domain.job import Priority
 from zhiyin.ports.queue import JobQueue
+from zhiyin.store.jobs_sql.database import jobs_database
+from zhiyin.store.jobs_sql.queue import LocalQueue
 from zhiyin.store.queue_kafka import KafkaAddress, KafkaQueue
-from zhiyin.store.queue_local import LocalQueue
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import METADATA
+from zhiyin.store.sql.database import Database
 
 VISIBILITY_S = 2.0
 _NUMBERS = itertools.count()
@@ -34,7 +34,7 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         broker: Broker = request.getfixturevalue("kafka_broker")
         address = KafkaAddress((broker.address,), f"contract{next(_NUMBERS)}", partitions=3)
     else:
-        database = Database(_url(request, tmp_path), METADATA)
+        database = jobs_database(_url(request, tmp_path))
 
     def member() -> JobQueue:
         made.append(

@@ -18,8 +18,9 @@ from zhiyin.domain.transcript import DecodingStats, Segment, Transcript, Word
 from zhiyin.ports.cipher import KeyRing
 from zhiyin.store.cipher_aesgcm import AesRing, generate, parse_keys
 from zhiyin.store.cipher_plain import PlainRing
-from zhiyin.store.history_sql.database import Database, DatabaseOptions
+from zhiyin.store.history_sql.database import history_database
 from zhiyin.store.history_sql.store import SqlHistory
+from zhiyin.store.sql.engine import DatabaseOptions
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 _numbers = itertools.count()
@@ -75,7 +76,7 @@ class HistoryDatabase:
         self, keys: KeyRing | None = None, *, timeout_s: float = 10.0
     ) -> AsyncIterator[SqlHistory]:
         """The history with these keys, or without any."""
-        database = Database(self.url, DatabaseOptions(timeout_s=timeout_s))
+        database = history_database(self.url, DatabaseOptions(timeout_s=timeout_s))
         history = SqlHistory(database, keys or PlainRing())
         try:
             yield history

@@ -245,8 +245,8 @@ def models_path(model: str, data_dir: DataDir = None) -> None:
 
 @app.command()
 def migrate(data_dir: DataDir = None) -> None:
-    """Bring the history's tables up to date; a file of its own, the service migrates by itself."""
-    from zhiyin.cli.history import migrate
+    """Bring the tables of the history and of jobs up to date, before a new version starts."""
+    from zhiyin.cli.migrate import migrate
 
     migrate(data_dir)
 

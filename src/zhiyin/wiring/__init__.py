@@ -23,6 +23,7 @@ from zhiyin.core.recognition.result_cache import ResultCache
 from zhiyin.core.recognition.service import RecognitionService
 from zhiyin.core.recognition.transcriber import Transcriber
 from zhiyin.core.scheduling.registry import Registry
+from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.errors import AsrError
 from zhiyin.ops.edition import edition
 from zhiyin.ports.cipher import Cipher
@@ -105,8 +106,7 @@ class Services:
         if self.job_runtime is not None:
             await self.job_runtime.close()
         if self._loading is not None:
-            self._loading.cancel()
-            await asyncio.gather(self._loading, return_exceptions=True)
+            await cancel_all([self._loading])
         await self.live.close()
         await self.rooms.close()
         await self.registry.close()

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from zhiyin.access.errors import error_body
 from zhiyin.access.http.render import Json, sse
+from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.errors import AsrError, EngineFailed
 
 T = TypeVar("T")
@@ -39,18 +40,12 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
             return task.result()
         raise ClientGone
     finally:
-        await _end(watch, task)
+        await cancel_all([watch, task])
 
 
 async def _disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _end(*tasks: asyncio.Future[T] | asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def gone() -> Response:
@@ -83,7 +78,7 @@ async def _patient(events: AsyncGenerator[E, None]) -> AsyncIterator[E | None]:
             while not (await asyncio.wait({coming}, timeout=_SILENCE_S))[0]:
                 yield None
         finally:
-            await _end(coming)
+            await cancel_all([coming])
         event = coming.result()
         if event is None:
             return
@@ -117,7 +112,7 @@ class EventStream(Response, Generic[E]):
                 with suppress(OSError):
                     pump.result()
         finally:
-            await _end(watch, pump)
+            await cancel_all([watch, pump])
             await self._events.aclose()
             await self._close()
 

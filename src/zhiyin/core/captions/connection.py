@@ -8,6 +8,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from zhiyin.domain.backoff import backoff_s
 from zhiyin.domain.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class ConnectionMonitor:
 
     async def watch(self) -> None:
         """Run for ever; nothing comes back without it."""
-        pause_s = self._pauses.first_s
+        failures = 0
         while True:
             try:
                 await self._check()
@@ -62,11 +63,12 @@ class ConnectionMonitor:
             else:
                 self._found()
             if not self.away and not await self._was_lost():
-                pause_s = self._pauses.first_s
+                failures = 0
                 continue
+            failures += 1
+            pause_s = backoff_s(failures, self._pauses.first_s, self._pauses.longest_s)
             # Spread, so that a restarted server does not meet everybody at the same moment.
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
-            pause_s = min(2 * pause_s, self._pauses.longest_s)
 
     def _found(self) -> None:
         if self.away:

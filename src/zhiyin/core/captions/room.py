@@ -19,7 +19,7 @@ from zhiyin.core.captions.log import CaptionLog
 from zhiyin.core.captions.outbox import Outbox
 from zhiyin.core.captions.speaker import Speaker
 from zhiyin.core.captions.subscribers import Broadcast, Subscription
-from zhiyin.core.tasks import cancel_all
+from zhiyin.core.tasks import SWALLOWED_S, cancel_all
 from zhiyin.domain.captions import UNREADABLE, CaptionEvent, CaptionMessage, CaptionsErased, Ended
 from zhiyin.domain.errors import InvalidRequest, Unavailable
 from zhiyin.domain.live import Warned
@@ -149,7 +149,8 @@ class Room:
 
     async def close(self) -> None:
         """Stop at once; a speaker's place falls free by itself if it could not be left."""
-        await cancel_all(t for t in (self._follow_task, self._write_task) if t is not None)
+        tasks = [t for t in (self._follow_task, self._write_task) if t is not None]
+        await cancel_all(tasks, SWALLOWED_S)
         if self._placed:
             with suppress(Unavailable):
                 await self._context.store.release(self._name, self._context.replica)

@@ -26,6 +26,7 @@ from zhiyin.core.scheduling.admission import Admission
 from zhiyin.core.scheduling.batching import Lane
 from zhiyin.core.scheduling.registry import Registry
 from zhiyin.core.segmentation.endpointing import EndpointPolicy
+from zhiyin.core.tasks import cancel_all
 from zhiyin.core.text_steps import TextSteps
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.domain.caller import Caller
@@ -304,10 +305,7 @@ class LiveSession:
         if self._closed:
             return
         self._closed = True
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(self._tasks.values())
         self._recognizer.close()
         self._changed.set()
         self._progress.set()

@@ -17,9 +17,9 @@ from zhiyin.ports.blobs import BlobStore
 from zhiyin.ports.cipher import KeyRing, OwnerCipher
 from zhiyin.store.blob_keys import BlobKeys
 from zhiyin.store.blobs_sealed import CHUNK_BYTES, SealedBlobs
-from zhiyin.store.jobs_sql import identity
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import JOBS
+from zhiyin.store.jobs_sql.store import identity
+from zhiyin.store.jobs_sql.tables import JOBS
+from zhiyin.store.sql.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class JobKeys:
         last = ""
         wanted = select(_C.id, _C.key_id, _C.audio, _C.result).order_by(_C.id).limit(_AT_ONCE)
         while True:
-            async with self._database.begin() as db:
+            async with self._database.transaction() as db:
                 rows = (await db.execute(wanted.where(_C.id > last))).all()
             for row in rows:
                 yield row
@@ -81,7 +81,7 @@ class JobKeys:
     async def _reseal_record(self, job_id: str, new: KeyRing) -> bool:
         """Whether there was something to do; again when somebody else has written meanwhile."""
         while True:
-            async with self._database.begin() as db:
+            async with self._database.transaction(write=True) as db:
                 row = (await db.execute(select(JOBS).where(_C.id == job_id))).first()
                 if row is None or row.key_id == new.key_id:
                     return False
@@ -105,7 +105,7 @@ class JobKeys:
             return False
         with await old.open(name) as stream:
             await self._sealed(new).write(name, _chunks(stream), sys.maxsize)
-        async with self._database.begin() as db:
+        async with self._database.transaction() as db:
             kept = (await db.execute(select(_C.id).where(_C.id == job_id))).first()
         if kept is None:  # deleted meanwhile
             await old.delete(name)

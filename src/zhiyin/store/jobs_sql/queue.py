@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 
 from zhiyin.domain.job import Priority
 from zhiyin.ports.queue import Delivery
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import QUEUE
+from zhiyin.store.jobs_sql.tables import QUEUE
+from zhiyin.store.sql.database import Database
 
 _C = QUEUE.c
 _LOOK_S = 0.5
@@ -45,10 +45,10 @@ class LocalQueue:
             "receipt": "", "dead": False, "reason": "",
         }  # fmt: skip
         try:
-            async with self._database.begin() as db:
+            async with self._database.transaction(write=True) as db:
                 await db.execute(insert(QUEUE).values(row))
         except IntegrityError:
-            async with self._database.begin() as db:
+            async with self._database.transaction(write=True) as db:
                 await db.execute(update(QUEUE).where(_C.job_id == job_id).values(row))
         async with self._news:
             self._news.notify_all()
@@ -78,25 +78,26 @@ class LocalQueue:
             .limit(1)
         )
         while True:
-            async with self._database.begin() as db:
+            async with self._database.transaction() as db:
                 row = (await db.execute(best)).first()
-                if row is None:
-                    return None
-                delivery = Delivery(row.job_id, Priority(-row.rank_), secrets.token_hex(16))
-                seen = and_(_C.job_id == row.job_id, _C.receipt == row.receipt)
-                hidden = {"visible_at": self._clock() + self._visibility_s}
-                values = hidden | {"receipt": delivery.receipt}
-                if (await db.execute(update(QUEUE).where(seen).values(values))).rowcount == 1:
-                    return delivery
+            if row is None:
+                return None
+            delivery = Delivery(row.job_id, Priority(-row.rank_), secrets.token_hex(16))
+            seen = and_(_C.job_id == row.job_id, _C.receipt == row.receipt)
+            values = {"visible_at": self._clock() + self._visibility_s, "receipt": delivery.receipt}
+            async with self._database.transaction(write=True) as db:
+                taken = await db.execute(update(QUEUE).where(seen).values(values))
+            if taken.rowcount == 1:
+                return delivery
 
     async def ack(self, delivery: Delivery) -> None:
         """The row goes, unless it was taken by another since."""
-        async with self._database.begin() as db:
+        async with self._database.transaction(write=True) as db:
             await db.execute(delete(QUEUE).where(_held(delivery)))
 
     async def give_back(self, delivery: Delivery) -> None:
         """Visible again."""
-        async with self._database.begin() as db:
+        async with self._database.transaction(write=True) as db:
             now = {"visible_at": self._clock()}
             await db.execute(update(QUEUE).where(_held(delivery)).values(now))
 
@@ -106,14 +107,14 @@ class LocalQueue:
             "job_id": job_id, "rank_": 0, "visible_at": self._clock(), "receipt": "",
             "dead": True, "reason": reason[:64],
         }  # fmt: skip
-        async with self._database.begin() as db:
+        async with self._database.transaction(write=True) as db:
             await db.execute(delete(QUEUE).where(_C.job_id == job_id))
             await db.execute(insert(QUEUE).values(row))
 
     async def lag(self) -> int:
         """Rows that are visible."""
         waiting = and_(_C.dead.is_(False), _C.visible_at <= self._clock())
-        async with self._database.begin() as db:
+        async with self._database.transaction() as db:
             count = await db.execute(select(func.count()).select_from(QUEUE).where(waiting))
         return int(count.scalar_one())
 

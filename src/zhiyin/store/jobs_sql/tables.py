@@ -1,6 +1,6 @@
 """The SQL tables of jobs, for SQLite and MariaDB. Times are unix seconds in doubles.
 
-This is the one place that says what the schema is; `store.sql.Database` creates it.
+Every change here needs a migration; a test compares the two.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
-"""Run by Alembic, on the connection that `migrate` hands over."""
+"""Run by Alembic, on the connection that `store.sql.migrations` hands over."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from zhiyin.store.history_sql.tables import metadata
-
+given = context.config.attributes
 context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    connection=given["connection"],
+    version_table=given["version_table"],
     render_as_batch=True,
     version_table_pk=False,  # MySQL warns that it ignores the name of this key
 )

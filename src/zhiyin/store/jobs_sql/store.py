@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from zhiyin.domain.archive import dump_options, load_options
 from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.domain.job import (
     Backlog,
@@ -25,9 +24,10 @@ from zhiyin.domain.job import (
     WebhookState,
 )
 from zhiyin.domain.options import TranscribeOptions
+from zhiyin.domain.options_codec import dump_options, load_options
 from zhiyin.ports.cipher import Cipher
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import BLOB_KEYS, JOBS
+from zhiyin.store.jobs_sql.tables import BLOB_KEYS, JOBS
+from zhiyin.store.sql.database import Database
 
 _C = JOBS.c
 _MOST_MESSAGE_CHARS = 1000
@@ -47,7 +47,7 @@ class SqlJobs:
     async def add(self, job: Job) -> Job:
         """INSERT; the unique constraint finds the earlier one."""
         try:
-            async with self._database.begin() as db:
+            async with self._database.transaction(write=True) as db:
                 await db.execute(insert(JOBS).values(self._row(job)))
             return job
         except IntegrityError:
@@ -56,21 +56,21 @@ class SqlJobs:
 
     async def get(self, job_id: str) -> Job | None:
         """By primary key."""
-        async with self._database.begin() as db:
+        async with self._database.transaction() as db:
             row = (await db.execute(select(JOBS).where(_C.id == job_id))).first()
         return None if row is None else self._job(row)
 
     async def replace(self, job: Job) -> bool:
         """UPDATE of a row that has the version still."""
         values = self._row(job) | {"version": job.version + 1}
-        async with self._database.begin() as db:
+        async with self._database.transaction(write=True) as db:
             done = await db.execute(update(JOBS).where(_same(job)).values(values))
         return done.rowcount == 1
 
     async def remove(self, job: Job) -> bool:
         """DELETE of a row that has the version still, and of its blobs' keys."""
         keys = delete(BLOB_KEYS).where(BLOB_KEYS.c.name.startswith(f"{job.id}.", autoescape=True))
-        async with self._database.begin() as db:
+        async with self._database.transaction(write=True) as db:
             done = await db.execute(delete(JOBS).where(_same(job)))
             if done.rowcount == 1:
                 await db.execute(keys)
@@ -90,14 +90,14 @@ class SqlJobs:
         if query.key:
             wanted.append(_C.idempotency == query.key)
         order = select(JOBS).where(*wanted).order_by(_C.id.desc()).limit(query.limit)
-        async with self._database.begin() as db:
+        async with self._database.transaction() as db:
             rows = (await db.execute(order)).all()
         return [self._job(row) for row in rows]
 
     async def due(self, now: float, limit: int) -> Sequence[Job]:
         """By the index of times."""
         late = select(JOBS).where(_C.attend_at <= now).order_by(_C.attend_at).limit(limit)
-        async with self._database.begin() as db:
+        async with self._database.transaction() as db:
             rows = (await db.execute(late)).all()
         return [self._job(row) for row in rows]
 
@@ -110,7 +110,7 @@ class SqlJobs:
         if ahead_of is not None:
             wanted.append(_ahead_of(ahead_of))
         counts = select(_C.state, func.count(), left).where(*wanted).group_by(_C.state)
-        async with self._database.begin() as db:
+        async with self._database.transaction() as db:
             found = {row[0]: row for row in (await db.execute(counts)).all()}
         jobs = {state: int(row[1]) for state, row in found.items()}
         audio_s = sum(float(row[2]) for row in found.values())
