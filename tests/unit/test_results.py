@@ -175,7 +175,7 @@ async def test_a_recording_that_breaks_the_engine_fails_for_each_and_is_not_kept
         )
         assert {type(error) for error in failed} == {EngineFailed}
         assert len(engine.calls) == 4
-        assert not results._flights
+        assert not results._runs
     assert results.counts.hits == 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -29,6 +29,7 @@ from zhiyin.domain.transcript import Segment, Transcript
 from zhiyin.ports.text import TextContext
 
 T = TypeVar("T")
+OnFinished = Callable[[Transcript], None]
 
 _UNDECLARED_S = 15.0  # taken for recordings that don't tell their length, as a browser's
 _SURE = 0.5  # a detected language at least this probable holds for the rest of the recording
@@ -56,9 +57,13 @@ class Transcriber:
         lane: Lane = Lane.ONE_SHOT,
         timeout_s: float | None = None,
         recall: CachePolicy | None = None,
+        on_finished: OnFinished | None = None,
     ) -> Transcript:
         """The whole transcript. Raises AsrError; see `stream`."""
-        run = self.stream(source, options, caller, lane=lane, timeout_s=timeout_s, recall=recall)
+        run = self.stream(
+            source, options, caller, lane=lane, timeout_s=timeout_s, recall=recall,
+            on_finished=on_finished,
+        )  # fmt: skip
         async with aclosing(run):
             async for event in run:
                 if isinstance(event, Finished):
@@ -74,8 +79,11 @@ class Transcriber:
         lane: Lane = Lane.ONE_SHOT,
         timeout_s: float | None = None,
         recall: CachePolicy | None = None,
+        on_finished: OnFinished | None = None,
     ) -> AsyncGenerator[Event, None]:
-        """Events in order, `Finished` last; known results are told again where `recall` wants it.
+        """Events in order, `Finished` last; cached results are replayed where `recall` allows it.
+
+        `on_finished` is called with the transcript just before `Finished` comes.
 
         Raises AsrError: InvalidRequest, UnknownModel, UndecodableAudio, TooLong, Overloaded,
         DeadlineExceeded after `timeout_s` seconds, EngineFailed. Closing the generator takes
@@ -88,6 +96,8 @@ class Transcriber:
         job = _Job(source, options, caller, model, scheduler, lane, deadline)
         async with aclosing(await _before(deadline, self._events(job, recall))) as events:
             while (event := await _before(deadline, anext(events, None))) is not None:
+                if on_finished is not None and isinstance(event, Finished):
+                    on_finished(event.transcript)
                 yield event
 
     async def _events(self, job: _Job, recall: CachePolicy | None) -> AsyncGenerator[Event, None]:

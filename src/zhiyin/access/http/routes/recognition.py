@@ -168,7 +168,7 @@ async def _stream(
         timeout_s=context.limits.timeout_s,
         recall=ask.recall,
     )
-    started = await sse.begun(events)
-    response = sse.EventStream(started, to_wire, stack.pop_all().aclose)
+    first = await sse.first(events)
+    response = sse.EventStream(first, events, to_wire, stack.pop_all().aclose)
     response.headers[CACHE_HEADER] = ask.recall.outcome
     return response
