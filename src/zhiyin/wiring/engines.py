@@ -16,13 +16,14 @@ from zhiyin.domain.engine import EngineContext
 from zhiyin.domain.errors import ConfigError
 from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
+from zhiyin.ports.observer import Observer
 
 log = logging.getLogger(__name__)
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 
-def make_registry(settings: Settings, decoder: Decoder) -> Registry:
+def make_registry(settings: Settings, decoder: Decoder, observer: Observer) -> Registry:
     """All models of all engines; none is loaded yet. Raises ConfigError."""
     queue = settings.scheduler
     limits = SchedulerLimits(queue.max_requests, queue.max_backlog_s, queue.stuck_s)
@@ -31,7 +32,7 @@ def make_registry(settings: Settings, decoder: Decoder) -> Registry:
         return warm_up(engine, decoder, SAMPLES / "en.flac", clock)
 
     def make_scheduler(make: Callable[[], Engine]) -> Scheduler:
-        return Scheduler(make, limits=limits, warm_up=prove)
+        return Scheduler(make, limits=limits, warm_up=prove, observer=observer)
 
     return Registry(providers(settings), _registry_policy(settings), make_scheduler)
 

@@ -15,6 +15,7 @@ from zhiyin.domain.events import Event, Finished, Progress
 from zhiyin.domain.transcript import Transcript
 from zhiyin.domain.transcript_codec import pack, unpack
 from zhiyin.ports.cache import Cache
+from zhiyin.ports.observer import UNOBSERVED, Observer
 
 CacheOutcome = Literal["hit", "miss", "bypass"]
 Run = Callable[[], AsyncGenerator[Event, None]]
@@ -42,17 +43,6 @@ class CachePolicy:
     outcome: CacheOutcome = "bypass"
 
 
-@dataclass(slots=True)
-class CacheCounts:
-    """Since the start; `failures` are the cache's own, `damaged` values count as misses too."""
-
-    hits: int = 0
-    misses: int = 0
-    bypassed: int = 0
-    failures: int = 0
-    damaged: int = 0
-
-
 class ResultCache:
     """Shares results among the requests of an owner. Used from the event loop only.
 
@@ -61,9 +51,9 @@ class ResultCache:
 
     name = "cache"  # for `ports.erasure`
 
-    def __init__(self, cache: Cache, edition: str) -> None:
+    def __init__(self, cache: Cache, edition: str, observer: Observer = UNOBSERVED) -> None:
         self.edition = edition
-        self.counts = CacheCounts()
+        self._observer = observer
         self._cache = cache
         self._runs: dict[CacheKey, SharedRun] = {}
         self._writes: dict[CacheKey, asyncio.Task[None]] = {}
@@ -84,7 +74,7 @@ class ResultCache:
                     latest = event.processed
                     yield event
             if shared.result is not None:
-                self.counts.hits += 1
+                self._observer.count("cache.hits")
                 for event in replay(shared.result, latest):
                     yield event
                 return
@@ -101,6 +91,10 @@ class ResultCache:
                 task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             self._end(key, shared)  # when it was cancelled before it began
+
+    def bypass(self) -> None:
+        """A request neither reads nor writes the cache."""
+        self._observer.count("cache.bypassed")
 
     async def erase(self, owner: str) -> int:
         """Delete all results of an owner, those under way too; how many were cached.
@@ -143,16 +137,16 @@ class ResultCache:
         try:
             value = await self._cache.get(key.owner, key.key)
         except Unavailable:
-            self.counts.failures += 1
-            self.counts.bypassed += 1
+            self._observer.count("cache.failures")
+            self._observer.count("cache.bypassed")
             policy.outcome = "bypass"
             return None
         known = None if value is None else self._unpacked(key.key, value)
         policy.outcome = "miss" if known is None else "hit"
         if known is None:
-            self.counts.misses += 1
+            self._observer.count("cache.misses")
         else:
-            self.counts.hits += 1
+            self._observer.count("cache.hits")
         return known
 
     def _unpacked(self, key: str, value: bytes) -> Transcript | None:
@@ -162,7 +156,7 @@ class ResultCache:
                 raise ValueError("This value belongs to another key.")
             return unpack(value[len(bound) :])
         except ValueError:
-            self.counts.damaged += 1
+            self._observer.count("cache.damaged")
             return None
 
     def _write(self, key: CacheKey, shared: SharedRun, transcript: Transcript) -> None:
@@ -174,7 +168,7 @@ class ResultCache:
                     value = _bound(key.key) + pack(transcript)
                     await self._cache.put(key.owner, key.key, value)
             except Unavailable:
-                self.counts.failures += 1
+                self._observer.count("cache.failures")
             finally:
                 del self._writes[key]
                 self._end(key, shared)

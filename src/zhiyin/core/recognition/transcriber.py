@@ -105,7 +105,7 @@ class Transcriber:
             return self._recognize(job)
         # Whoever asks for sampling wants another text each time.
         if not recall.allowed or job.options.decode.temperature > 0 or not job.scheduler.version:
-            self.results.counts.bypassed += 1
+            self.results.bypass()
             return self._recognize(job)
         digest = job.source.digest or await self.preparer.digest(job.source)
         key = result_key(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -29,9 +30,18 @@ from zhiyin.core.scheduling.streams import StreamClip
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip, ClipResult, Plan
 from zhiyin.domain.errors import AsrError, DeadlineExceeded, Overloaded, Unavailable
+from zhiyin.ports.observer import UNOBSERVED, LaneName, Observer
 
 STOPPING = "The service is stopping. Try again on another instance or later."
 _NOT_RUNNING = "The recognition engine is not running. Try again later."
+
+LANES: dict[Lane, LaneName] = {
+    Lane.FINAL: "final",
+    Lane.PARTIAL: "partial",
+    Lane.ONE_SHOT: "one_shot",
+    Lane.JOB: "job",
+}
+"""As observers know them."""
 
 Planner = Callable[[Clip], Plan]
 
@@ -43,13 +53,19 @@ class Queue:
     """
 
     def __init__(
-        self, limits: SchedulerLimits, policy: BatchPolicy, clock: Callable[[], float]
+        self,
+        limits: SchedulerLimits,
+        policy: BatchPolicy,
+        clock: Callable[[], float],
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self.cost = CostModel()
         self.last_used = clock()
         self._limits = limits
         self._policy = policy
         self._clock = clock
+        self._observer = observer
+        self._depths: Counter[Lane] = Counter()
         self._lock = threading.Condition()
         self._entries: dict[int, QueueEntry] = {}
         self._requests: set[AdmittedRequest] = set()
@@ -143,6 +159,7 @@ class Queue:
             waiting = self._waiting(request, plan, lane)
             clip = replace(clip, bulk=request.bulk)
             self._entries[waiting.number] = QueueEntry(waiting, clip, plan, request, future)
+            self._observe_depths()
             self._lock.notify()
         return future
 
@@ -163,6 +180,7 @@ class Queue:
             consumer.idle += 1
             while not (consumer.retired or self._closed):
                 call = self._pick(consumer)
+                self._observe_depths()
                 if call is not None:
                     consumer.idle -= 1
                     consumer.calls.add(call)
@@ -181,6 +199,7 @@ class Queue:
             if not all(isinstance(o, AsrError) for o in outcomes):
                 consumer.answered = True
             self._learn(call, now - call.begun)
+            self._observe_call(call, now - call.begun)
             for entry, outcome in zip(call.entries, outcomes, strict=True):
                 if isinstance(outcome, NextPass):
                     self._requeue(entry, outcome)
@@ -226,6 +245,19 @@ class Queue:
         audio_s = sum(e.clip.seconds for e in call.entries)
         self.cost.observe(first.plan.seconds, audio_s, clips, elapsed_s)
 
+    def _observe_call(self, call: EngineCall, engine_s: float) -> None:
+        clips = [e.clip.seconds for e in call.entries]
+        lane = LANES[call.entries[0].waiting.lane]
+        self._observer.batch(lane, len(clips), sum(clips), engine_s)
+
+    def _observe_depths(self) -> None:
+        """Report the lanes whose number of waiting clips has changed."""
+        now = Counter(e.waiting.lane for e in self._entries.values())
+        for lane, name in LANES.items():
+            if change := now[lane] - self._depths[lane]:
+                self._observer.queued(name, change)
+        self._depths = now
+
     def _requeue(self, entry: QueueEntry, again: NextPass) -> None:
         entry.clip, entry.plan = again.clip, again.plan
         cost = self.cost.predict(again.plan.seconds)
@@ -239,8 +271,8 @@ class Queue:
             self._entries.pop(number).future.cancel()
         now = self._clock()
         policy = replace(self._policy, max_batch=min(self._policy.max_batch, consumer.max_batch))
-        waiting = (e.waiting for e in self._entries.values())
-        pick = pick_batch(waiting, policy, now, consumer.capacity, self._shares.of)
+        entries = (e.waiting for e in self._entries.values())
+        pick = pick_batch(entries, policy, now, consumer.capacity, self._shares.of)
         for number in pick.expired:
             late = DeadlineExceeded("The result did not come within the time limit.")
             self._entries.pop(number).fail(late)
@@ -249,10 +281,13 @@ class Queue:
         if not wanted:  # all of the batch were cancelled this instant
             return self._pick(consumer) if batch else None
         for entry in wanted:
-            self._shares.serve(entry.waiting.owner, entry.waiting.tag, entry.waiting.cost)
+            waiting = entry.waiting
+            self._shares.serve(waiting.owner, waiting.tag, waiting.cost)
+            self._observer.taken(LANES[waiting.lane], now - waiting.enqueued)
         return EngineCall(wanted, now, any(e.waiting.bulk for e in wanted))
 
     def _drain(self) -> list[QueueEntry]:
         waiting = list(self._entries.values())
         self._entries.clear()
+        self._observe_depths()
         return waiting

@@ -21,6 +21,7 @@ from zhiyin.core.scheduling.workers import EngineWorkers
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import AsrError, EngineFailed, Unavailable
 from zhiyin.ports.engine import Engine
+from zhiyin.ports.observer import UNOBSERVED, EngineEvent, Observer
 
 log = logging.getLogger(__name__)
 
@@ -45,17 +46,20 @@ class Scheduler:
         policy: BatchPolicy | None = None,
         warm_up: WarmUp | None = None,
         clock: Callable[[], float] = time.monotonic,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._make = make
         self._limits = limits or SchedulerLimits()
         self._warm_up = warm_up
         self._clock = clock
-        self.queue = Queue(self._limits, policy or BatchPolicy(), clock)
+        self.queue = Queue(self._limits, policy or BatchPolicy(), clock, observer)
+        self._observer = observer
         self._lock = threading.Lock()  # taken before the queue's, never after
         self._state: State = "new"
         self._loaded: Future[None] = Future()
         self._workers = self._new_workers()
         self._restarts = 0
+        self._started = clock()
         self._stop = threading.Event()
         self._watchdog = threading.Thread(target=self._watch, name="zhiyin-watchdog", daemon=True)
 
@@ -88,7 +92,7 @@ class Scheduler:
     def start(self) -> Future[None]:
         """Load the engine on its own thread; the future ends when it is ready or has failed."""
         self._state = "loading"
-        self._workers.start()
+        self._start(self._workers)
         self._watchdog.start()
         return self._loaded
 
@@ -127,6 +131,7 @@ class Scheduler:
             if workers is self._workers and not self._stop.is_set():
                 self.queue.open(workers.plan)
                 self._state = "ready"
+                self._observe("loaded")
         if not self._loaded.done():
             if self._stop.is_set():
                 self._loaded.set_exception(Unavailable(STOPPING))
@@ -144,6 +149,7 @@ class Scheduler:
             self._restart(workers)
             return
         self._state = "failed"
+        self._observe("failed")
         wrapped = error if isinstance(error, AsrError) else EngineFailed("The engine can't load.")
         if wrapped is not error:
             wrapped.__cause__ = error
@@ -169,8 +175,16 @@ class Scheduler:
                 lost += self.queue.refuse()
             self._state = "failed" if hopeless else "restarting"
         _fail_lost(lost)
+        self._observe("failed" if hopeless else "restarted")
         if not hopeless:
-            self._workers.start()
+            self._start(self._workers)
+
+    def _start(self, workers: EngineWorkers) -> None:
+        self._started = self._clock()
+        workers.start()
+
+    def _observe(self, event: EngineEvent) -> None:
+        self._observer.engine(event, self._clock() - self._started)
 
     def _watch(self) -> None:
         while not self._stop.wait(self._limits.stuck_s / 4):
