@@ -24,7 +24,7 @@ from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy
 
 WINDOWS = ((8.0, 3.0), (15.0, 6.0))
 SAID = "turn the lights on"
-SHORT = DecodePolicy(floor=8.0, tail=3.0)
+SHORT = DecodePolicy(floor_s=8.0, tail_s=3.0)
 
 
 def believed(text: str, logprob: float = -0.2, no_speech: float = 0.0) -> Hypothesis:
@@ -126,7 +126,7 @@ def test_without_any_unit_the_rate_is_not_a_crash() -> None:
 
 def test_the_cheapest_window_is_chosen_when_all_hear_the_same() -> None:
     policy = chosen(heard(GOOD, GOOD)).chosen.policy
-    assert (policy.floor, policy.tail, policy.beam_size) == (8.0, 3.0, 1)
+    assert (policy.floor_s, policy.tail_s, policy.beam_size) == (8.0, 3.0, 1)
     assert policy.doubt_logprob == -0.3, "of equals the most careful"
 
 
@@ -148,7 +148,7 @@ def test_errors_within_the_tolerance_are_traded_for_time() -> None:
 def test_the_full_window_stays_when_no_other_is_as_good() -> None:
     sure_but_wrong = believed("turn", -0.1)
     choice = chosen(heard(sure_but_wrong, GOOD))
-    assert choice.chosen.policy.floor == FULL_WINDOW_S
+    assert choice.chosen.policy.floor_s == FULL_WINDOW_S
     assert choice.chosen.errors == choice.reference.errors == 0
 
 
@@ -168,7 +168,7 @@ def test_the_reference_is_the_better_padding_with_a_wide_beam() -> None:
 
 def test_every_window_padding_and_beam_is_reported_once() -> None:
     choice = chosen(heard(GOOD, GOOD))
-    rows = [(r.policy.floor, r.policy.pad_audio, r.policy.beam_size) for r in choice.candidates]
+    rows = [(r.policy.floor_s, r.policy.pad_audio, r.policy.beam_size) for r in choice.candidates]
     assert len(set(rows)) == len(rows) == 3 * 2 * 2
     assert choice.chosen in choice.candidates
 

@@ -137,7 +137,7 @@ def _described(recordings: Sequence[LabelledRecording], choice: Choice) -> dict[
 
 
 def _row(result: Result) -> dict[str, Any]:
-    return PolicyEntry.of(result.policy).model_dump() | {
+    return PolicyEntry.of(result.policy).row() | {
         "error_percent": round(result.error_percent, 2),
         "engine_s": round(result.engine_s, 3),
         "again": result.again,

@@ -348,17 +348,16 @@ class Pass:
         take, asked = self._takes[i], self._takes[i].clip.options
         written_in = "en" if asked.task == "translate" else self._language(i)
         segments = to_segments(hypothesis, words, written_in, take.seconds, asked.words)
-        hole_s = self._policy(i).hole_s
         spans = () if take.looked_at_once else take.clip.speech or ()
-        holes = find_gaps(spans, words, hole_s)
-        if not holes or not words:
+        gaps = find_gaps(spans, words, self._policy(i).gap_s)
+        if not gaps or not words:
             return self._result(i, segments)
-        if holes[0][0] >= words[-1].end:
+        if gaps[0][0] >= words[-1].end:
             rest = (words[-1].end, take.clip.seconds)
             return self._again(
                 i, first=None, parts=(rest,), heard=segments, whole=segments, rest=True
             )
-        parts = cut(take.clip.speech or (), holes, take.clip.seconds)
+        parts = cut(take.clip.speech or (), gaps, take.clip.seconds)
         return self._again(i, first=None, parts=parts, whole=segments)
 
     def _result(self, i: int, segments: tuple[Segment, ...]) -> ClipResult | Again:

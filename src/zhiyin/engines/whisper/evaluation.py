@@ -92,7 +92,7 @@ class Choice:
 
 def settings(seconds: float, windows: Iterable[tuple[float, float]]) -> set[Setting]:
     """All that has to be tried on a clip so that every policy can be looked up."""
-    lengths = {DecodePolicy(floor=floor, tail=tail).window(seconds) for floor, tail in windows}
+    lengths = {DecodePolicy(floor_s=floor, tail_s=tail).window(seconds) for floor, tail in windows}
     lengths.add(FULL_WINDOW_S)
     return {Setting(w, pad, beam) for w in lengths for pad in PADDINGS for beam in BEAMS}
 
@@ -172,7 +172,7 @@ def _short_policies(windows: Iterable[tuple[float, float]]) -> Iterator[list[Dec
     """Groups that differ in the guard's threshold only."""
     for floor, tail in windows:
         for full in _full_policies():
-            short = replace(full, floor=floor, tail=tail)
+            short = replace(full, floor_s=floor, tail_s=tail)
             yield [replace(short, doubt_logprob=threshold) for threshold in THRESHOLDS]
 
 
