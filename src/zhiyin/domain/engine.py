@@ -32,7 +32,7 @@ class EngineContext:
 class EngineCapabilities:
     """`max_seconds` is the longest clip one call takes, `max_batch` the most clips.
 
-    `streaming`: it is a `ports.engine.Streaming`, which hears sound as it comes.
+    `streaming`: it is a `ports.engine.Streaming`, which takes sound as it comes.
     """
 
     languages: frozenset[str]
@@ -64,7 +64,7 @@ class Clip:
     """One unit of engine work: at most `max_seconds` of samples, and how to decode them.
 
     `speech` holds the stretches where speech was detected, in seconds from the start of the clip,
-    so that an engine can see what it passed over; None when nobody looked.
+    so that an engine can see what it passed over; None when it was not looked for.
     """
 
     samples: Samples
@@ -73,10 +73,9 @@ class Clip:
     bulk: bool = False
     """Of a long recording: others may be quicker at its cost."""
     draft: bool = False
-    """Of somebody who still speaks: quick rather than sure, never `Again` for the sake of doubt."""
+    """Of speech that goes on: quick rather than sure, never `Again` for the sake of doubt."""
     urgent: bool = False
-    """Somebody waits for the answer to what was just said: `Again` only for a failed result, not
-    for one that is merely unsure."""
+    """For a live final: `Again` only for a failed result, not for one that is merely unsure."""
     carry: object = None
     """What the engine wrote on it for a second pass; see `Again`."""
 

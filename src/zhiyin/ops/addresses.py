@@ -1,4 +1,4 @@
-"""Addresses of clients, so coarse that they name nobody."""
+"""Truncated addresses of clients: so coarse that they identify none."""
 
 from __future__ import annotations
 

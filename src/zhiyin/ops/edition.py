@@ -1,4 +1,4 @@
-"""Which code and libraries make texts."""
+"""Edition: names the code and libraries that make texts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import zhiyin
 
-_ROOMS = ("audio", "core", "domain", "engines", "text")
+_PACKAGES = ("audio", "core", "domain", "engines", "text")
 _LIBRARIES = ("av", "faster-whisper", "numpy", "onnxruntime")  # faster-whisper brings the detector
 
 
 def edition() -> str:
     """Changes with every change of the code between a recording and its text.
 
-    A number that somebody has to think of would one day let an old text pass for a new one; that a
+    A number that is raised by hand would one day let an old text pass for a new one; that a
     change of a comment empties the cache costs little.
     """
     digest = hashlib.sha256()
@@ -29,9 +29,9 @@ def edition() -> str:
 
 
 def _sources(root: Path) -> Iterator[Path]:
-    for room in _ROOMS:
+    for package in _PACKAGES:
         for suffix in ("*.py", "*.json"):
-            yield from (root / room).rglob(suffix)
+            yield from (root / package).rglob(suffix)
 
 
 def _installed(library: str) -> str:

@@ -29,16 +29,16 @@ log = logging.getLogger(__name__)
 
 
 def configure(level: str, form: str) -> None:
-    """Set up the root logger; `level` is ours, other libraries tell from warnings on."""
+    """Set up the root logger; `level` is ours, other libraries log from warnings on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(form))
     handler.addFilter(lambda record: _ours(record) or record.levelno >= logging.WARNING)
     handler.addFilter(lambda record: not _is_lost_connection(record))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger(_OURS).setLevel(level.upper())
-    # Connections to brokers that are away fail every second; who uses them says so once.
+    # Connections to brokers that are away fail every second; their user logs it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    # A table of changes a database goes through: for whoever migrates, at most.
+    # The changes a database goes through: for a migration by hand, at most.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_no_addresses)
     logging.captureWarnings(capture=True)
@@ -74,12 +74,12 @@ def _formatter(form: str) -> logging.Formatter:
 
 
 def _no_addresses(record: logging.LogRecord) -> bool:
-    """Uvicorn tells the address of every WebSocket; `access_log` has told its route."""
+    """Uvicorn logs the address of every WebSocket; `access_log` has logged its route."""
     return '"WebSocket ' not in str(record.msg)
 
 
 def _is_lost_connection(record: logging.LogRecord) -> bool:
-    """The pool could not tidy up a connection whose database went away; its user says so."""
+    """The pool could not tidy up a connection whose database went away; its user logs it."""
     error = record.exc_info[1] if record.exc_info else None
     broken = isinstance(error, OSError) or type(error).__name__ in _BROKEN
     return record.name.startswith("sqlalchemy.pool") and broken

@@ -1,4 +1,4 @@
-"""Memory that nobody uses goes back to the system.
+"""Gives unused memory back to the system.
 
 Connections leave objects that refer to each other, with their buffers, to Python's collector, which
 looks at the old ones seldom; and the GNU C library keeps what is freed between pieces in use. After

@@ -62,6 +62,6 @@ def _registry_policy(settings: Settings) -> RegistryPolicy:
     models = settings.models
     aliases = dict(models.aliases)
     if "aliases" not in models.model_fields_set:
-        # Aliases follow the default model unless the operator says otherwise.
+        # Aliases follow the default model unless the operator sets them.
         aliases = dict.fromkeys(aliases, models.default)
     return RegistryPolicy(models.default, aliases, models.max_loaded)

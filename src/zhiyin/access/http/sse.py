@@ -1,4 +1,4 @@
-"""Running a recognition for as long as its client is there."""
+"""Server-sent events, and cancelling a recognition when its client disconnects."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 
 _SILENCE_S = 15.0
 _HEARTBEAT = b": still working\n\n"
-_GONE = 499  # nginx's status for a client that closed the connection; nobody reads it
+_GONE = 499  # nginx's status for a client that closed the connection; never sent
 
 
 class ClientGone(Exception):
-    """The client has closed the connection; there is nobody to answer."""
+    """The client has closed the connection; no answer can be sent."""
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
@@ -120,7 +120,7 @@ class EventStream(Response, Generic[E]):
         except AsrError as error:
             self._over = True
             body = error_body(error)
-        except Exception as error:  # the HTTP door: the stream has begun, so say it in the stream
+        except Exception as error:  # the HTTP API: the stream has begun, so the error goes into it
             self._over = True
             log.error("a stream failed: %s", type(error).__name__, exc_info=error)
             body = error_body(EngineFailed("Something went wrong inside the service."))

@@ -36,7 +36,7 @@ class CachePolicy:
     """What a request wants of the cache, and what came of it.
 
     `allowed` False: neither read nor written. `outcome` is known with the first event: "hit" when
-    the result was cached or is being made for another request, "bypass" when nobody looked.
+    the result was cached or is being made for another request, "bypass" when it was not read.
     """
 
     allowed: bool = True
@@ -66,7 +66,7 @@ class ResultCache:
         Segments of a recognition that another request leads come when it is finished: if it fails
         or its client leaves, the next one begins anew, and nothing was sent that could differ.
         """
-        latest = -1.0  # progress never goes back, whoever leads
+        latest = -1.0  # progress never goes back, whichever request leads
         while (shared := self._runs.get(key)) is not None:
             policy.outcome = "hit"
             async for event in shared.events():

@@ -1,4 +1,4 @@
-"""Recognition with history: what a caller has recognized is kept for him, after the answer."""
+"""Recognition with history: transcripts are written after the answer."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def retry_after(
     """Seconds until a request of `wanted_s` will be admitted, 1 to 120.
 
     When requests are too many, one must end: under fair sharing the smallest does first, after
-    everybody had as much as it needs. When work is too much, the excess must be done.
+    each had as much as it needs. When work is too much, the excess must be done.
     """
     backlog = sum(r.backlog_s for r in requests)
     wait = (backlog + wanted_s - limits.max_backlog_s) / threads

@@ -48,11 +48,11 @@ class DecodePolicy:
     English recordings (0.57 and -0.59; 0.47 and -0.75)."""
     no_speech: float = 0.6
     """Whisper's own no-speech probability, which goes with `logprob_threshold`."""
-    likely_s: float = 0.5
+    likely_speech_s: float = 0.5
     """With so many seconds of detected speech a live final that our own pairs call silent is
-    believed unless it failed, and with `spoken_s` unless Whisper's pair calls it silent as well. Of
-    60 Mandarin recordings cut in mid-word at two places the pairs left out 106 characters."""
-    spoken_s: float = 1.0
+    believed unless it failed, and with `sure_speech_s` unless Whisper's pair calls it silent too.
+    Of 60 Mandarin recordings cut in mid-word at two places the pairs left out 106 characters."""
+    sure_speech_s: float = 1.0
     """With so many seconds of detected speech a clip is hardly silent: a draft is shown whatever
     the pairs say, and a clip that only our own pairs call silent gets a second look."""
     second_look_s: float = 0.3
