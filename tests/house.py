@@ -18,19 +18,23 @@ import numpy as np
 from tests import media
 from tests.scripted import LoudnessVad, Provider
 from tests.unit.test_crew import Clock
+from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.core.live.service import LiveLimits, LiveService, LiveSession
 from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.scheduling.registry import Registry, RegistryPolicy
 from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip
-from zhiyin.domain.live import LiveEvent, LiveOptions
+from zhiyin.domain.live import AudioFormat, LiveDefaults, LiveEvent, LiveOptions
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.engines.scripted import ScriptedEngine
 from zhiyin.ports.engine import Engine
+from zhiyin.ports.sound import LiveDecoder
 
 E = TypeVar("E", bound=LiveEvent)
 ENGLISH = DecodeOptions(language="en")
+STEP_S = 0.256
+"""Seconds that `write` hands to the decoder at once: 16 KiB."""
 
 
 def said(level: int, seconds: float = 1.0) -> media.Samples:
@@ -41,12 +45,19 @@ def silence(seconds: float = 1.0) -> media.Samples:
     return np.zeros(round(seconds * media.RATE), np.float32)
 
 
+async def write(session: LiveSession, sound: media.Samples) -> None:
+    """As a client of `House.open` sends it."""
+    await session.write(sound.astype("<f4").tobytes())
+
+
 @dataclass
 class House:
     """A live service with all that is under it."""
 
     engine: ScriptedEngine = field(default_factory=ScriptedEngine)
     limits: LiveLimits = field(default_factory=LiveLimits)
+    defaults: LiveDefaults = field(default_factory=LiveDefaults)
+    decoder: LiveDecoder = field(default_factory=AvLiveDecoder)
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -55,8 +66,9 @@ class House:
         policy = RegistryPolicy("script", {}, max_loaded=1)
         self.registry = Registry([Provider(self.engine)], policy, self._schedule)
         self.service = LiveService(
-            self.registry, LoudnessVad(), self.pool, self.limits, SessionPolicy(), self.clock
-        )
+            self.registry, self.decoder, LoudnessVad(), self.pool, self.limits, SessionPolicy(),
+            clock=self.clock, defaults=self.defaults,
+        )  # fmt: skip
 
     def _schedule(self, make: Callable[[], Engine]) -> Scheduler:
         self.schedulers.append(Scheduler(make))
@@ -64,7 +76,8 @@ class House:
 
     async def open(self, **options: object) -> LiveSession:
         chosen = {"decode": ENGLISH} | options
-        return await self.service.open(LiveOptions(**chosen), Caller())  # type: ignore[arg-type]
+        made = LiveOptions(**chosen)  # type: ignore[arg-type]
+        return await self.service.open(made, AudioFormat("f32le", media.RATE), Caller())
 
     @property
     def admissions(self) -> int:
