@@ -23,7 +23,6 @@ from zhiyin.domain.caller import ALL_SCOPES, Caller
 from zhiyin.domain.errors import InvalidRequest, Overloaded
 from zhiyin.ports.cipher import Cipher
 from zhiyin.ports.history import History
-from zhiyin.ports.sound import LiveDecoder
 
 _YES_OR_NO = TypeAdapter(bool)
 
@@ -54,11 +53,6 @@ class Service(Protocol):
     @property
     def rooms(self) -> Rooms:
         """Captions for many."""
-        ...
-
-    @property
-    def sound(self) -> LiveDecoder:
-        """Bytes to samples, piece by piece."""
         ...
 
     @property

@@ -144,8 +144,11 @@ def listen(
     prompt: Annotated[str, typer.Option(help="Text that could have come before.")] = "",
     hotwords: Annotated[str, typer.Option(help="Words that are likely to come.")] = "",
     silence_ms: Annotated[
-        int, typer.Option(min=100, max=5000, help="A silence of this length ends a segment.")
-    ] = 500,
+        int | None,
+        typer.Option(
+            min=100, max=5000, help="A silence of this length ends a segment; live.silence_s else."
+        ),
+    ] = None,
     encoding: Annotated[
         str, typer.Option(help="Of standard input: s16le, f32le, mulaw or alaw, one channel.")
     ] = "s16le",
@@ -160,14 +163,16 @@ def listen(
     """Show captions of what is being said, without a server."""
     from zhiyin.cli.listen import Request, run
     from zhiyin.domain.languages import parse_language
-    from zhiyin.domain.live import LiveOptions, parse_encoding
+    from zhiyin.domain.live import AudioFormat, parse_encoding
     from zhiyin.domain.options import DecodeOptions, TextOptions
     from zhiyin.domain.script import parse_script, script_of_tag
 
     decode = DecodeOptions(language=parse_language(language), prompt=prompt, hotwords=hotwords)
     text = TextOptions(parse_script(script) or script_of_tag(language))
-    options = LiveOptions(model, decode, silence_s=silence_ms / 1000, text=text)
-    run(Request(source, options, parse_encoding(encoding), rate, pace, as_json), data_dir)
+    silence_s = None if silence_ms is None else silence_ms / 1000
+    audio_format = AudioFormat(parse_encoding(encoding), rate)
+    request = Request(source, model, decode, silence_s, text, audio_format, pace, as_json)
+    run(request, data_dir)
 
 
 @app.command(context_settings={"allow_extra_args": True, "allow_interspersed_args": False})
