@@ -109,7 +109,10 @@ def test_moving_between_the_databases(
     early = operate(server, "history", "import", str(out), keys=second)
     assert early.returncode == 1
     assert "zhiyin migrate" in early.stderr
-    assert operate(server, "migrate").returncode == 0
+    migrated = operate(server, "migrate")
+    assert migrated.returncode == 0, migrated.stderr
+    assert "The history's tables have revision 0002." in migrated.stdout
+    assert "The tables of jobs have revision 0001." in migrated.stdout
     done = operate(server, "history", "import", str(out), keys=second)
     assert "450 transcripts imported, 0 were there" in done.stderr
     again = operate(server, "history", "import", str(out), keys=second)
