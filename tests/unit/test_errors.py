@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 
 import pytest
 
@@ -22,19 +22,34 @@ def _tree(kind: type[e.AsrError]) -> Iterator[type[e.AsrError]]:
 
 
 KINDS = sorted(set(_tree(e.AsrError)), key=lambda k: k.__name__)
+ROOT_EXIT = frozenset({
+    e.Conflict, e.DeadlineExceeded, e.EngineFailed, e.MissingBlob, e.MissingExtra, e.NotFound,
+    e.Overloaded, e.SessionTaken, e.SlowReader, e.Unauthenticated, e.Unavailable, e.UnknownJob,
+    e.UnknownRoom, e.Unreachable,
+})  # fmt: skip
+"""Errors after which a command ends with 1, as after any failure: no exit code is theirs."""
+
+
+def has_a_row(
+    table: Mapping[type[e.AsrError], object],
+    kind: type[e.AsrError],
+    root_is_meant: Set[type[e.AsrError]] = frozenset(),
+) -> type[e.AsrError]:
+    """The class whose row counts: the root's only for the root, and for whom it is meant."""
+    row = next(k for k in kind.__mro__ if k in table)
+    assert row is not e.AsrError or kind in {e.AsrError, *root_is_meant}, "give it a row of its own"
+    return row
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_error_has_an_http_status(kind: type[e.AsrError]) -> None:
-    row = next(k for k in kind.__mro__ if k in STATUS)
-    assert row is not e.AsrError or kind is e.AsrError, "give it a row of its own"
+    has_a_row(STATUS, kind)
     assert 400 <= status_of(kind("x")) < 600
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_error_has_a_close_code(kind: type[e.AsrError]) -> None:
-    row = next(k for k in kind.__mro__ if k in ws.ANSWERS)
-    assert row is not e.AsrError or kind is e.AsrError, "give it a row of its own"
+    has_a_row(ws.ANSWERS, kind)
     # What RFC 6455 lets an endpoint send, IANA's additions, and the range of applications.
     assert ws.close_code(kind("x")) in {1007, 1008, 1009, 1011, 1013, 4409}
 
@@ -52,14 +67,23 @@ def test_every_error_is_an_event_of_both_sockets(kind: type[e.AsrError]) -> None
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_error_has_an_exit_code(kind: type[e.AsrError]) -> None:
+    has_a_row(EXIT, kind, ROOT_EXIT)
     assert 1 <= code_of(kind("x")) <= 5
-    assert any(k in EXIT for k in kind.__mro__)
+
+
+def test_the_root_row_is_meant_for_those_only_that_have_no_other() -> None:
+    nearest = {next(k for k in kind.__mro__ if k in EXIT) for kind in ROOT_EXIT}
+    assert nearest == {e.AsrError}
+
+
+def test_an_error_without_a_row_is_found() -> None:
+    with pytest.raises(AssertionError, match="a row of its own"):
+        has_a_row({e.AsrError: 1, e.InvalidRequest: 2}, e.Conflict)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_error_has_a_jobs_fate(kind: type[e.AsrError]) -> None:
-    row = next(k for k in kind.__mro__ if k in DISPOSITIONS)
-    assert row is not e.AsrError or kind is e.AsrError, "give it a row of its own"
+    row = has_a_row(DISPOSITIONS, kind)
     assert disposition_of(kind("x")) is DISPOSITIONS[row]
 
 
