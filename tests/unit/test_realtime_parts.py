@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime import client
-from zhiyin.access.ws.realtime.schemas import Json
 from zhiyin.access.ws.realtime.settings import SessionSettings, Sound, Turns
 from zhiyin.access.ws.realtime.tokens import Tokens
 from zhiyin.domain.errors import InvalidRequest, TooLarge, Unauthenticated

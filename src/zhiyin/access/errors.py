@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -11,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from zhiyin.access.json_types import Json
 from zhiyin.domain import errors as e
 
 STATUS: dict[type[e.AsrError], int] = {
@@ -56,12 +56,12 @@ def error_type(status: int) -> str:
     return "invalid_request_error" if status < 500 else "server_error"
 
 
-def error_body(error: e.AsrError) -> dict[str, Any]:
+def error_body(error: e.AsrError) -> Json:
     """The error shape of the OpenAI API: all four keys, always."""
     return _body(status_of(error), error.message, error.param, error.code)
 
 
-def _body(status: int, message: str, param: str | None, code: str | None) -> dict[str, Any]:
+def _body(status: int, message: str, param: str | None, code: str | None) -> Json:
     kind = error_type(status)
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 

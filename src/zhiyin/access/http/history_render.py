@@ -9,7 +9,7 @@ from datetime import datetime
 from starlette.responses import JSONResponse, Response
 
 from zhiyin.access.http import render
-from zhiyin.access.http.render import Json
+from zhiyin.access.json_types import Json
 from zhiyin.domain.errors import InvalidRequest, NotFound
 from zhiyin.domain.history import HistoryEntry, HistoryPage, Summary
 from zhiyin.domain.search import excerpt

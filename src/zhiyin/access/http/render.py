@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from zhiyin.access.json_types import Json
 from zhiyin.domain.engine import ModelInfo
 from zhiyin.domain.events import Event, Finished, Progress, SegmentReady
 from zhiyin.domain.job import Job, JobState
@@ -15,7 +15,6 @@ from zhiyin.domain.languages import LANGUAGES, separator
 from zhiyin.domain.subtitles import to_srt, to_vtt
 from zhiyin.domain.transcript import Segment, Transcript, Word
 
-Json = dict[str, Any]
 _SEGMENTS = frozenset({"segment"})
 
 

@@ -13,7 +13,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from zhiyin.access.errors import error_body
-from zhiyin.access.http.render import Json, sse
+from zhiyin.access.http.render import sse
+from zhiyin.access.json_types import Json
 from zhiyin.domain.errors import AsrError, EngineFailed
 
 T = TypeVar("T")

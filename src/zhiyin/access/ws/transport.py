@@ -10,13 +10,13 @@ from typing import Any, NoReturn
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.errors import close_code
 from zhiyin.domain.errors import AsrError, DeadlineExceeded, TooLarge
 
 GONE = (RuntimeError, WebSocketDisconnect)
 """What sending raises when the client is no longer there."""
 
-Json = dict[str, Any]
 
 Attachment = asyncio.Future[NoReturn]
 """What keeps a conversation going; it ends with the reason to break it off."""

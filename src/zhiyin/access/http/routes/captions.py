@@ -16,12 +16,12 @@ from zhiyin.domain.errors import UnknownRoom
 
 router = APIRouter(tags=["captions"])
 
-Format = Annotated[Literal["srt", "vtt", "txt"], Query(alias="format")]
+CaptionFormat = Annotated[Literal["srt", "vtt", "txt"], Query(alias="format")]
 
 
 @router.get("/captions/{room}/export", summary="What was said in a caption room")
 async def export(
-    caller: TheCaller, context: Context, room: str, fmt: Format = "txt", token: str = ""
+    caller: TheCaller, context: Context, room: str, fmt: CaptionFormat = "txt", token: str = ""
 ) -> Response:
     """The settled captions as `srt`, `vtt` or `txt`, while somebody speaks and after.
 

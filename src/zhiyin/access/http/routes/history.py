@@ -22,7 +22,7 @@ from zhiyin.ports.history import History
 
 router = APIRouter(prefix="/v1/history", tags=["history"])
 
-Format = Literal["json", "verbose_json", "txt", "srt", "vtt"]
+ExportFormat = Literal["json", "verbose_json", "txt", "srt", "vtt"]
 
 
 class Filters(BaseModel):
@@ -114,7 +114,7 @@ async def _line(history: History, owner: str, number: int) -> bytes:
 
 @router.get("/{id}", summary="One transcript")
 async def one_transcript(
-    id: str, context: Context, owner: Owner, format: Format = "json"
+    id: str, context: Context, owner: Owner, format: ExportFormat = "json"
 ) -> Response:
     """By its `id`, or by the request id of its answer; as JSON, text or subtitles."""
     entry = await context.service.history.get(owner, render.read_id(id))

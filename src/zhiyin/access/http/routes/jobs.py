@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response
 from zhiyin.access.context import AppContext, Context, Owner
 from zhiyin.access.http import openapi, render, sse
 from zhiyin.access.http.forms import JobForm, ResponseFormat
-from zhiyin.access.http.render import Json
 from zhiyin.access.http.upload import read_form
+from zhiyin.access.json_types import Json
 from zhiyin.access.validation import missing
 from zhiyin.core.jobs.service import JobService
 from zhiyin.domain.errors import InvalidRequest

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from zhiyin.access.context import Context
 from zhiyin.access.http import render
-from zhiyin.access.http.render import Json
+from zhiyin.access.json_types import Json
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from zhiyin.access.context import Context, Owner
-from zhiyin.access.http.render import Json
+from zhiyin.access.json_types import Json
 
 router = APIRouter(prefix="/v1/owners", tags=["owners"])
 

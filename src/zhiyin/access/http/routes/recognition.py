@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response
 from zhiyin.access.context import AppContext, Cached, Context, TheCaller
 from zhiyin.access.http import openapi, render, sse
 from zhiyin.access.http.forms import RecognizeForm, TranscriptionForm, TranslationForm
-from zhiyin.access.http.render import Json
 from zhiyin.access.http.upload import Upload, read_upload
+from zhiyin.access.json_types import Json
 from zhiyin.access.validation import Form
 from zhiyin.core.recognition.result_cache import CachePolicy
 from zhiyin.domain.caller import Caller

@@ -7,8 +7,8 @@ from functools import partial
 
 from starlette.websockets import WebSocketDisconnect
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.errors import error_event
-from zhiyin.access.ws.native import render
 from zhiyin.access.ws.native.resumable import ResumableSession
 from zhiyin.access.ws.native.schemas import Start, read, read_first
 from zhiyin.access.ws.native.sessions import SessionTable
@@ -97,7 +97,7 @@ class Connection:
         else:
             await self._answer(held, hold, {"type": "pong"})
 
-    async def _answer(self, held: ResumableSession, hold: Attachment, body: render.Json) -> None:
+    async def _answer(self, held: ResumableSession, hold: Attachment, body: Json) -> None:
         """Answer a message; what came with it waits until the answer is on its way."""
         held.answer(hold, body)
         await asyncio.sleep(0)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.native import render
 from zhiyin.access.ws.native.event_log import EventLog
 from zhiyin.access.ws.native.schemas import Start
@@ -63,7 +64,7 @@ class ResumableSession:
             await asyncio.wait([self._busy])
         return hold
 
-    def ready(self) -> render.Json:
+    def ready(self) -> Json:
         """The greeting: from where the sound goes on; the start of a sample is forgotten."""
         received = self._sound.settle()
         self._bytes = received.bytes
@@ -90,7 +91,7 @@ class ResumableSession:
         if not self.ended:
             await self._whole(hold, self._finish(blame))
 
-    def answer(self, hold: Attachment, body: render.Json) -> None:
+    def answer(self, hold: Attachment, body: Json) -> None:
         """Tell the holder something that concerns its connection; whoever lost it hears nothing."""
         if self._hold is hold:
             self.outbox.answer(body)

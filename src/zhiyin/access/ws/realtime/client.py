@@ -7,7 +7,8 @@ import binascii
 import json
 from dataclasses import dataclass
 
-from zhiyin.access.ws.realtime.schemas import FlatSession, Input, Json, Session, parse
+from zhiyin.access.json_types import Json
+from zhiyin.access.ws.realtime.schemas import FlatSession, Input, Session, parse
 from zhiyin.domain.errors import InvalidRequest, TooLarge
 
 MAX_AUDIO_BYTES = 15 << 20

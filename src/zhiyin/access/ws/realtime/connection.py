@@ -11,12 +11,13 @@ from contextlib import suppress
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from zhiyin.access.context import AppContext, Service
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.errors import INTERNAL
 from zhiyin.access.ws.read_ahead import ReadAhead
 from zhiyin.access.ws.realtime import client, render
 from zhiyin.access.ws.realtime.client import ClientEvent
 from zhiyin.access.ws.realtime.input import AudioInput
-from zhiyin.access.ws.realtime.schemas import FlatSession, Json
+from zhiyin.access.ws.realtime.schemas import FlatSession
 from zhiyin.access.ws.realtime.send_queue import SendQueue
 from zhiyin.access.ws.realtime.settings import SessionSettings
 from zhiyin.access.ws.transport import GONE, Transport, converse, let_go

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws import errors
-from zhiyin.access.ws.realtime.schemas import Json
 from zhiyin.access.ws.realtime.settings import SessionSettings
 from zhiyin.access.ws.realtime.tokens import Token
 from zhiyin.domain.errors import AsrError

@@ -13,9 +13,10 @@ from starlette.websockets import WebSocket
 
 from zhiyin.access.context import Context, Service, app_context, make_caller, read_store
 from zhiyin.access.errors import error_response
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime import render
 from zhiyin.access.ws.realtime.connection import serve
-from zhiyin.access.ws.realtime.schemas import FlatSecretRequest, Json, SecretRequest
+from zhiyin.access.ws.realtime.schemas import FlatSecretRequest, SecretRequest
 from zhiyin.access.ws.realtime.settings import SessionSettings
 from zhiyin.access.ws.realtime.tokens import Tokens
 from zhiyin.core.scheduling.registry import Registry

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 
-from zhiyin.access.ws.realtime.schemas import Json
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.transport import Attachment
 from zhiyin.domain.errors import SlowReader
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime.schemas import (
     FlatSession,
     Format,
     Input,
-    Json,
     Transcription,
     TurnDetection,
 )
