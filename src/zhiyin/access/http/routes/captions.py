@@ -1,4 +1,4 @@
-"""Caption rooms as files."""
+"""Caption export: the captions of a room as SRT, WebVTT or text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def export(
     Each speaker's time goes on where the one before ended. `token` (or a bearer) is the viewers'.
     """
     room_tokens.require(caller, "captions:view")
-    said = segments(await context.service.rooms.posts(parse_room(room)))
-    if not said:
+    captions = segments(await context.service.rooms.history(parse_room(room)))
+    if not captions:
         raise UnknownRoom("Nothing is known of this room, yet or any more.", param="room")
-    return render.room(room, said, fmt)
+    return render.room(room, captions, fmt)

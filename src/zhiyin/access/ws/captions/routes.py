@@ -94,7 +94,7 @@ async def _serve(
 
 
 async def _view(websocket: WebSocket, context: AppContext, room: str) -> None:
-    async with context.service.rooms.view(room) as (said, viewer):
+    async with context.service.rooms.subscribe(room) as (said, viewer):
         history = json.dumps({"type": "history", "captions": [_body(c) for c in said]})
         gone = asyncio.create_task(_until_gone(websocket))
         telling = asyncio.create_task(_show(websocket, context, history, viewer))
@@ -118,7 +118,7 @@ async def _show(
     websocket: WebSocket, context: AppContext, history: str, viewer: Subscription
 ) -> None:
     await _send(websocket, context, history)
-    async for told in viewer.told():
+    async for told in viewer.events():
         await _send(websocket, context, _text(told))
 
 
@@ -190,7 +190,7 @@ async def _input(live: LiveSession, speaker: Speaker) -> None:
 async def _tell(websocket: WebSocket, context: AppContext, speaker: Speaker) -> bool:
     """Whether the speaker was there to the end; one that does not read is spared the captions."""
     try:
-        async for told in speaker.inbox.told():
+        async for told in speaker.inbox.events():
             if isinstance(told, Ended):
                 return True
             await _send(websocket, context, _text(told))
