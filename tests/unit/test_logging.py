@@ -20,7 +20,7 @@ from tests.backends import environment
 from tests.leaks import SECRET
 from zhiyin.access.http.access_log import AccessLog
 from zhiyin.access.http.middleware import RequestId
-from zhiyin.ops.addresses import truncated
+from zhiyin.ops.client_address import truncated
 from zhiyin.ops.logging import FIELDS
 
 _HEAD = f"""

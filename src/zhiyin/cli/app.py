@@ -1,4 +1,4 @@
-"""The `zhiyin` command. Heavy imports wait until a command needs them."""
+"""The `zhiyin` command: options of all subcommands. Heavy imports wait until one needs them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="List, fetch and locate models.", no_args_is_help=True)
 config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
-keys_app = typer.Typer(help="Keys of what is kept encrypted.", no_args_is_help=True)
-history_app = typer.Typer(help="Move kept transcripts.", no_args_is_help=True)
+keys_app = typer.Typer(help="Encryption keys of stored data.", no_args_is_help=True)
+history_app = typer.Typer(help="Export and import transcripts.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
 app.add_typer(history_app, name="history")
@@ -32,7 +32,7 @@ app.add_typer(config_app, name="config")
 err = Console(stderr=True)
 
 DataDir = Annotated[
-    Path | None, typer.Option(help="Where models and everything kept live.", file_okay=False)
+    Path | None, typer.Option(help="Folder of models and stored data.", file_okay=False)
 ]
 Model = Annotated[str, typer.Option(help="Model id or alias; the default when left out.")]
 
@@ -67,11 +67,11 @@ def serve(
 @app.command()
 def worker(
     workers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Jobs at once; jobs.workers when left out.")
+        int | None, typer.Option(min=1, max=64, help="Concurrent jobs; jobs.workers when left out.")
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Work on jobs without serving; any number of these, on any number of machines."""
+    """Process jobs without serving HTTP; any number of workers, on any number of machines."""
     from zhiyin.cli.worker import run
 
     run(workers, data_dir)
@@ -97,10 +97,12 @@ def transcribe(
         None
     ),
     previous_text: Annotated[
-        bool, typer.Option("--previous-text", help="The text so far is context for the next piece.")
+        bool, typer.Option("--previous-text", help="Condition each piece on the text so far.")
     ] = False,
     words: Annotated[bool, typer.Option("--words", help="Times for every word (json).")] = False,
-    vad: Annotated[bool, typer.Option(help="Skip what is not speech.")] = True,
+    vad: Annotated[
+        bool, typer.Option(help="Skip what is not speech (voice activity detection).")
+    ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -149,7 +151,7 @@ def listen(
     as_json: Annotated[bool, typer.Option("--json", help="Every event as a line of JSON.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Show captions of what is being said, without a server."""
+    """Show live captions from a microphone or file, without a server."""
     from zhiyin.cli.listen import Request, run
     from zhiyin.domain.languages import parse_language
     from zhiyin.domain.live import LiveOptions, parse_encoding
@@ -237,7 +239,7 @@ def models_path(model: str, data_dir: DataDir = None) -> None:
 
 @app.command()
 def migrate(data_dir: DataDir = None) -> None:
-    """Bring the history's tables up to date; a file of its own, the service migrates by itself."""
+    """Migrate the history's tables; the service migrates its own SQLite file by itself."""
     from zhiyin.cli.history import migrate
 
     migrate(data_dir)
@@ -246,12 +248,12 @@ def migrate(data_dir: DataDir = None) -> None:
 @app.command()
 def erase(
     owner: Annotated[
-        str, typer.Argument(help="Whose; anonymous as long as there are no API keys.")
+        str, typer.Argument(help="The owner; anonymous as long as there are no API keys.")
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Erase everything that is kept of an owner, and print a receipt; the service may run."""
+    """Erase all stored data of an owner, and print a receipt; the service may run."""
     from zhiyin.cli.erase import run
 
     if not yes:
@@ -274,7 +276,7 @@ def keys_generate(
 
 @keys_app.command("list")
 def keys_list(data_dir: DataDir = None) -> None:
-    """Which keys there are and what is encrypted with them; never the keys themselves."""
+    """List keys and how much is encrypted with each; never the keys themselves."""
     from zhiyin.cli.keys import show
 
     show(data_dir)
@@ -283,11 +285,11 @@ def keys_list(data_dir: DataDir = None) -> None:
 @keys_app.command("rotate")
 def keys_rotate(
     plain: Annotated[
-        bool, typer.Option("--plain", help="Decrypt everything instead, to go on without keys.")
+        bool, typer.Option("--plain", help="Decrypt everything instead, to run without keys.")
     ] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Encrypt everything that is kept anew, with the first key; the service may run meanwhile."""
+    """Re-encrypt all stored data with the first key; the service may run meanwhile."""
     from zhiyin.cli.keys import rotate
 
     rotate(data_dir, plain=plain)
@@ -313,7 +315,7 @@ def history_import(
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Add exported transcripts; those that are there already are passed over."""
+    """Add exported transcripts; existing ones are skipped."""
     from zhiyin.cli.history import import_
 
     import_(file, data_dir)
@@ -321,7 +323,7 @@ def history_import(
 
 @config_app.command("check")
 def config_check() -> None:
-    """Say whether the configuration is right; exit 2 when it is not."""
+    """Validate the configuration; exit 2 when it is wrong."""
     from zhiyin.cli.configure import check
 
     check()

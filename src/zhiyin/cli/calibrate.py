@@ -25,8 +25,8 @@ from zhiyin.domain.calibration import (
     CalibrationOptions,
     LabelledFile,
     LabelledRecording,
+    OnProgress,
     Score,
-    Tell,
 )
 from zhiyin.domain.engine import ModelInfo
 from zhiyin.domain.errors import AsrError, InvalidRequest, MissingExtra, TooLong, UnsupportedOption
@@ -38,7 +38,7 @@ _err = Console(stderr=True, highlight=False)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the command line asked for; no languages: all that the model knows."""
+    """Options of the command line; no languages: all that the model knows."""
 
     model: str
     manifest: Path
@@ -73,14 +73,14 @@ def run(request: Request, data_dir: Path | None) -> None:
     settings = load(data_dir=data_dir)
     provider, model = find(request.model, settings)
     calibrator = _calibrator(provider, model)
-    provider.path(model.id)  # better missing now than after the recordings were read
+    provider.path(model.id)  # raises now, not after the recordings were read
     files = _selected(request, model)
-    with _progress("reading", len(files)) as tell:
-        recordings = asyncio.run(_listen(settings, request, model, files, tell))
+    with _progress("reading", len(files)) as on_progress:
+        recordings = asyncio.run(_read_recordings(settings, request, model, files, on_progress))
     if not recordings:
         raise InvalidRequest("None of the recordings could be used.")
-    with _progress("measuring", len(recordings)) as tell:
-        path = calibrator.calibrate(model.id, recordings, request.options, score, tell)
+    with _progress("measuring", len(recordings)) as on_progress:
+        path = calibrator.calibrate(model.id, recordings, request.options, score, on_progress)
     _show(path)
 
 
@@ -126,8 +126,12 @@ def _selected(request: Request, model: ModelInfo) -> list[LabelledFile]:
     return files
 
 
-async def _listen(
-    settings: Settings, request: Request, model: ModelInfo, files: list[LabelledFile], tell: Tell
+async def _read_recordings(
+    settings: Settings,
+    request: Request,
+    model: ModelInfo,
+    files: list[LabelledFile],
+    on_progress: OnProgress,
 ) -> list[LabelledRecording]:
     skipped = 0
 
@@ -141,14 +145,16 @@ async def _listen(
     longest = min(request.max_seconds, settings.audio.max_seconds)
     with ThreadPoolExecutor(1, thread_name_prefix="zhiyin-audio") as pool:
         preparer = replace(make_preparer(settings, pool), limits=AudioLimits(longest))
-        found = await read_labelled(preparer, files, model.capabilities.max_seconds, skip, tell)
+        found = await read_labelled(
+            preparer, files, model.capabilities.max_seconds, skip, on_progress
+        )
     seconds = sum(recording.seconds for recording in found)
     _err.print(f"{len(found)} recordings with {seconds:.0f} s of speech, {skipped} skipped")
     return found
 
 
 @contextmanager
-def _progress(label: str, total: int) -> Iterator[Tell]:
+def _progress(label: str, total: int) -> Iterator[OnProgress]:
     """A bar on a terminal, nothing elsewhere; drawn seldom, because drawing takes time as well."""
     columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(

@@ -1,4 +1,4 @@
-"""`zhiyin history` and `zhiyin migrate`."""
+"""`zhiyin history` (export, import) and `zhiyin migrate`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENTRY = TypeAdapter(HistoryEntry)
 
 
 def migrate(data_dir: Path | None) -> None:
-    """Bring the tables up to date."""
+    """Migrate the tables."""
 
     async def run() -> str:
         async with _history(data_dir) as history:
@@ -47,7 +47,7 @@ def export(file: Path | None, data_dir: Path | None) -> None:
 
 
 def import_(file: Path | None, data_dir: Path | None) -> None:
-    """Add what `export` wrote; transcripts that are there already are passed over."""
+    """Add what `export` wrote; existing transcripts are skipped."""
     try:
         if file is None:
             new, seen = asyncio.run(_import(sys.stdin, data_dir))

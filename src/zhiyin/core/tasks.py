@@ -1,11 +1,11 @@
-"""Ending tasks for good."""
+"""Cancel asyncio tasks reliably."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
 
-_AGAIN_S = 0.5
+_RETRY_S = 0.5
 
 
 async def cancel_all(tasks: Iterable[asyncio.Task[None]]) -> None:
@@ -18,5 +18,5 @@ async def cancel_all(tasks: Iterable[asyncio.Task[None]]) -> None:
     while waiting:
         for task in waiting:
             task.cancel()
-        done, waiting = await asyncio.wait(waiting, timeout=_AGAIN_S)
+        done, waiting = await asyncio.wait(waiting, timeout=_RETRY_S)
         await asyncio.gather(*done, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What calibrating an engine takes: recordings with what is said in them."""
+"""Calibration input: labelled recordings, score function, options."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from zhiyin.domain.audio import SAMPLE_RATE, Samples
 Score = Callable[[str, str, str], tuple[int, int]]
 """From reference, text and language to the errors in the text and the units of the reference."""
 
-Tell = Callable[[int, int], None]
-"""Hears how many of how many recordings are done."""
+OnProgress = Callable[[int, int], None]
+"""Called with the number of recordings done, and of all."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """A recording on disk and what is said in it."""
+    """A recording on disk with its reference text."""
 
     path: Path
     language: str

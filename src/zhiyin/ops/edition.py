@@ -1,4 +1,4 @@
-"""Which code and libraries make texts."""
+"""Version of the code and libraries that determine transcripts; part of cache keys."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 
 import zhiyin
 
-_ROOMS = ("audio", "core", "domain", "engines", "text")
+_PACKAGES = ("audio", "core", "domain", "engines", "text")
 _LIBRARIES = ("av", "faster-whisper", "numpy", "onnxruntime")  # faster-whisper brings the detector
 
 
 def edition() -> str:
-    """Changes with every change of the code between a recording and its text.
+    """A digest that changes with the code between a recording and its text.
 
-    A number that somebody has to think of would one day let an old text pass for a new one; that a
-    change of a comment empties the cache costs little.
+    A version number kept by hand would be forgotten one day, and stale results served; that a
+    changed comment invalidates the cache costs little.
     """
     digest = hashlib.sha256()
     root = Path(zhiyin.__file__).parent
@@ -29,9 +29,9 @@ def edition() -> str:
 
 
 def _sources(root: Path) -> Iterator[Path]:
-    for room in _ROOMS:
+    for package in _PACKAGES:
         for suffix in ("*.py", "*.json"):
-            yield from (root / room).rglob(suffix)
+            yield from (root / package).rglob(suffix)
 
 
 def _installed(library: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from zhiyin.domain.audio import Samples
-from zhiyin.domain.calibration import CalibrationOptions, LabelledRecording, Score, Tell
+from zhiyin.domain.calibration import CalibrationOptions, LabelledRecording, OnProgress, Score
 from zhiyin.domain.engine import Again, Clip, ClipResult, EngineCapabilities, ModelInfo, Plan
 from zhiyin.domain.errors import AsrError
 from zhiyin.domain.options import DecodeOptions
@@ -124,7 +124,7 @@ class Calibrates(Protocol):
         samples: Sequence[LabelledRecording],
         options: CalibrationOptions,
         score: Score,
-        tell: Tell,
+        on_progress: OnProgress,
     ) -> Path:
         """Measure on the samples and write what was chosen; the file, JSON.
 

@@ -1,4 +1,4 @@
-"""Running a recognition for as long as its client is there."""
+"""Server-sent events, and cancellation of a request when its client disconnects."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ log = logging.getLogger(__name__)
 
 _SILENCE_S = 15.0
 _HEARTBEAT = b": still working\n\n"
-_GONE = 499  # nginx's status for a client that closed the connection; nobody reads it
+_GONE = 499  # nginx's status for a client that closed the connection; only logged
 
 
 class ClientGone(Exception):
-    """The client has closed the connection; there is nobody to answer."""
+    """The client has closed the connection."""
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
-    """Await `work`; cancel it and raise ClientGone when the client leaves. The body is read."""
+    """Await `work`; cancel it and raise ClientGone on disconnect. The body must have been read."""
     task = asyncio.ensure_future(work)
     watch = asyncio.create_task(_disconnect(request.receive))
     try:
@@ -40,7 +40,7 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
             return task.result()
         raise ClientGone
     finally:
-        await _end(watch, task)
+        await _cancel(watch, task)
 
 
 async def _disconnect(receive: Receive) -> None:
@@ -48,43 +48,43 @@ async def _disconnect(receive: Receive) -> None:
         pass
 
 
-async def _end(*tasks: asyncio.Future[T] | asyncio.Task[None]) -> None:
+async def _cancel(*tasks: asyncio.Future[T] | asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def gone() -> Response:
-    """What is logged for a client that left."""
+def disconnected() -> Response:
+    """The response that is logged for a client that disconnected."""
     return Response(status_code=_GONE)
 
 
-async def begun(events: AsyncGenerator[E, None]) -> AsyncGenerator[E, None]:
-    """The same events once the first is there, so that an early error still has a status."""
+async def started(events: AsyncGenerator[E, None]) -> AsyncGenerator[E, None]:
+    """The same events, once the first has come: an error before it still gets an HTTP status."""
     try:
         first = await anext(events)
     except BaseException:
         await events.aclose()
         raise
-    return _from(first, events)
+    return _chain(first, events)
 
 
-async def _from(first: E, events: AsyncGenerator[E, None]) -> AsyncGenerator[E, None]:
+async def _chain(first: E, events: AsyncGenerator[E, None]) -> AsyncGenerator[E, None]:
     async with aclosing(events):
         yield first
         async for event in events:
             yield event
 
 
-async def _patient(events: AsyncGenerator[E, None]) -> AsyncIterator[E | None]:
-    """The events, and None whenever there was none for a while: proxies cut silent answers."""
+async def _with_heartbeats(events: AsyncGenerator[E, None]) -> AsyncIterator[E | None]:
+    """The events, and None after each silence: proxies close silent connections."""
     while True:
         coming = asyncio.ensure_future(anext(events, None))
         try:
             while not (await asyncio.wait({coming}, timeout=_SILENCE_S))[0]:
                 yield None
         finally:
-            await _end(coming)
+            await _cancel(coming)
         event = coming.result()
         if event is None:
             return
@@ -92,7 +92,7 @@ async def _patient(events: AsyncGenerator[E, None]) -> AsyncIterator[E | None]:
 
 
 class EventStream(Response, Generic[E]):
-    """Server-sent events; ends the run at once when the client leaves."""
+    """A response of server-sent events; cancels the run when the client disconnects."""
 
     media_type = "text/event-stream"
 
@@ -118,7 +118,7 @@ class EventStream(Response, Generic[E]):
                 with suppress(OSError):
                     pump.result()
         finally:
-            await _end(watch, pump)
+            await _cancel(watch, pump)
             await self._events.aclose()
             await self._close()
 
@@ -130,7 +130,7 @@ class EventStream(Response, Generic[E]):
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         try:
-            async for event in _patient(self._events):
+            async for event in _with_heartbeats(self._events):
                 body = None if event is None else self._to_wire(event)
                 if body is not None:
                     yield sse(body)
@@ -138,6 +138,6 @@ class EventStream(Response, Generic[E]):
                     yield _HEARTBEAT
         except AsrError as error:
             yield sse(error_body(error))
-        except Exception as error:  # the HTTP door: the stream has begun, so say it in the stream
+        except Exception as error:  # the status is sent already: the error is an event
             log.error("a stream failed: %s", type(error).__name__, exc_info=error)
             yield sse(error_body(EngineFailed("Something went wrong inside the service.")))

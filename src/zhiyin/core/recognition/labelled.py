@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zhiyin.core.recognition.prepare import Preparer
 from zhiyin.domain.audio import Samples
-from zhiyin.domain.calibration import LabelledFile, LabelledRecording, Tell
+from zhiyin.domain.calibration import LabelledFile, LabelledRecording, OnProgress
 from zhiyin.domain.errors import AsrError, TooLong, UndecodableAudio
 from zhiyin.domain.source import AudioSource
 
@@ -17,7 +17,11 @@ Skip = Callable[[LabelledFile, AsrError], None]
 
 
 async def read_labelled(
-    preparer: Preparer, files: Sequence[LabelledFile], max_piece: float, skip: Skip, tell: Tell
+    preparer: Preparer,
+    files: Sequence[LabelledFile],
+    max_piece: float,
+    skip: Skip,
+    on_progress: OnProgress,
 ) -> list[LabelledRecording]:
     """The recordings in the order given, in clips of at most `max_piece` seconds.
 
@@ -32,7 +36,7 @@ async def read_labelled(
             skip(file, error)
         else:
             found.append(LabelledRecording(file.language, clips, file.reference))
-        tell(done, len(files))
+        on_progress(done, len(files))
     return found
 
 

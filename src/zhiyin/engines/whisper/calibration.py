@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any
 
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
-from zhiyin.domain.calibration import CalibrationOptions, LabelledRecording, Score, Tell
+from zhiyin.domain.calibration import CalibrationOptions, LabelledRecording, OnProgress, Score
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.engines.whisper.backend import Backend
 from zhiyin.engines.whisper.evaluation import (
@@ -43,7 +43,7 @@ class Calibration:
     backend: Backend
     options: CalibrationOptions
     score: Score
-    tell: Tell
+    on_progress: OnProgress
 
     def run(self, model_id: str, samples: Sequence[LabelledRecording]) -> CalibrationFile:
         """Measure and choose, for each language of the samples."""
@@ -58,7 +58,7 @@ class Calibration:
             for recording in recordings:
                 heard.append(self._hear(recording))
                 done += 1
-                self.tell(done, len(ordered))
+                self.on_progress(done, len(ordered))
             choices[language] = self._choose(heard, language)
             measured[language] = _described(recordings, choices[language])
         return CalibrationFile(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from zhiyin.domain.calibration import CalibrationOptions, LabelledRecording, Score, Tell
+from zhiyin.domain.calibration import CalibrationOptions, LabelledRecording, OnProgress, Score
 from zhiyin.domain.engine import EngineCapabilities, EngineContext, ModelInfo
 from zhiyin.domain.errors import BadWeights, EngineFailed, UnknownModel
 from zhiyin.domain.languages import LANGUAGES
@@ -67,7 +67,7 @@ class WhisperProvider:
         samples: Sequence[LabelledRecording],
         options: CalibrationOptions,
         score: Score,
-        tell: Tell,
+        on_progress: OnProgress,
     ) -> Path:
         """Choose windows by measurement; see `ports.engine.Calibrates`."""
         path = options.output or policy_files.file_of(model_id, self._calibrations)
@@ -75,7 +75,7 @@ class WhisperProvider:
         # One call at a time on all threads: what is compared must not disturb each other.
         backend = place(self.path(model_id), replace(self._context, replicas=1)).alone
         try:
-            content = Calibration(backend, options, score, tell).run(model_id, samples)
+            content = Calibration(backend, options, score, on_progress).run(model_id, samples)
         except RuntimeError as error:  # CTranslate2's only kind
             raise EngineFailed("Whisper failed while it was calibrated.") from error
         finally:

@@ -19,13 +19,13 @@ router = APIRouter(tags=["captions"])
 CaptionFormat = Annotated[Literal["srt", "vtt", "txt"], Query(alias="format")]
 
 
-@router.get("/captions/{room}/export", summary="What was said in a caption room")
+@router.get("/captions/{room}/export", summary="Export the captions of a room")
 async def export(
     caller: TheCaller, context: Context, room: str, fmt: CaptionFormat = "txt", token: str = ""
 ) -> Response:
-    """The settled captions as `srt`, `vtt` or `txt`, while somebody speaks and after.
+    """The final captions as `srt`, `vtt` or `txt`, during the speech and after it.
 
-    Each speaker's time goes on where the one before ended. `token` (or a bearer) is the viewers'.
+    Each speaker's time starts where the one before ended. `token` (or a bearer) is the viewers'.
     """
     room_tokens.require(caller, "captions:view")
     captions = segments(await context.service.rooms.history(parse_room(room)))

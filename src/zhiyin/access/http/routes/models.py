@@ -1,4 +1,4 @@
-"""GET /v1/models."""
+"""/v1/models: the list of models."""
 
 from __future__ import annotations
 

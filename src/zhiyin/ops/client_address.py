@@ -1,4 +1,4 @@
-"""Addresses of clients, so coarse that they name nobody."""
+"""Anonymized client IP addresses for logs."""
 
 from __future__ import annotations
 
