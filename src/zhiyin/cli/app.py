@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from zhiyin import __version__
-from zhiyin.cli import exits
+from zhiyin.cli.exit_codes import exit_code
 from zhiyin.domain.errors import AsrError
 
 app = typer.Typer(
@@ -347,7 +347,7 @@ def main() -> None:
         app()
     except AsrError as error:
         err.print(f"[red]error:[/red] {escape(error.message)}", highlight=False)
-        sys.exit(exits.code_of(error))
+        sys.exit(exit_code(error))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from zhiyin.access.http import render
-from zhiyin.cli.exits import code_of
+from zhiyin.cli.exit_codes import exit_code
 from zhiyin.config import load
 from zhiyin.domain import events
 from zhiyin.domain.caller import Caller
@@ -83,7 +83,7 @@ class _Session:
                         await self._one(services, name)
                     except AsrError as error:
                         self._print_error(name, error.message)
-                        code = code or code_of(error)
+                        code = code or exit_code(error)
         return code
 
     async def _one(self, services: Services, name: str) -> None:
