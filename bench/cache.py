@@ -83,7 +83,7 @@ def _memory() -> Iterator[str]:
 @contextmanager
 def _redis() -> Iterator[str]:
     """The Valkey of the tests, on loopback."""
-    from tests.valkey import valkey
+    from tests.support.valkey import valkey
 
     with valkey() as started:
         yield started.url

@@ -24,8 +24,9 @@ from bench.servers import server
 from bench.setup import Setup
 from zhiyin.store.cipher_aesgcm import AesRing, generate, parse_keys
 from zhiyin.store.cipher_plain import PlainRing
-from zhiyin.store.history_sql.database import Database, DatabaseOptions
+from zhiyin.store.history_sql.database import history_database
 from zhiyin.store.history_sql.store import SqlHistory
+from zhiyin.store.sql.engine import DatabaseOptions
 
 RESULT = provenance.RESULTS / "history.json"
 _HISTORY = "/v1/history"
@@ -84,7 +85,7 @@ class Place:
     def history(self) -> SqlHistory:
         """The history itself, for filling."""
         ring = AesRing(parse_keys(self.keys)) if self.keys else PlainRing()
-        return SqlHistory(Database(self.url, DatabaseOptions(timeout_s=600)), ring)
+        return SqlHistory(history_database(self.url, DatabaseOptions(timeout_s=600)), ring)
 
 
 def main(

@@ -22,10 +22,12 @@ from typing import Annotated, Any
 import httpx
 import typer
 from rich.console import Console
-from tests import backends
-from tests.joblike import ENDED, recording, settings, submit
-from tests.receiver import Receiver, receiver
-from tests.workers import Crew, crew
+from tests.support.jobs import ENDED, recording, settings, submit
+from tests.support.kafka import running_broker
+from tests.support.processes import Daemon, environment, free_port
+from tests.support.webhook_receiver import Receiver, receiver
+from tests.support.worker_processes import WorkerFleet, worker_fleet
+from tools.mariadb import MariaDb
 
 from bench import options, provenance
 
@@ -70,10 +72,10 @@ class Counts:
 class Site:
     """Everything that runs: `restarts` are done once each, by the share of jobs submitted."""
 
-    server: backends.Daemon
+    server: Daemon
     client: httpx.Client
     hook: Receiver
-    workers: Crew
+    fleet: WorkerFleet
     restarts: list[tuple[float, str, Callable[[], None]]]
 
 
@@ -105,7 +107,7 @@ def _count(stores: str, plan: Plan) -> Counts:
     with tempfile.TemporaryDirectory(prefix="zhiyin-bench-") as folder, ExitStack() as stack:
         site = stack.enter_context(_site(stores, plan, Path(folder)))
         begun = time.monotonic()
-        site.workers.start(plan.kill_every_s)
+        site.fleet.start(plan.kill_every_s)
         restarted: list[str] = []
         levels: dict[str, int] = {}
         for number in range(plan.jobs):
@@ -116,7 +118,7 @@ def _count(stores: str, plan: Plan) -> Counts:
             level = 10 + number % _LEVELS
             levels[_submitted(site, number, level, plan.audio_s)] = level
         _wait(site, set(levels), begun + plan.timeout_s)
-        site.workers.spare()
+        site.fleet.spare()
         elapsed = time.monotonic() - begun
         return _seen(stores, site, levels, restarted, elapsed)
 
@@ -132,13 +134,16 @@ def _site(stores: str, plan: Plan, folder: Path) -> Iterator[Site]:
         "SCRIPTED_DELAY_S": str(plan.delay_s),
     }
     with ExitStack() as stack:
-        daemons: dict[str, backends.Daemon] = {}
+        kills: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {}
         if stores == "distributed":
-            database = stack.enter_context(backends.mariadb(folder))
-            broker = stack.enter_context(backends.broker())
+            database = stack.enter_context(MariaDb(folder / "mariadb"))
+            kafka = stack.enter_context(running_broker())
             more["ZHIYIN_JOBS__DATABASE"] = database.database("bench")
-            more["ZHIYIN_JOBS__QUEUE"] = f"kafka://{broker.address}"
-            daemons = {"database": database, "broker": broker}
+            more["ZHIYIN_JOBS__QUEUE"] = f"kafka://{kafka.address}"
+            kills = {
+                "database": (database.stop, database.start),
+                "broker": (lambda: kafka.stop(signal.SIGKILL), kafka.start),
+            }
         env = settings(**more)
         server = _serve(folder, env)
         stack.callback(server.stop)
@@ -146,27 +151,28 @@ def _site(stores: str, plan: Plan, folder: Path) -> Iterator[Site]:
         url = f"http://127.0.0.1:{server.port}"
         client = stack.enter_context(httpx.Client(base_url=url, timeout=60, trust_env=False))
         hook = stack.enter_context(receiver())
-        busy = stack.enter_context(crew(plan.workers, folder, env))
-        names = list(daemons.items()) or [("zhiyin serve", server)]
+        busy = stack.enter_context(worker_fleet(plan.workers, folder, env))
+        kill_server = (lambda: server.stop(signal.SIGKILL), server.start)
+        names = list(kills.items()) or [("zhiyin serve", kill_server)]
         restarts = [
-            ((i + 1) / (len(names) + 1), name, _restart(daemon))
-            for i, (name, daemon) in enumerate(names)
+            ((i + 1) / (len(names) + 1), name, _restart(*steps))
+            for i, (name, steps) in enumerate(names)
         ]
         yield Site(server, client, hook, busy, restarts)
 
 
-def _serve(folder: Path, env: dict[str, str]) -> backends.Daemon:
-    port = backends.free_port()
+def _serve(folder: Path, env: dict[str, str]) -> Daemon:
+    port = free_port()
     command = [sys.executable, "-m", "zhiyin", "serve", "--port", str(port)]
-    given = backends.environment(**env)
-    return backends.Daemon([*command, "--data-dir", str(folder)], port, given)
+    given = environment(**env)
+    return Daemon([*command, "--data-dir", str(folder)], port, given)
 
 
-def _restart(daemon: backends.Daemon) -> Callable[[], None]:
+def _restart(kill: Callable[[], None], start: Callable[[], None]) -> Callable[[], None]:
     def restart() -> None:
-        daemon.stop(signal.SIGKILL)
+        kill()
         time.sleep(1.0)
-        daemon.start()
+        start()
 
     return restart
 
@@ -211,7 +217,7 @@ def _seen(
         with_several_ids=sum(len(several) > 1 for several in ids.values()),
         without_message=len(set(levels) - set(messages)),
         repeated_messages=sum(len(messages[j]) - len(ids[j]) for j in ids),
-        kills=site.workers.killed,
+        kills=site.fleet.killed,
         restarted=tuple(restarted),
         attempts=sum(int(job["attempts"]) for job in found.values()),
         seconds=round(seconds, 1),

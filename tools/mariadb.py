@@ -24,14 +24,43 @@ def program(name: str) -> str:
     return found
 
 
-class MariaDb:
+class MariaDbClient:
+    """A client of a server that runs on this machine, whoever has started it."""
+
+    def __init__(self, port: int, socket_path: Path) -> None:
+        self.port = port
+        self.socket_path = socket_path
+
+    def url(self, database: str) -> str:
+        """The address of a database, for the setting `history.url`."""
+        return f"mysql+asyncmy://root@127.0.0.1:{self.port}/{database}"
+
+    def database(self, name: str) -> str:
+        """The address of a new, empty database, in place of one that has that name."""
+        self.sql(f"CREATE OR REPLACE DATABASE {name} CHARACTER SET utf8mb4")
+        return self.url(name)
+
+    def sql(self, statement: str) -> str:
+        """Run a statement as its own client does; what it printed. Raises RuntimeError."""
+        done = self._run(statement)
+        if done.returncode:
+            raise RuntimeError(done.stderr.decode())
+        return done.stdout.decode()
+
+    def _run(self, statement: str) -> subprocess.CompletedProcess[bytes]:
+        client = [program("mariadb"), "--no-defaults", f"--socket={self.socket_path}", "--batch"]
+        return subprocess.run(
+            [*client, "--skip-column-names", "-e", statement], capture_output=True, check=False
+        )
+
+
+class MariaDb(MariaDbClient):
     """A server in a folder of its own; a context manager. It may be stopped and started again."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(_free_port(), folder / "socket")
         self.data = folder / "data"
-        self.port = _free_port()
-        self._socket = folder / "socket"
         self._log = folder / "log"
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
@@ -43,19 +72,15 @@ class MariaDb:
             check=True, capture_output=True,
         )  # fmt: skip
 
-    def url(self, database: str) -> str:
-        """The address of a database, for the setting `history.url`."""
-        return f"mysql+asyncmy://root@127.0.0.1:{self.port}/{database}"
-
     def start(self) -> None:
         """Return when it answers. Raises RuntimeError with its last words."""
         command = [program("mariadbd"), *_OPTIONS, f"--datadir={self.data}"]
-        command += [f"--socket={self._socket}", f"--port={self.port}", *self._options]
+        command += [f"--socket={self.socket_path}", f"--port={self.port}", *self._options]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         end = time.monotonic() + _START_S
         while self._process.poll() is None and time.monotonic() < end:
-            if self._asked("SELECT 1").returncode == 0:
+            if self._run("SELECT 1").returncode == 0:
                 return
             time.sleep(0.05)
         raise RuntimeError(f"MariaDB did not start:\n{self._log.read_text()[-2000:]}")
@@ -67,25 +92,12 @@ class MariaDb:
             self._process.wait()
             self._process = None
 
-    def sql(self, statement: str) -> str:
-        """Run a statement as its own client does; what it printed. Raises RuntimeError."""
-        done = self._asked(statement)
-        if done.returncode:
-            raise RuntimeError(done.stderr.decode())
-        return done.stdout.decode()
-
     def flush(self) -> None:
         """Everything in the files, as after a clean end."""
         assert self._process is not None
         self._process.terminate()
         self._process.wait()
         self._process = None
-
-    def _asked(self, statement: str) -> subprocess.CompletedProcess[bytes]:
-        client = [program("mariadb"), "--no-defaults", f"--socket={self._socket}", "--batch"]
-        return subprocess.run(
-            [*client, "--skip-column-names", "-e", statement], capture_output=True, check=False
-        )
 
     def __enter__(self) -> Self:
         self.start()

@@ -10,8 +10,8 @@ import httpx
 import numpy as np
 import pytest
 
-from tests import media
-from tests.conftest import Server
+from tests.support import media
+from tests.support.server import Server
 
 GOOD = ("a.flac", media.path("en_short").read_bytes())
 TEXT = ("song.mp3", b"this is no song at all\n" * 100)

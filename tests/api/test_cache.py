@@ -14,9 +14,9 @@ import httpx
 import numpy as np
 import pytest
 
-from tests import media
-from tests.conftest import Server, running
-from tests.valkey import Valkey, valkey
+from tests.support import media
+from tests.support.server import Server, running
+from tests.support.valkey import Valkey, valkey
 
 HEADER = "x-zhiyin-cache"
 

@@ -18,12 +18,12 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests import media
-from tests.api.test_stream import S16, say
-from tests.api.test_subtitle import address, finals, until
-from tests.conftest import Server, running
-from tests.speech import final, replicas
-from tests.valkey import Valkey
+from tests.support import media
+from tests.support.caption_client import address, finals, read_until
+from tests.support.caption_rooms import final, replicas
+from tests.support.server import Server, running
+from tests.support.stream_client import S16, say
+from tests.support.valkey import Valkey
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.live import Final
 from zhiyin.store.captions_redis import RedisCaptions
@@ -67,7 +67,7 @@ async def test_a_room_becomes_a_file(server: Server) -> None:
     async with connect(address(server, "?room=as-file&language=en")) as speaker:
         await say(speaker, media.encode(media.samples("en_sentences"), S16))
         await speaker.send("eof")
-        texts = [text.strip() for text in finals(await until(speaker, "end")) if text]
+        texts = [text.strip() for text in finals(await read_until(speaker, "end")) if text]
     files = {kind: get(server, path, params={"format": kind}) for kind in ("srt", "vtt", "txt")}
     assert files["txt"].text.splitlines() == texts
     assert get(server, path).text == files["txt"].text
@@ -99,7 +99,7 @@ async def test_a_name_carries_nothing_elsewhere(server: Server, name: str) -> No
     assert "set-cookie" not in answer.headers
     assert "content-disposition" not in answer.headers
     async with connect(address(server, f"?role=viewer&room={name.replace(' ', '%20')}")) as socket_:
-        (event,) = await until(socket_, "error")
+        (event,) = await read_until(socket_, "error")
     assert event["error"]["param"] == "room"
 
 
@@ -151,7 +151,7 @@ async def test_a_viewer_that_takes_nothing_is_closed(guarded: Server, valkey: Va
         connect(address(guarded, query), max_size=None) as good,
         _deaf(address(guarded, query)) as deaf,
     ):
-        await until(good, "history")
+        await read_until(good, "history")
         speaker = await rooms.speak("flood", Caller())
         for number, text in enumerate(texts):
             speaker.publish(Final(number, text, number, number + 1, "en", 0.9, "vad"))

@@ -14,13 +14,13 @@ import pytest
 import redis
 from websockets.asyncio.client import connect
 
-from tests import media
-from tests.api.test_stream import S16, say
-from tests.api.test_subtitle import address, finals, until
-from tests.conftest import Server, running
-from tests.e2e.test_cli import zhiyin
-from tests.joblike import recording, settings, submit, wait
-from tests.valkey import Valkey
+from tests.support import media
+from tests.support.caption_client import address, finals, read_until
+from tests.support.command_line import zhiyin
+from tests.support.jobs import recording, settings, submit, wait
+from tests.support.server import Server, running
+from tests.support.stream_client import S16, say
+from tests.support.valkey import Valkey
 from zhiyin.store.cipher_aesgcm import generate
 
 PROMPT = "quokka-prompt"
@@ -54,7 +54,7 @@ async def spoken(server: Server) -> list[str]:
     async with connect(address(server, "?room=hall&language=en")) as speaker:
         await say(speaker, media.encode(media.samples("en_short"), S16))
         await speaker.send("eof")
-        return [text.strip() for text in finals(await until(speaker, "end")) if text.strip()]
+        return [text.strip() for text in finals(await read_until(speaker, "end")) if text.strip()]
 
 
 def kept(http: httpx.Client) -> int:

@@ -10,8 +10,8 @@ from functools import partial
 import httpx
 import numpy as np
 
-from tests import media
-from tests.conftest import Server
+from tests.support import media
+from tests.support.server import Server
 
 REQUESTS = 90
 CLIENTS = 18

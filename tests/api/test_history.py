@@ -15,9 +15,9 @@ import httpx
 import pytest
 from tools.mariadb import MariaDb
 
-from tests import media
-from tests.backends import environment
-from tests.conftest import Server, running
+from tests.support import media
+from tests.support.processes import environment
+from tests.support.server import Server, running
 from zhiyin.store.cipher_aesgcm import generate
 
 WAIT_S = 30.0

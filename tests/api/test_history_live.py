@@ -11,13 +11,12 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from tests import media
-from tests.api.test_realtime import sound
-from tests.api.test_realtime_wire import COMPLETED
-from tests.api.test_realtime_wire import opened as talking
-from tests.api.test_stream import S16, hear, opened, say, spoken, texts
-from tests.api.test_subtitle import address, finals, until
-from tests.conftest import Server, running
+from tests.support import media
+from tests.support.caption_client import address, finals, read_until
+from tests.support.realtime_client import COMPLETED, sound
+from tests.support.realtime_client import opened as talking
+from tests.support.server import Server, running
+from tests.support.stream_client import S16, hear, opened, say, spoken, texts
 
 NAME = "en_short"
 
@@ -60,7 +59,7 @@ async def test_captions(own: Any) -> None:
             async with connect(address(server, query)) as socket:
                 await say(socket, media.encode(spoken(NAME), S16))
                 await socket.send("eof")
-                wire = await until(socket, "end")
+                wire = await read_until(socket, "end")
         (entry,) = await entries(server, "captions", 1)
     assert entry["text"] == " ".join(finals(wire))
 

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from tests.conftest import Server, running
-from tests.joblike import SECRET, recording, settings, submit, wait
-from tests.receiver import Receiver, receiver
+from tests.support.jobs import SECRET, recording, settings, submit, wait
+from tests.support.server import Server, running
+from tests.support.webhook_receiver import Receiver, receiver
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.test_sealed import OLD, SOUND, WORDS, client, traces
-from tests.joblike import submit, wait
-from tests.s3 import S3Server
+from tests.support.jobs import submit, wait
+from tests.support.s3 import S3Server
+from tests.support.sealed_server import OLD, SOUND, WORDS, client, traces
 
 
 @pytest.fixture

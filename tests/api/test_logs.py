@@ -15,9 +15,9 @@ import httpx
 import pytest
 import websockets
 
-from tests import media
-from tests.conftest import Server, running
-from tests.leaks import SECRET, leaks
+from tests.support import media
+from tests.support.log_leaks import SECRET, leaks
+from tests.support.server import Server, running
 
 GOOD = media.path("en_short").read_bytes()
 MARKED = {"Authorization": f"Bearer {SECRET}", "User-Agent": SECRET, "Referer": f"http://{SECRET}"}
@@ -83,7 +83,7 @@ def sent(data: bytes, **fields: str) -> dict[str, Any]:
         ("GET", f"/{SECRET}/ann@example.org", {}, 404),
         ("GET", f"/captions/{SECRET}", {}, 200),
         ("GET", f"/static/{SECRET}", {}, 404),
-        ("GET", "/static/app.js", {}, 200),
+        ("GET", "/static/transcribe/main.js", {}, 200),
         ("DELETE", "/recognize", {}, 405),
         ("POST", "/v1/realtime/client_secrets", {"json": {"session": SECRET}}, 400),
     ],

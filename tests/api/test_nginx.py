@@ -14,13 +14,12 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests import media
-from tests.api.test_replicas import shared
-from tests.api.test_stream import S16, check, texts
-from tests.api.test_subtitle import finals, until
-from tests.conftest import Server, running
-from tests.nginx import nginx
-from tests.valkey import valkey
+from tests.support import media
+from tests.support.caption_client import finals, read_until, shared_rooms
+from tests.support.nginx import nginx
+from tests.support.server import Server, running
+from tests.support.stream_client import S16, check, texts
+from tests.support.valkey import valkey
 from zhiyin.store.cipher_aesgcm import generate
 
 SPOKEN = media.encode(media.samples("en_sentences"), S16)
@@ -46,7 +45,7 @@ class Site:
 @pytest.fixture(scope="module")
 def site(data_dir: Path) -> Iterator[Site]:
     with valkey() as redis:
-        settings = shared(redis) | {"ZHIYIN_ENCRYPTION__KEYS": generate()}
+        settings = shared_rooms(redis) | {"ZHIYIN_ENCRYPTION__KEYS": generate()}
         with (
             running(data_dir, **settings) as here,
             running(data_dir, **settings) as there,
@@ -100,10 +99,10 @@ async def test_a_room_is_one_room(site: Site) -> None:
         for at in range(0, len(SPOKEN), 32_000):
             await speaker.send(SPOKEN[at : at + 32_000])
         await speaker.send("eof")
-        said = finals(await until(speaker, "end"))
+        said = finals(await read_until(speaker, "end"))
     assert said
     for viewer in viewers:
-        assert finals(await until(viewer, "end")) == said
+        assert finals(await read_until(viewer, "end")) == said
         await viewer.close()
     assert all(site.connected("/ws/subtitle")), "one server had all of them"
     async with httpx.AsyncClient(base_url=site.url) as client:

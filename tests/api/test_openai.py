@@ -9,8 +9,8 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests import media
-from tests.conftest import Server
+from tests.support import media
+from tests.support.server import Server
 
 
 @pytest.fixture(scope="module")

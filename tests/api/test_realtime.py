@@ -8,28 +8,20 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-import numpy as np
 import openai
 import pytest
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from websockets.exceptions import InvalidStatus
 
-from tests import media
-from tests.conftest import Server
+from tests.support import media
+from tests.support.realtime_client import sound
+from tests.support.server import Server
 
 Wire = list[dict[str, Any]]
 
-PCM = media.Form("s16le", "pcm_s16le", 24_000)
 TRANSCRIBE: dict[str, object] = {"intent": "transcription"}
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
-
-
-def sound(*names: str, form: media.Form = PCM) -> bytes:
-    """The recordings with a second and a half of silence after each, as raw samples."""
-    quiet = np.zeros(media.RATE * 3 // 2, np.float32)
-    parts = [part for name in names for part in (media.samples(name), quiet)]
-    return media.encode(np.concatenate(parts), form)
 
 
 async def say(connection: AsyncRealtimeConnection, data: bytes, size: int = 4800) -> None:

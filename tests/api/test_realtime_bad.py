@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests import media
-from tests.front import Client, Front, Json, front, of
-from tests.house import gated, said, silence, until
+from tests.support import media
+from tests.support.app_server import AppServer, Client, Json, app_server, of
+from tests.support.live_stack import gated, said, silence
+from tests.support.waiting import until
 from zhiyin.access.ws.realtime.connection import Connection
 from zhiyin.access.ws.realtime.send_queue import SendQueue
 from zhiyin.core.live.service import LiveSession
@@ -40,7 +41,7 @@ def levels(text: str) -> set[int]:
 
 
 @asynccontextmanager
-async def opened(service: Front, **session: Any) -> AsyncIterator[Client]:
+async def opened(service: AppServer, **session: Any) -> AsyncIterator[Client]:
     async with service.dial(PATH) as client:
         await client.until("session.created")
         await client.tell("session.update", session={"type": "transcription", **session})
@@ -52,7 +53,7 @@ async def append(client: Client, *parts: media.Samples) -> None:
     await client.tell("input_audio_buffer.append", audio=sound(*parts))
 
 
-async def transcript(service: Front) -> str:
+async def transcript(service: AppServer) -> str:
     """What another client gets."""
     async with opened(service, **MANUAL) as client:
         await append(client, said(10))
@@ -78,7 +79,7 @@ async def transcript(service: Front) -> str:
     ],
 )  # fmt: skip
 async def test_a_mistake_is_answered_and_the_socket_stays(message: str | bytes, code: str) -> None:
-    async with front() as service, opened(service, **MANUAL) as client:
+    async with app_server() as service, opened(service, **MANUAL) as client:
         await append(client, said(10, 0.5))
         await client.socket.send(message)
         event = (await client.until("error"))[-1]
@@ -89,7 +90,7 @@ async def test_a_mistake_is_answered_and_the_socket_stays(message: str | bytes, 
 
 
 async def test_a_message_beyond_all_bounds_closes() -> None:
-    async with front() as service:
+    async with app_server() as service:
         async with opened(service) as client:
             with suppress(ConnectionClosed):  # while it is being sent
                 await client.socket.send("x" * (40 << 20))
@@ -98,7 +99,7 @@ async def test_a_message_beyond_all_bounds_closes() -> None:
 
 
 async def test_ten_megabytes_of_sound_are_taken() -> None:
-    async with front(max_seconds=600.0) as service, opened(service, **MANUAL) as client:
+    async with app_server(max_seconds=600.0) as service, opened(service, **MANUAL) as client:
         audio = base64.b64encode(bytes(10 << 20)).decode()
         await client.tell("input_audio_buffer.append", audio=audio)
         await append(client, said(10))
@@ -109,7 +110,10 @@ async def test_ten_megabytes_of_sound_are_taken() -> None:
 async def test_pings_are_answered_while_sound_waits() -> None:
     """The official client hangs up when they are not."""
     engine, gate = gated()
-    async with front(engine, max_waiting_s=1.0) as service, opened(service, **MANUAL) as client:
+    async with (
+        app_server(engine, max_waiting_s=1.0) as service,
+        opened(service, **MANUAL) as client,
+    ):
         await append(client, said(10, 60.0))
         await until(lambda: engine.calls)
         for _ in range(2):
@@ -123,7 +127,7 @@ async def test_pings_are_answered_while_sound_waits() -> None:
 
 async def test_odd_byte_counts_are_put_together() -> None:
     data = base64.b64decode(sound(said(10)))
-    async with front() as service, opened(service, **MANUAL) as client:
+    async with app_server() as service, opened(service, **MANUAL) as client:
         for at in range(0, len(data), 333):
             piece = base64.b64encode(data[at : at + 333]).decode()
             await client.tell("input_audio_buffer.append", audio=piece)
@@ -137,7 +141,7 @@ async def test_half_a_sample_before_a_commit(more: bytes) -> None:
     first, second = (base64.b64decode(sound(said(level), silence(0.3))) for level in (10, 20))
     size = len(first) - 1 if not more else len(first)
     parts = (first[:size] + more, first[size:] + bytes(4800), second)
-    async with front() as service, opened(service, **MANUAL) as client:
+    async with app_server() as service, opened(service, **MANUAL) as client:
         await client.tell("input_audio_buffer.append", audio=base64.b64encode(parts[0]).decode())
         await client.tell("input_audio_buffer.commit")
         for part in parts[1:]:
@@ -150,7 +154,7 @@ async def test_half_a_sample_before_a_commit(more: bytes) -> None:
 async def test_what_is_cleared_is_not_decoded() -> None:
     """While the engine is busy with another client; not even half a sample stays."""
     engine, gate = gated()
-    async with front(engine) as service, opened(service, **MANUAL) as other:
+    async with app_server(engine) as service, opened(service, **MANUAL) as other:
         await append(other, said(90))
         await other.tell("input_audio_buffer.commit")
         await until(lambda: engine.calls)
@@ -166,12 +170,12 @@ async def test_what_is_cleared_is_not_decoded() -> None:
             events = await client.until(COMPLETED)
         assert levels(events[-1]["transcript"]) == {20}
         assert "".join(e["delta"] for e in of(events, DELTA)) == events[-1]["transcript"]
-        loud = {round(float(clip.samples.max()), 1) for clip in service.house.finals()}
+        loud = {round(float(clip.samples.max()), 1) for clip in service.stack.finals()}
         assert loud == {0.9, 0.2}
 
 
 async def test_a_clear_while_the_server_finds_turns() -> None:
-    async with front() as service, opened(service) as client:
+    async with app_server() as service, opened(service) as client:
         await append(client, said(50), silence(0.2))
         await client.until("input_audio_buffer.speech_started")
         await client.tell("input_audio_buffer.clear")
@@ -182,7 +186,7 @@ async def test_a_clear_while_the_server_finds_turns() -> None:
 
 
 async def test_who_says_nothing_is_told_and_closed() -> None:
-    async with front(idle_s=0.3) as service, opened(service, **MANUAL) as client:
+    async with app_server(idle_s=0.3) as service, opened(service, **MANUAL) as client:
         await append(client, said(10))
         events, close = await client.rest()
         assert of(events, "error")[-1]["error"]["code"] == "session_expired"
@@ -190,16 +194,16 @@ async def test_who_says_nothing_is_told_and_closed() -> None:
 
 
 async def test_who_never_reads_is_let_go() -> None:
-    async with front(max_events=50) as service:
+    async with app_server(max_events=50) as service:
         small = socket.socket()
         small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         small.connect(("127.0.0.1", int(service.url.rpartition(":")[2])))
         small.setblocking(False)
         async with service.dial(PATH, sock=small, max_queue=1) as client:
             await append(client, said(10))
-            await until(lambda: service.house.admissions == 1)
+            await until(lambda: service.stack.admissions == 1)
             sending = asyncio.create_task(shout(client))
-            await until(lambda: service.house.admissions == 0)
+            await until(lambda: service.stack.admissions == 0)
             assert levels(await transcript(service)) == {10}
             events, close = await client.rest()
             sending.cancel()
@@ -214,7 +218,7 @@ async def shout(client: Client) -> None:
 
 
 async def test_clients_that_vanish_leave_nothing() -> None:
-    async with front() as service:
+    async with app_server() as service:
         await transcript(service)
         tasks, before = len(asyncio.all_tasks()), len(alive())
         for number in range(100):
@@ -224,7 +228,7 @@ async def test_clients_that_vanish_leave_nothing() -> None:
                 client.cut()
         await until(lambda: len(asyncio.all_tasks()) <= tasks)
         await until(lambda: gc.collect() is not None and len(alive()) <= before)
-        await until(lambda: (service.house.service.running, service.house.admissions) == (0, 0))
+        await until(lambda: (service.stack.service.running, service.stack.admissions) == (0, 0))
         assert levels(await transcript(service)) == {10}
 
 
@@ -234,8 +238,8 @@ def alive() -> list[object]:
 
 
 async def test_an_engine_that_fails_is_an_event() -> None:
-    async with front() as service, opened(service, **MANUAL) as client:
-        service.house.engine.moods = ["fail"] * 2
+    async with app_server() as service, opened(service, **MANUAL) as client:
+        service.stack.engine.moods = ["fail"] * 2
         await append(client, said(10, 0.3))
         await client.tell("input_audio_buffer.commit")
         failed: Json = (await client.until(COMPLETED.replace("completed", "failed")))[-1]

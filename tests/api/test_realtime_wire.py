@@ -2,59 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from tests import media
-from tests.api.test_realtime import sound
-from tests.conftest import Server, running
-
-Json = dict[str, Any]
-COMPLETED = "conversation.item.input_audio_transcription.completed"
-
-
-class Wire:
-    """A client that knows nothing."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-
-    async def send(self, kind: str, **fields: Any) -> None:
-        await self.socket.send(json.dumps({"type": kind, **fields}))
-
-    async def append(self, data: bytes, **fields: Any) -> None:
-        audio = base64.b64encode(data).decode()
-        await self.send("input_audio_buffer.append", audio=audio, **fields)
-
-    async def next(self) -> Json:
-        async with asyncio.timeout(120):
-            event: Json = json.loads(await self.socket.recv())
-        return event
-
-    async def until(self, kind: str) -> list[Json]:
-        wire = [await self.next()]
-        while wire[-1]["type"] != kind:
-            wire.append(await self.next())
-        return wire
-
-
-@asynccontextmanager
-async def opened(
-    server: Server, query: str = "intent=transcription", **more: Any
-) -> AsyncIterator[Wire]:
-    url = f"{server.url.replace('http', 'ws')}/v1/realtime?{query}"
-    async with connect(url, max_size=None, **more) as socket:
-        yield Wire(socket)
+from tests.support import media
+from tests.support.realtime_client import COMPLETED, opened, sound
+from tests.support.server import Server, running
 
 
 async def test_the_older_shape(server: Server) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests import media
-from tests.conftest import Server
+from tests.support import media
+from tests.support.server import Server
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests import media
-from tests.api.test_stream import S16, say
-from tests.api.test_subtitle import Wire, address, finals, until
-from tests.conftest import Server, running
-from tests.valkey import Valkey
+from tests.support import media
+from tests.support.caption_client import Wire, address, finals, read_until, shared_rooms
+from tests.support.server import Server, running
+from tests.support.stream_client import S16, say
+from tests.support.valkey import Valkey
 
 SPOKEN = media.encode(media.samples("en_sentences"), S16)
 
@@ -35,18 +35,9 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 @pytest.fixture(scope="module")
 def pair(data_dir: Path, valkey: Valkey) -> Iterator[tuple[Server, Server]]:
     """Two servers that share their rooms."""
-    settings = shared(valkey)
+    settings = shared_rooms(valkey)
     with running(data_dir, **settings) as here, running(data_dir, **settings) as there:
         yield here, there
-
-
-def shared(valkey: Valkey) -> dict[str, str]:
-    return {
-        "ZHIYIN_CAPTIONS__URL": valkey.url,
-        "ZHIYIN_CAPTIONS__LEASE_S": "3",
-        "ZHIYIN_CAPTIONS__TIMEOUT_S": "0.5",
-        "ZHIYIN_ENGINE__THREADS": "1",
-    }
 
 
 async def speak(socket: ClientConnection, data: bytes, until_final: int = 0) -> Wire:
@@ -68,13 +59,13 @@ async def until_warned(socket: ClientConnection) -> Wire:
     """Sound that comes quicker than speech has warnings of its own."""
     wire: Wire = []
     while not warned(wire):
-        wire += await until(socket, "warning")
+        wire += await read_until(socket, "warning")
     return wire
 
 
 async def history(server: Server, room: str) -> list[str]:
     async with connect(address(server, f"?room={room}&role=viewer")) as socket:
-        (event,) = await until(socket, "history")
+        (event,) = await read_until(socket, "history")
     return [caption["text"] for caption in event["captions"]]
 
 
@@ -112,10 +103,10 @@ async def test_who_speaks_here_is_read_there(pair: tuple[Server, Server]) -> Non
         seen = await speak(speaker, SPOKEN, 1)
         late = await some_history(there, "both")
         async with connect(address(there, room + "speaker")) as second:
-            (refused,) = await until(second, "error")
+            (refused,) = await read_until(second, "error")
         await speaker.send("eof")
-        seen += await until(speaker, "end")
-        watched = await until(viewer, "end")
+        seen += await read_until(speaker, "end")
+        watched = await read_until(viewer, "end")
     assert refused["error"]["code"] == "room_taken"
     assert late == finals(seen)[: len(late)]
     assert finals(watched) == finals(seen)
@@ -123,7 +114,7 @@ async def test_who_speaks_here_is_read_there(pair: tuple[Server, Server]) -> Non
     assert await history(here, "both") == await history(there, "both") == finals(seen)
     async with connect(address(there, room + "speaker")) as next_one:
         await next_one.send("eof")
-        assert [event["type"] for event in await until(next_one, "end")] == ["end"]
+        assert [event["type"] for event in await read_until(next_one, "end")] == ["end"]
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -134,7 +125,7 @@ async def test_any_server_exports_a_room(pair: tuple[Server, Server], which: int
         async with httpx.AsyncClient(base_url=pair[which].url, trust_env=False) as client:
             during = await client.get(f"/captions/{room}/export")
             await speaker.send("eof")
-            seen += await until(speaker, "end")
+            seen += await read_until(speaker, "end")
             after = await client.get(f"/captions/{room}/export", params={"format": "srt"})
     lines = [text.strip() for text in finals(seen) if text]
     assert during.status_code == 200
@@ -160,8 +151,8 @@ async def test_redis_dies_and_comes_back(pair: tuple[Server, Server], valkey: Va
         during = await history(here, "outage")
         valkey.start()
         await speaker.send("eof")
-        seen += await until(speaker, "end")
-        near_wire += await until(near, "end")
+        seen += await read_until(speaker, "end")
+        near_wire += await read_until(near, "end")
         # The end may have been told before the far server was back; what was said is not lost.
         async with asyncio.timeout(120):
             while len(finals(far_wire)) < len(finals(seen)):
@@ -177,16 +168,16 @@ async def test_redis_dies_and_comes_back(pair: tuple[Server, Server], valkey: Va
 
 async def test_redis_may_come_later(data_dir: Path, tmp_path: Path) -> None:
     valkey = Valkey(tmp_path)
-    with running(data_dir, **shared(valkey)) as server:
+    with running(data_dir, **shared_rooms(valkey)) as server:
         assert await health(server) == {"status": "ready", "captions": "local"}
         async with connect(address(server, "?room=early&language=en")) as speaker:
             seen = await speak(speaker, SPOKEN, 1)
             valkey.start()
             try:
                 await speaker.send("eof")
-                seen += await until(speaker, "end")
+                seen += await read_until(speaker, "end")
                 assert warned(seen) == 1
-                with running(data_dir, **shared(valkey)) as second:
+                with running(data_dir, **shared_rooms(valkey)) as second:
                     await eventually(second, "early", finals(seen))
             finally:
                 valkey.kill()
@@ -198,7 +189,7 @@ async def test_rooms_outlive_a_server(
 ) -> None:
     """A speaker's server is killed: the other one has what was said, and the room is free again."""
     here, _ = pair
-    with running(data_dir, **shared(valkey)) as doomed:
+    with running(data_dir, **shared_rooms(valkey)) as doomed:
         async with connect(address(doomed, "?room=doomed&language=en")) as speaker:
             seen = await speak(speaker, SPOKEN, 1)
             await eventually(here, "doomed", finals(seen))

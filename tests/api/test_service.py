@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import Server, running
+from tests.support.server import Server, running
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def test_health(client: httpx.Client) -> None:
 
 
 def test_a_server_without_its_model_lives_but_is_not_ready(data_dir: Path) -> None:
-    from tests.conftest import Server
+    from tests.support.server import Server
 
     server = Server(data_dir, {"ZHIYIN_MODELS__DEFAULT": "whisper-small"})
     try:
@@ -58,7 +58,9 @@ def test_the_docs_page_needs_no_other_host(client: httpx.Client) -> None:
     assert client.get("/static-offline-docs/swagger-ui-bundle.js").status_code == 200
 
 
-@pytest.mark.parametrize("address", ["/", "/static/style.css", "/static/app.js", "/favicon.ico"])
+@pytest.mark.parametrize(
+    "address", ["/", "/static/shared/style.css", "/static/transcribe/main.js", "/favicon.ico"]
+)
 def test_the_page_has_a_strict_policy(client: httpx.Client, address: str) -> None:
     response = client.get(address)
     assert response.status_code == 200
@@ -69,7 +71,9 @@ def test_the_page_has_a_strict_policy(client: httpx.Client, address: str) -> Non
     assert client.head("/").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/http/app.py", "/static/"])
+@pytest.mark.parametrize(
+    "path", ["/static/../app.py", "/static/%2e%2e/http/app.py", "/static/", "/static/shared/"]
+)
 def test_only_the_pages_files_are_served(client: httpx.Client, path: str) -> None:
     assert client.get(path).status_code in (404, 405)
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests import media
-from tests.front import Client, Front, Json, front, heard, numbered, of, s16le
-from tests.house import gated, said, silence, until
+from tests.support import media
+from tests.support.app_server import AppServer, Client, Json, app_server, heard, numbered, of, s16le
+from tests.support.live_stack import gated, said, silence
+from tests.support.waiting import until
 from zhiyin.core.segmentation.endpointing import FRAME_S
 
 TURN = np.concatenate([said(10), silence()])
@@ -75,8 +76,8 @@ AFTER: list[tuple[str, str, str | None, str]] = [
 
 
 @pytest.fixture
-async def service() -> AsyncIterator[Front]:
-    async with front() as made:
+async def service() -> AsyncIterator[AppServer]:
+    async with app_server() as made:
         yield made
 
 
@@ -91,14 +92,14 @@ def assert_error(event: Json, param: str | None, code: str) -> None:
     assert "Value error" not in error["message"]
 
 
-async def assert_well(service: Front) -> None:
+async def assert_well(service: AppServer) -> None:
     """Another client gets its text, and nothing was logged as broken."""
     assert set(heard(await service.talk(TURN))) == {"t10"}
 
 
 @pytest.mark.parametrize("case", BEFORE, ids=lambda c: c[0])
 async def test_a_wrong_beginning_is_explained(
-    service: Front, case: tuple[str, str | bytes, str | None, str]
+    service: AppServer, case: tuple[str, str | bytes, str | None, str]
 ) -> None:
     _, message, param, code = case
     async with service.dial() as client:
@@ -111,7 +112,7 @@ async def test_a_wrong_beginning_is_explained(
 
 
 @pytest.mark.parametrize("case", FIELDS, ids=lambda c: f"{c[0]}={str(c[1])[:12]}")
-async def test_a_wrong_option_is_named(service: Front, case: tuple[str, object, str]) -> None:
+async def test_a_wrong_option_is_named(service: AppServer, case: tuple[str, object, str]) -> None:
     field, value, code = case
     async with service.dial() as client:
         await client.tell("start", **{field: value})
@@ -119,10 +120,10 @@ async def test_a_wrong_option_is_named(service: Front, case: tuple[str, object, 
     assert len(events) == 1
     assert_error(events[0], field, code)
     assert close == 1008
-    assert (service.session_table.size, service.house.admissions) == (0, 0)
+    assert (service.session_table.size, service.stack.admissions) == (0, 0)
 
 
-async def test_a_wrong_message_is_answered_and_forgotten(service: Front) -> None:
+async def test_a_wrong_message_is_answered_and_forgotten(service: AppServer) -> None:
     async with service.begun() as client:
         await client.say(s16le(said(10, 0.5)))
         for _, message, param, code in AFTER:
@@ -139,7 +140,7 @@ async def test_a_wrong_message_is_answered_and_forgotten(service: Front) -> None
 
 
 @pytest.mark.parametrize("message", ['{"type": "ping"}', "AAAA" * 100])
-async def test_many_messages_at_once_are_all_answered(service: Front, message: str) -> None:
+async def test_many_messages_at_once_are_all_answered(service: AppServer, message: str) -> None:
     """As they lie in the socket after the engine has held the sound up; who reads isn't slow."""
     async with service.begun() as client:
         await client.say(s16le(said(10)))
@@ -155,7 +156,7 @@ async def test_many_messages_at_once_are_all_answered(service: Front, message: s
 @pytest.mark.parametrize("size", [1_500_000, 10 << 20])
 @pytest.mark.parametrize("text", [False, True])
 async def test_a_large_message_ends_the_sound_but_not_the_text(
-    service: Front, size: int, text: bool
+    service: AppServer, size: int, text: bool
 ) -> None:
     async with service.begun() as client:
         await client.say(s16le(said(10)))
@@ -168,7 +169,7 @@ async def test_a_large_message_ends_the_sound_but_not_the_text(
     await assert_well(service)
 
 
-async def test_a_message_beyond_all_bounds_closes(service: Front) -> None:
+async def test_a_message_beyond_all_bounds_closes(service: AppServer) -> None:
     async with service.begun() as client:
         with suppress(ConnectionClosed):  # while it is being sent
             await client.socket.send(bytes(40 << 20))
@@ -176,14 +177,14 @@ async def test_a_message_beyond_all_bounds_closes(service: Front) -> None:
     await assert_well(service)
 
 
-async def test_text_that_is_no_utf8_closes(service: Front) -> None:
+async def test_text_that_is_no_utf8_closes(service: AppServer) -> None:
     async with service.begun() as client:
         await client.socket.send(b"\xff\xfe", text=True)
         assert (await client.rest())[1] == 1007
     await assert_well(service)
 
 
-async def test_rubbish_frames_close(service: Front) -> None:
+async def test_rubbish_frames_close(service: AppServer) -> None:
     async with service.begun() as client:
         client.socket.transport.write(np.random.default_rng(3).bytes(1000))
         assert (await client.rest())[1] in (1002, 1006, 1007, 1009)
@@ -191,7 +192,7 @@ async def test_rubbish_frames_close(service: Front) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 3201])
-async def test_odd_byte_counts_are_put_together(service: Front, size: int) -> None:
+async def test_odd_byte_counts_are_put_together(service: AppServer, size: int) -> None:
     data = s16le(said(10, 0.3) if size == 1 else TURN)
     async with service.begun() as client:
         await client.say(data, size)
@@ -203,7 +204,7 @@ async def test_odd_byte_counts_are_put_together(service: Front, size: int) -> No
     assert close == 1000
 
 
-async def test_half_a_sample_at_the_end_is_a_warning(service: Front) -> None:
+async def test_half_a_sample_at_the_end_is_a_warning(service: AppServer) -> None:
     async with service.begun() as client:
         await client.say(s16le(TURN) + b"\1")
         await client.tell("eof")
@@ -214,7 +215,7 @@ async def test_half_a_sample_at_the_end_is_a_warning(service: Front) -> None:
 
 @pytest.mark.parametrize("encoding", ["webm", "ogg"])
 @pytest.mark.parametrize("size", [3, 9999])
-async def test_rubbish_as_a_container(service: Front, encoding: str, size: int) -> None:
+async def test_rubbish_as_a_container(service: AppServer, encoding: str, size: int) -> None:
     async with service.begun(encoding=encoding) as client:
         await client.say(np.random.default_rng(1).bytes(size))
         await client.tell("eof")
@@ -225,7 +226,9 @@ async def test_rubbish_as_a_container(service: Front, encoding: str, size: int) 
 
 
 @pytest.mark.parametrize("encoding", ["webm", "ogg"])
-async def test_a_container_that_ends_in_its_head_is_named(service: Front, encoding: str) -> None:
+async def test_a_container_that_ends_in_its_head_is_named(
+    service: AppServer, encoding: str
+) -> None:
     head = media.recorded(said(10), encoding)[:50]
     async with service.begun(encoding=encoding) as client:
         await client.socket.send(head)
@@ -236,7 +239,7 @@ async def test_a_container_that_ends_in_its_head_is_named(service: Front, encodi
     assert (close, client.socket.close_reason) == (1007, "undecodable_audio")
 
 
-async def test_a_file_sent_as_raw_samples_is_named(service: Front) -> None:
+async def test_a_file_sent_as_raw_samples_is_named(service: AppServer) -> None:
     async with service.begun() as client:
         await client.socket.send(media.wav(media.samples("en_short")))
         events, close = await client.rest()
@@ -244,7 +247,7 @@ async def test_a_file_sent_as_raw_samples_is_named(service: Front) -> None:
     assert close == 1007
 
 
-async def test_what_follows_the_end_is_refused(service: Front) -> None:
+async def test_what_follows_the_end_is_refused(service: AppServer) -> None:
     async with service.begun() as client:
         for message in (s16le(TURN), '{"type": "eof"}', s16le(TURN), '{"type": "eof"}'):
             await client.socket.send(message)
@@ -256,7 +259,7 @@ async def test_what_follows_the_end_is_refused(service: Front) -> None:
 
 
 async def test_who_says_nothing_is_sent_away() -> None:
-    async with front(idle_s=0.2) as service:
+    async with app_server(idle_s=0.2) as service:
         async with service.dial() as client:
             events, close = await client.rest()
         assert_error(events[0], None, "session_expired")
@@ -272,7 +275,7 @@ async def test_who_says_nothing_is_sent_away() -> None:
 async def test_pings_are_answered_while_sound_waits() -> None:
     """Many clients hang up when they are not; this one sends faster than it is heard."""
     engine, gate = gated()
-    async with front(engine, max_waiting_s=1.0) as service, service.begun() as client:
+    async with app_server(engine, max_waiting_s=1.0) as service, service.begun() as client:
         await client.say(s16le(said(10, 60.0)), 320_000)
         async with asyncio.timeout(60):
             await (await client.socket.ping())
@@ -283,7 +286,7 @@ async def test_pings_are_answered_while_sound_waits() -> None:
 
 
 async def test_a_session_that_lasts_too_long_gives_its_tail() -> None:
-    async with front(max_seconds=3.0) as service, service.begun() as client:
+    async with app_server(max_seconds=3.0) as service, service.begun() as client:
         await client.say(s16le(said(10, 3.5)))
         events, close = await client.rest()
         assert_error(of(events, "error")[0], None, "audio_too_long")
@@ -293,7 +296,7 @@ async def test_a_session_that_lasts_too_long_gives_its_tail() -> None:
 
 
 async def test_too_many_sessions_are_told_to_come_back() -> None:
-    async with front(max_sessions=2) as service, service.begun() as first, service.begun():
+    async with app_server(max_sessions=2) as service, service.begun() as first, service.begun():
         async with service.dial() as third:
             await third.tell("start")
             events, close = await third.rest()
@@ -306,7 +309,7 @@ async def test_too_many_sessions_are_told_to_come_back() -> None:
 
 
 async def test_stopping_lets_clients_know() -> None:
-    async with front() as service:
+    async with app_server() as service:
         stays, breaks = await service.call(), await service.call()
         for client in (stays, breaks):
             await client.tell("start")
@@ -316,7 +319,7 @@ async def test_stopping_lets_clients_know() -> None:
     assert (await stays.rest())[1] == 1012
 
 
-def deaf(service: Front) -> Any:
+def deaf(service: AppServer) -> Any:
     """A connection with little room between the client and the server."""
     small = socket.socket()
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -325,7 +328,7 @@ def deaf(service: Front) -> Any:
     return service.dial(sock=small, max_queue=1)
 
 
-async def test_who_never_reads_answers_is_let_go(service: Front) -> None:
+async def test_who_never_reads_answers_is_let_go(service: AppServer) -> None:
     async with deaf(service) as client:
         await client.tell("start", language="en")
         await client.hear()
@@ -337,7 +340,7 @@ async def test_who_never_reads_answers_is_let_go(service: Front) -> None:
         await asyncio.gather(sending, return_exceptions=True)
     assert events[-1]["error"]["code"] == "too_slow"
     assert close == 1013
-    assert service.house.admissions == 0
+    assert service.stack.admissions == 0
 
 
 async def shout(client: Client, times: int) -> None:
@@ -346,7 +349,7 @@ async def shout(client: Client, times: int) -> None:
 
 
 async def test_who_never_reads_finals_is_let_go_and_none_was_dropped() -> None:
-    async with front(max_events=40) as service, deaf(service) as client:
+    async with app_server(max_events=40) as service, deaf(service) as client:
         await client.tell("start", language="en", words=True)
         await client.hear()
         turn = s16le(np.concatenate([said(10, 3.0), silence()]))
@@ -362,13 +365,13 @@ async def test_who_never_reads_finals_is_let_go_and_none_was_dropped() -> None:
         assert close == 1013
         lasting = numbered(events)
         assert lasting == list(range(1, len(lasting) + 1))
-        assert service.house.admissions == 0
+        assert service.stack.admissions == 0
 
 
 async def test_wild_clients_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
     """Random messages from many, while one talks."""
 
-    async def wild(service: Front, seed: int) -> int | None:
+    async def wild(service: AppServer, seed: int) -> int | None:
         chance = np.random.default_rng(seed)
         async with service.dial() as client:
             if chance.integers(0, 2):
@@ -384,7 +387,7 @@ async def test_wild_clients_do_no_harm(caplog: pytest.LogCaptureFixture) -> None
                 await client.tell("eof")
             return (await client.rest())[1]
 
-    async with front(grace_s=0.0) as service:
+    async with app_server(grace_s=0.0) as service:
         events, *codes = await asyncio.gather(
             service.talk(np.tile(TURN, 20)), *(wild(service, seed) for seed in range(40))
         )
@@ -392,5 +395,5 @@ async def test_wild_clients_do_no_harm(caplog: pytest.LogCaptureFixture) -> None
         assert len(of(events, "final")) == 20
         assert set(codes) <= {1000, 1006, 1007, 1008}
         await until(lambda: service.session_table.size == 0)
-        assert service.house.admissions == 0
+        assert service.stack.admissions == 0
     assert not [r for r in caplog.records if r.levelname == "ERROR"]

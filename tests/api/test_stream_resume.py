@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed
 
-from tests import media
-from tests.front import Client, Front, Json, front, heard, numbered, of, s16le
-from tests.house import gated, said, silence, until
+from tests.support import media
+from tests.support.app_server import AppServer, Client, Json, app_server, heard, numbered, of, s16le
+from tests.support.live_stack import gated, said, silence
+from tests.support.waiting import until
 from zhiyin.access.ws.native.connection import Connection
 from zhiyin.access.ws.native.event_log import EventLog
 from zhiyin.access.ws.native.resumable import ResumableSession
@@ -44,7 +45,7 @@ async def resumed(client: Client, ready: Json, events: list[Json]) -> Json:
 
 
 async def broken_up(
-    service: Front, data: bytes, cuts: list[int], **start: Any
+    service: AppServer, data: bytes, cuts: list[int], **start: Any
 ) -> tuple[list[Json], list[Json]]:
     """Send it all over connections that break after so many bytes; the events and greetings."""
     events: list[Json] = []
@@ -69,7 +70,7 @@ async def broken_up(
 @settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.integers(0, 60_000), min_size=1, max_size=5))
 async def test_nothing_is_lost_and_nothing_comes_twice(cuts: list[int]) -> None:
-    async with front() as service:
+    async with app_server() as service:
         whole = await service.talk(SPEECH)
         events, greetings = await broken_up(service, s16le(SPEECH), cuts)
     assert told(events) == told(whole)
@@ -82,7 +83,7 @@ async def test_nothing_is_lost_and_nothing_comes_twice(cuts: list[int]) -> None:
 @pytest.mark.parametrize("container", ["webm", "ogg"])
 async def test_a_container_goes_on_by_its_bytes(container: str) -> None:
     data = media.recorded(SPEECH, container)
-    async with front() as service:
+    async with app_server() as service:
         async with service.begun(encoding=container) as client:
             await client.say(data)
             await client.tell("eof")
@@ -94,13 +95,13 @@ async def test_a_container_goes_on_by_its_bytes(container: str) -> None:
 
 async def test_the_end_can_be_told_again() -> None:
     """The last events may have been lost with the connection."""
-    async with front() as service:
+    async with app_server() as service:
         async with service.begun() as client:
             await client.say(s16le(TURN))
             await client.tell("eof")
             events, _ = await client.rest()
             assert events[-1]["type"] == "done"
-        assert service.house.service.running == 0
+        assert service.stack.service.running == 0
         second = await service.call()
         await resumed(second, client.ready, [])
         await second.tell("eof")
@@ -110,16 +111,16 @@ async def test_the_end_can_be_told_again() -> None:
 
 
 async def test_a_client_gone_in_mid_word_is_waited_for_and_then_forgotten() -> None:
-    async with front(grace_s=0.5) as service:
+    async with app_server(grace_s=0.5) as service:
         async with service.begun() as client:
             await client.say(s16le(said(10)))
             await client.tell("ping")
             await client.until("pong")
             client.cut()
         await until(lambda: service.session_table._waiting)
-        assert service.house.admissions == 1
+        assert service.stack.admissions == 1
         await until(lambda: service.session_table.size == 0)
-        await until(lambda: service.house.admissions == 0)
+        await until(lambda: service.stack.admissions == 0)
         second = await service.call()
         await second.tell("resume", session_id=client.ready["session_id"], last_event=0)
         events, close = await second.rest()
@@ -128,7 +129,7 @@ async def test_a_client_gone_in_mid_word_is_waited_for_and_then_forgotten() -> N
 
 
 async def test_events_that_never_were_are_refused() -> None:
-    async with front() as service:
+    async with app_server() as service:
         async with service.begun() as client:
             client.cut()
         second = await service.call()
@@ -141,7 +142,7 @@ async def test_events_that_never_were_are_refused() -> None:
 
 
 async def test_events_that_are_gone_are_refused() -> None:
-    async with front(max_events=10) as service:
+    async with app_server(max_events=10) as service:
         async with service.begun() as client:
             for _ in range(8):
                 await client.say(s16le(TURN))
@@ -154,7 +155,7 @@ async def test_events_that_are_gone_are_refused() -> None:
 
 
 async def test_another_connection_takes_over() -> None:
-    async with front() as service, service.begun() as first:
+    async with app_server() as service, service.begun() as first:
         await first.say(s16le(said(10)))
         await first.tell("ping")
         events = await first.until("pong")
@@ -171,7 +172,7 @@ async def test_another_connection_takes_over() -> None:
 
 async def test_of_many_who_go_on_at_once_the_last_misses_nothing() -> None:
     """As a client does that is impatient with a slow network."""
-    async with front() as service:
+    async with app_server() as service:
         async with service.begun() as client:
             await client.say(s16le(np.concatenate([TURN] * 3)))
             for _ in range(3):
@@ -191,7 +192,7 @@ async def test_of_many_who_go_on_at_once_the_last_misses_nothing() -> None:
 
 
 async def test_a_partial_is_shown_to_who_comes_back() -> None:
-    async with front() as service:
+    async with app_server() as service:
         async with service.begun(partials=True) as client:
             await client.say(s16le(said(10)))
             partial = (await client.until("partial"))[-1]
@@ -205,7 +206,7 @@ async def test_a_partial_is_shown_to_who_comes_back() -> None:
 async def test_sound_under_way_when_the_connection_breaks_is_taken_whole() -> None:
     """While the engine holds it up; whoever comes back waits for that."""
     engine, gate = gated()
-    async with front(engine, max_waiting_s=2.0) as service:
+    async with app_server(engine, max_waiting_s=2.0) as service:
         data = s16le(np.concatenate([TURN] * 6))
         async with service.begun() as client:
             await client.socket.send(data)
@@ -231,7 +232,7 @@ def alive() -> list[str]:
     return [type(o).__name__ for o in gc.get_objects() if issubclass(type(o), KINDS)]
 
 
-async def come_and_go(service: Front, number: int) -> None:
+async def come_and_go(service: AppServer, number: int) -> None:
     """One of a thousand: politely, rudely, in mid-word, before it began."""
     encoding = ("s16le", "webm", "ogg", "mulaw")[number % 4]
     async with service.dial() as client:
@@ -249,7 +250,7 @@ async def come_and_go(service: Front, number: int) -> None:
 
 
 async def test_a_thousand_sessions_leave_nothing() -> None:
-    async with front(grace_s=0.0) as service:
+    async with app_server(grace_s=0.0) as service:
         await service.talk(TURN)
         gc.collect()
         tasks, before = len(asyncio.all_tasks()), len(alive())
@@ -258,6 +259,6 @@ async def test_a_thousand_sessions_leave_nothing() -> None:
         await until(lambda: service.session_table.size == 0)
         await until(lambda: len(asyncio.all_tasks()) <= tasks)
         await until(lambda: gc.collect() is not None and len(alive()) <= before)
-        assert (service.house.service.running, service.house.admissions) == (0, 0)
+        assert (service.stack.service.running, service.stack.admissions) == (0, 0)
         await until(lambda: not [t for t in threading.enumerate() if "demux" in t.name])
         assert set(heard(await service.talk(TURN))) == {"t10"}

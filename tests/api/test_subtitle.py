@@ -5,42 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests import house, media
-from tests.api.test_stream import S16, say, spoken
-from tests.conftest import Server
-from tests.front import front, s16le
-from tests.house import gated
-
-Wire = list[dict[str, Any]]
-
-
-def address(server: Server, query: str = "") -> str:
-    return server.url.replace("http:", "ws:") + "/ws/subtitle" + query
-
-
-async def until(socket: ClientConnection, kind: str) -> Wire:
-    wire: Wire = []
-    async with asyncio.timeout(120):
-        while not wire or wire[-1]["type"] != kind:
-            wire.append(json.loads(await socket.recv()))
-    return wire
-
-
-def finals(wire: Wire) -> list[str]:
-    return [e["text"] for e in wire if e["type"] == "caption" and e["final"]]
+from tests.support import live_stack, media
+from tests.support.app_server import app_server, s16le
+from tests.support.caption_client import address, finals, read_until
+from tests.support.live_stack import gated
+from tests.support.server import Server
+from tests.support.stream_client import S16, say, spoken
 
 
 async def test_the_simplest_client_gets_its_captions(server: Server) -> None:
     async with connect(address(server)) as socket:
         await say(socket, media.encode(spoken("en_short"), S16))
         await socket.send("eof")
-        wire = await until(socket, "end")
+        wire = await read_until(socket, "end")
     assert media.heard(media.reference("en_short"), " ".join(finals(wire))) > 0.8
 
 
@@ -54,10 +36,10 @@ async def test_viewers_see_what_the_speaker_sees(server: Server) -> None:
     ):
         await say(speaker, media.encode(spoken("en_sentences"), S16))
         await speaker.send('{"type":"eof"}')
-        seen = await until(speaker, "end")
-        watched = await until(early, "end")
+        seen = await read_until(speaker, "end")
+        watched = await read_until(early, "end")
     async with connect(address(server, "?room=lecture-1&role=viewer")) as late:
-        (history,) = await until(late, "history")
+        (history,) = await read_until(late, "history")
     assert watched[0] == {"type": "history", "captions": []}
     assert finals(seen) == finals(watched) == [c["text"] for c in history["captions"]]
     assert media.heard(media.reference("en_sentences"), " ".join(finals(seen))) > 0.7
@@ -68,7 +50,7 @@ async def test_a_room_has_one_speaker(server: Server) -> None:
     async with connect(address(server, query)) as first:
         await first.send(b"\x00\x00" * 1600)
         async with connect(address(server, query)) as second:
-            (event,) = await until(second, "error")
+            (event,) = await read_until(second, "error")
         assert event["error"]["code"] == "room_taken"
     for _ in range(100):  # until the server has noticed that the first one left
         async with connect(address(server, query)) as third:
@@ -96,7 +78,7 @@ async def test_a_room_has_one_speaker(server: Server) -> None:
 )
 async def test_wrong_parameters_are_named(server: Server, query: str, param: str) -> None:
     async with connect(address(server, query.replace(" ", "%20"))) as socket:
-        (event,) = await until(socket, "error")
+        (event,) = await read_until(socket, "error")
         assert event["error"]["param"] == param
         with pytest.raises(ConnectionClosed):
             await socket.recv()
@@ -105,7 +87,7 @@ async def test_wrong_parameters_are_named(server: Server, query: str, param: str
 async def test_viewers_only_read(server: Server) -> None:
     async with connect(address(server, "?room=quiet&role=viewer")) as socket:
         await socket.send(b"\x00\x00")
-        event = (await until(socket, "error"))[-1]
+        event = (await read_until(socket, "error"))[-1]
     assert event["error"]["code"] == "read_only"
 
 
@@ -114,15 +96,18 @@ async def test_the_viewers_get_the_last_words_of_a_lost_speaker(server: Server) 
         async with connect(address(server, "?room=lost&language=en")) as speaker:
             await say(speaker, media.encode(media.samples("en_short"), S16))
             speaker.transport.abort()
-        wire = await until(viewer, "end")
+        wire = await read_until(viewer, "end")
     assert media.heard(media.reference("en_short"), " ".join(finals(wire))) > 0.8
 
 
 async def test_pings_are_answered_while_sound_waits() -> None:
     """Many clients hang up when they are not; this one sends faster than it is heard."""
     engine, gate = gated()
-    async with front(engine, max_waiting_s=1.0) as service, service.dial("/ws/subtitle") as client:
-        await client.say(s16le(house.said(10, 60.0)), 320_000)
+    async with (
+        app_server(engine, max_waiting_s=1.0) as service,
+        service.dial("/ws/subtitle") as client,
+    ):
+        await client.say(s16le(live_stack.said(10, 60.0)), 320_000)
         async with asyncio.timeout(60):
             await (await client.socket.ping())
         gate.set()

@@ -11,8 +11,8 @@ import httpx
 import numpy as np
 import psutil
 
-from tests import media
-from tests.conftest import Server
+from tests.support import media
+from tests.support.server import Server
 
 CALLERS = {
     "en_other": "Flowers and rabbits in a garden.",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import METADATA
+from zhiyin.store.jobs_sql.database import jobs_database
+from zhiyin.store.sql.database import Database
 
 _NUMBERS = itertools.count()
 
@@ -19,13 +19,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database."""
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'jobs.sqlite3'}"
-    server = request.getfixturevalue("mariadb_server")
+    server = request.getfixturevalue("mariadb")
     return str(server.database(f"contract_{next(_NUMBERS)}"))
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """Connections to it."""
-    made = Database(database_url, METADATA)
+    made = jobs_database(database_url)
     yield made
     await made.close()

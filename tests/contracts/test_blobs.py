@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.histories import ring
-from tests.s3 import S3Server
+from tests.support.history_databases import ring
+from tests.support.s3 import S3Server
 from zhiyin.domain.errors import MissingBlob, TooLarge, Unavailable
 from zhiyin.ports.blobs import BlobStore
 from zhiyin.store.blob_keys import BlobKeys
@@ -21,8 +21,7 @@ from zhiyin.store.blobs_folder import FolderBlobs
 from zhiyin.store.blobs_s3 import S3Blobs
 from zhiyin.store.blobs_sealed import SealedBlobs
 from zhiyin.store.cipher_plain import PlainRing
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import METADATA
+from zhiyin.store.jobs_sql.database import jobs_database
 
 _NUMBERS = itertools.count()
 Files = Callable[[], list[Path]]
@@ -70,7 +69,7 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     if kind in ("folder", "s3"):
         yield Place(inner, folder)
         return
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'jobs.sqlite3'}", METADATA)
+    database = jobs_database(f"sqlite+aiosqlite:///{tmp_path / 'jobs.sqlite3'}")
     keys = BlobKeys(database, PlainRing() if kind == "marked" else ring("k1"))
     yield Place(SealedBlobs(inner, keys), folder)
     held = await keys.names(0, time.time() + 60)

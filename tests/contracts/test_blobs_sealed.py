@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from tests import media
-from tests.histories import ring
+from tests.support import media
+from tests.support.history_databases import ring
 from zhiyin.audio.decode import AvDecoder
 from zhiyin.domain.audio import SAMPLE_RATE as RATE
 from zhiyin.domain.audio import AudioLimits
@@ -24,8 +24,8 @@ from zhiyin.store.blob_keys import BlobKeys
 from zhiyin.store.blobs_folder import FolderBlobs
 from zhiyin.store.blobs_sealed import _SHAPE, CHUNK_BYTES, SealedBlobs
 from zhiyin.store.cipher_plain import PlainRing
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import BLOB_KEYS, METADATA
+from zhiyin.store.jobs_sql.database import jobs_database
+from zhiyin.store.jobs_sql.tables import BLOB_KEYS
 
 NAME = "job_019ab3f0d1c2a1b2c3d4e5f60718293a.audio"
 OTHER = NAME.replace("019a", "119a")
@@ -45,7 +45,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = FolderBlobs(folder / "blobs")
-        self.database = Database(f"sqlite+aiosqlite:///{folder / 'jobs.sqlite3'}", METADATA)
+        self.database = jobs_database(f"sqlite+aiosqlite:///{folder / 'jobs.sqlite3'}")
         self.ring: KeyRing = ring("k1")
 
     def blobs(self, keys: KeyRing | None = None) -> SealedBlobs:
@@ -163,7 +163,7 @@ async def test_another_blobs_value_is_refused(place: Place) -> None:
     one.write_bytes(two.read_bytes())
     with pytest.raises(CannotDecrypt, match="lost"):
         await place.read()
-    async with place.database.begin() as db:  # not with its key either
+    async with place.database.transaction(write=True) as db:  # not with its key either
         await db.execute(update(BLOB_KEYS).where(BLOB_KEYS.c.name == OTHER).values(name=NAME))
     with pytest.raises(CannotDecrypt, match="another record"):
         await place.read()

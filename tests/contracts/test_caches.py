@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from tests.valkey import Valkey, valkey
+from tests.support.valkey import Valkey, valkey
 from zhiyin.domain.errors import ConfigError, Unavailable
 from zhiyin.ports.cache import Cache
 from zhiyin.store.cache_memory import MemoryCache

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.speech import until
-from tests.valkey import Valkey
-from zhiyin.core.tasks import cancel_all
+from tests.support.caption_rooms import said
+from tests.support.valkey import Valkey
+from tests.support.waiting import until
+from zhiyin.core.tasks import SWALLOWED_S, cancel_all
 from zhiyin.domain.captions import Caption, CaptionMessage, CaptionsErased, Ended
 from zhiyin.domain.errors import ConfigError, Unavailable
 from zhiyin.domain.live import Warned
@@ -24,13 +25,6 @@ from zhiyin.store.cipher_plain import PlainRing
 
 LEASE_S = 0.5
 Make = Callable[..., CaptionStore]
-
-
-def said(number: int, *, replica: str = "a", talk: int = 0, text: str = "") -> CaptionMessage:
-    text = text or f"{replica}{talk}-{number}"
-    return CaptionMessage(
-        replica, talk, Caption(number, text, text, True, number, number + 1.5, "zh")
-    )
 
 
 def thought(number: int, *, replica: str = "a") -> CaptionMessage:
@@ -231,7 +225,7 @@ async def test_databases_of_one_server_are_apart(valkey: Valkey) -> None:
     await first.publish("hall", "a", said(0))
     await second.publish("hall", "b", said(0, replica="b"))
     await until(lambda: bool(heard))
-    await cancel_all([following])
+    await cancel_all([following], SWALLOWED_S)
     assert heard == [said(0, replica="b")]
     await first._redis.flushall()
     await first.close()

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.test_captions import said
-from tests.histories import ring
-from tests.speech import final, reading, replicas, until
-from tests.valkey import Valkey
+from tests.support.caption_rooms import final, reading, replicas, said
+from tests.support.history_databases import ring
+from tests.support.valkey import Valkey
+from tests.support.waiting import until
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.captions import UNREADABLE, Caption, CaptionMessage
 from zhiyin.domain.errors import CannotDecrypt

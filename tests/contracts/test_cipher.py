@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.histories import ring
+from tests.support.history_databases import ring
 from zhiyin.domain.errors import CannotDecrypt, ConfigError
 from zhiyin.ports.cipher import Cipher, KeyRing
 from zhiyin.store.cipher_aesgcm import AesRing, generate, parse_keys

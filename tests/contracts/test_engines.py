@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests import media
+from tests.support import media
 from zhiyin.domain.engine import Again, Clip, ClipResult, EngineContext
 from zhiyin.domain.errors import AsrError
 from zhiyin.domain.options import DecodeOptions

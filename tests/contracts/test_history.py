@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.histories import START, Place, entry, ring, texts
+from tests.support.history_databases import START, HistoryDatabase, entry, ring, texts
 from zhiyin.domain.caller import ANONYMOUS
 from zhiyin.domain.errors import NotFound
 from zhiyin.domain.history import HistoryQuery
@@ -22,9 +22,11 @@ NASTY = [
 
 
 @pytest.fixture(params=["plain", "encrypted"])
-async def history(place: Place, request: pytest.FixtureRequest) -> AsyncIterator[SqlHistory]:
+async def history(
+    history_db: HistoryDatabase, request: pytest.FixtureRequest
+) -> AsyncIterator[SqlHistory]:
     keys = ring("k1") if request.param == "encrypted" else None
-    async with place.open(keys) as opened:
+    async with history_db.open(keys) as opened:
         yield opened
 
 
@@ -125,7 +127,7 @@ async def test_search_finds_what_is_there_and_nothing_else(history: SqlHistory) 
         assert await texts(history, query) == wanted, query
 
 
-async def test_ten_thousand_are_listed_and_searched_rightly(place: Place) -> None:
+async def test_ten_thousand_are_listed_and_searched_rightly(history_db: HistoryDatabase) -> None:
     chance = random.Random(3)
     words = ["打开", "关上", "客厅", "卧室", "的", "灯", "窗户", "turn", "off", "Light", "，"]
     kept = [
@@ -133,7 +135,7 @@ async def test_ten_thousand_are_listed_and_searched_rightly(place: Place) -> Non
         for _ in range(5_000)
         for language in ("zh", "en")
     ]
-    async with place.open(ring("k1")) as history:
+    async with history_db.open(ring("k1")) as history:
         for begin in range(0, len(kept), 1_000):
             await history.add(kept[begin : begin + 1_000])
         newest = [e.transcript.text for e in reversed(kept)]

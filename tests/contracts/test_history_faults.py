@@ -16,14 +16,15 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 from tools.mariadb import MariaDb
 
-from tests.backends import environment
-from tests.histories import Place, entry, texts, until
+from tests.support.history_databases import HistoryDatabase, entry, texts
+from tests.support.processes import environment
+from tests.support.waiting import until
 from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.domain.caller import ANONYMOUS
 from zhiyin.domain.errors import ConfigError, Unavailable
-from zhiyin.store.history_sql import migrate
-from zhiyin.store.history_sql.database import Database, DatabaseOptions
+from zhiyin.store.history_sql.database import MIGRATIONS, history_database
 from zhiyin.store.history_sql.tables import metadata
+from zhiyin.store.sql.engine import DatabaseOptions
 
 QUICK = HistoryWriterPolicy(linger_s=0.0, retry_s=0.05, max_retry_s=0.2)
 
@@ -40,72 +41,72 @@ def tables(connection: Connection) -> set[str]:
     return set(inspect(connection).get_table_names()) - {"alembic_version"}
 
 
-async def test_migrations_go_up_and_down(place: Place) -> None:
-    database = Database(place.url, DatabaseOptions())
+async def test_migrations_go_up_and_down(history_db: HistoryDatabase) -> None:
+    database = history_database(history_db.url, DatabaseOptions())
     try:
-        async with database.transaction(write=True) as connection:
+        async with database.unchecked(write=True) as connection:
             for target in ("base", "head", "base", "0001", "head"):
                 if target == "base":
-                    await connection.run_sync(migrate.downgrade, target)
+                    await connection.run_sync(MIGRATIONS.downgrade, target)
                     assert await connection.run_sync(tables) == set()
                 else:
-                    await connection.run_sync(migrate.upgrade, target)
-            assert await connection.run_sync(migrate.is_current)
+                    await connection.run_sync(MIGRATIONS.upgrade, target)
+            assert await connection.run_sync(MIGRATIONS.is_current)
             assert await connection.run_sync(tables) == set(metadata.tables)
     finally:
         await database.close()
 
 
-async def test_migrations_make_the_tables_of_the_code(place: Place) -> None:
+async def test_migrations_make_the_tables_of_the_code(history_db: HistoryDatabase) -> None:
     def differences(connection: Connection) -> list[object]:
-        migrate.upgrade(connection)
+        MIGRATIONS.upgrade(connection)
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return list(compare_metadata(context, metadata))
 
-    database = Database(place.url, DatabaseOptions())
+    database = history_database(history_db.url, DatabaseOptions())
     try:
-        async with database.transaction(write=True) as connection:
+        async with database.unchecked(write=True) as connection:
             assert await connection.run_sync(differences) == []
     finally:
         await database.close()
 
 
-async def test_data_survives_a_migration(place: Place) -> None:
+async def test_data_survives_a_migration(history_db: HistoryDatabase) -> None:
     kept = [entry(f"{n} 客厅") for n in range(20)]
-    async with place.open() as history:
+    async with history_db.open() as history:
         await history.add(kept)
-        async with history._database.transaction(write=True) as connection:
-            await connection.run_sync(migrate.downgrade, "0001")
+        async with history._database.unchecked(write=True) as connection:
+            await connection.run_sync(MIGRATIONS.downgrade, "0001")
         await history.migrate()
         assert await history.entries(0, 100) == kept
 
 
-async def test_many_migrate_at_once(place: Place) -> None:
-    database = Database(place.url, DatabaseOptions())
-    async with database.transaction(write=True) as connection:
-        await connection.run_sync(migrate.downgrade, "base")
+async def test_many_migrate_at_once(history_db: HistoryDatabase) -> None:
+    database = history_database(history_db.url, DatabaseOptions())
+    async with database.unchecked(write=True) as connection:
+        await connection.run_sync(MIGRATIONS.downgrade, "base")
     await database.close()
 
     async def one() -> str:
-        async with place.open(timeout_s=60) as history:
+        async with history_db.open(timeout_s=60) as history:
             return await history.migrate()
 
-    assert set(await asyncio.gather(*(one() for _ in range(4)))) == {migrate.head()}
+    assert set(await asyncio.gather(*(one() for _ in range(4)))) == {MIGRATIONS.head()}
 
 
-async def test_tables_of_a_newer_zhiyin_are_refused(place: Place) -> None:
-    async with place.open() as history:
+async def test_tables_of_a_newer_zhiyin_are_refused(history_db: HistoryDatabase) -> None:
+    async with history_db.open() as history:
         await history.prepare()
-        async with history._database.transaction(write=True) as connection:
+        async with history._database.unchecked(write=True) as connection:
             await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    async with place.open() as history:
+    async with history_db.open() as history:
         with pytest.raises(Unavailable, match=r"newer|not up to date"):
             await history.prepare()
 
 
 async def test_a_server_is_migrated_by_its_operator_only(mariadb: MariaDb) -> None:
     mariadb.sql("CREATE OR REPLACE DATABASE unmigrated")
-    async with Place(mariadb.url("unmigrated")).open() as history:
+    async with HistoryDatabase(mariadb.url("unmigrated")).open() as history:
         with pytest.raises(Unavailable, match="zhiyin migrate"):
             await history.add([entry()])
         await history.migrate()
@@ -118,15 +119,15 @@ async def test_a_server_is_migrated_by_its_operator_only(mariadb: MariaDb) -> No
 )
 def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(ConfigError):
-        Database(url, DatabaseOptions())
+        history_database(url, DatabaseOptions())
 
 
 async def test_away_at_the_start_and_in_mid_run(own_mariadb: MariaDb) -> None:
-    place = Place(own_mariadb.url("history"))
-    async with place.open() as history:
+    history_db = HistoryDatabase(own_mariadb.url("history"))
+    async with history_db.open() as history:
         await history.migrate()
     own_mariadb.stop()
-    async with place.open(timeout_s=2) as history:
+    async with history_db.open(timeout_s=2) as history:
         history_writer = HistoryWriter(history, QUICK)
         history_writer.start()
         assert history_writer.keep(entry("said while it was away"))
@@ -159,8 +160,8 @@ def full_disk(file: Path) -> Iterator[None]:
 
 async def test_a_full_disk_is_survived(tmp_path: Path) -> None:
     file = tmp_path / "history.db"
-    place = Place(f"sqlite+aiosqlite:///{file}")
-    async with place.open() as history:
+    history_db = HistoryDatabase(f"sqlite+aiosqlite:///{file}")
+    async with history_db.open() as history:
         history_writer = HistoryWriter(history, QUICK)
         history_writer.start()
         history_writer.keep(entry("before"))
@@ -174,20 +175,20 @@ async def test_a_full_disk_is_survived(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_was_taken_away_comes_back_empty(tmp_path: Path) -> None:
-    place = Place(f"sqlite+aiosqlite:///{tmp_path}/deep/er/history.db")
-    async with place.open() as history:
+    history_db = HistoryDatabase(f"sqlite+aiosqlite:///{tmp_path}/deep/er/history.db")
+    async with history_db.open() as history:
         await history.add([entry("one")])
     mode = (tmp_path / "deep/er/history.db").stat().st_mode
     assert mode & 0o077 == 0, "for the owner of the process alone"
     (tmp_path / "deep/er/history.db").unlink()
-    async with place.open() as history:
+    async with history_db.open() as history:
         assert await texts(history) == []
 
 
 async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     file = tmp_path / "history.db"
     file.write_bytes(b"no database at all" * 100)
-    async with Place(f"sqlite+aiosqlite:///{file}").open() as history:
+    async with HistoryDatabase(f"sqlite+aiosqlite:///{file}").open() as history:
         with pytest.raises(Unavailable):
             await history.prepare()
 
@@ -195,10 +196,10 @@ async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 WRITER = """
 import asyncio, sys
 from datetime import timedelta
-from tests.histories import START, Place, entry
+from tests.support.history_databases import START, HistoryDatabase, entry
 async def main():
     name = sys.argv[2]  # nobody writes in the same microsecond: ids are times, and a little chance
-    async with Place(sys.argv[1]).open() as history:
+    async with HistoryDatabase(sys.argv[1]).open() as history:
         for n in range(40):
             time = START + timedelta(seconds=n, microseconds=ord(name))
             await history.add([entry(f"{name} {n}", time=time)])
@@ -206,18 +207,18 @@ asyncio.run(main())
 """
 
 
-async def test_several_processes_write_at_once(place: Place) -> None:
+async def test_several_processes_write_at_once(history_db: HistoryDatabase) -> None:
     root = Path(__file__).parents[2]
     started = [
         subprocess.Popen(  # noqa: ASYNC220 (it only starts)
-            [sys.executable, "-c", WRITER, place.url, name],
+            [sys.executable, "-c", WRITER, history_db.url, name],
             cwd=root, env=environment(PYTHONPATH=f"{root / 'src'}:{root}"),
         )
         for name in ("a", "b", "c")
     ]  # fmt: skip
     codes = [await asyncio.to_thread(process.wait, 120) for process in started]
     assert codes == [0, 0, 0]
-    async with place.open() as history:
+    async with history_db.open() as history:
         found = await texts(history)
         assert sorted(map(str, found)) == sorted(f"{w} {n}" for w in "abc" for n in range(40))
         assert ANONYMOUS

@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.job_records import NOW, made
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.job import (
     Backlog,
     Failure,
-    Job,
     JobQuery,
-    JobRequest,
     JobState,
     Lease,
     Priority,
@@ -22,22 +21,10 @@ from zhiyin.domain.job import (
     WebhookState,
     new_job_id,
 )
-from zhiyin.domain.options import DecodeOptions, TranscribeOptions
 from zhiyin.store.cipher_plain import PlainRing
-from zhiyin.store.jobs_sql import SqlJobs
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import METADATA
-
-NOW = 1_795_000_000.123457
-
-
-def made(number: int = 0, owner: str = "ann", **changes: object) -> Job:
-    """A job; the higher the number, the later."""
-    decode = DecodeOptions("zh", "translate", "提示 ' \" %s", "热词", 3, 0.5, words=True)
-    request = JobRequest(TranscribeOptions("m", decode, vad=False, previous_text=True))
-    audio = Recording("a.audio", 1 << 40, NOW + 9, 12.5)
-    job = Job(new_job_id(NOW + number), owner, request, audio, NOW + number, NOW + number)
-    return replace(job, **changes)  # type: ignore[arg-type]
+from zhiyin.store.jobs_sql.database import jobs_database
+from zhiyin.store.jobs_sql.store import SqlJobs
+from zhiyin.store.sql.database import Database
 
 
 @pytest.fixture
@@ -139,14 +126,14 @@ async def test_the_backlog_counts_what_is_to_be_done(store: SqlJobs) -> None:
 
 
 async def test_a_database_that_is_away_is_unavailable() -> None:
-    database = Database("mysql+asyncmy://nobody@127.0.0.1:1/none", METADATA)
+    database = jobs_database("mysql+asyncmy://nobody@127.0.0.1:1/none")
     with pytest.raises(Unavailable):
         await SqlJobs(database, PlainRing()).get("x")
     await database.close()
 
 
 async def test_many_processes_may_make_the_tables_at_once(database_url: str) -> None:
-    several = [Database(database_url, METADATA) for _ in range(6)]
+    several = [jobs_database(database_url) for _ in range(6)]
     found = await asyncio.gather(*(SqlJobs(one, PlainRing()).backlog() for one in several))
     assert found == [Backlog(0, 0, 0.0)] * 6
     for one in several:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.contracts.test_job_stores import NOW, made
-from tests.histories import ring
+from tests.support.history_databases import ring
+from tests.support.job_records import NOW, made
 from zhiyin.core.jobs import lifecycle
 from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.domain.job import Failure, Job, JobPolicy, JobQuery, JobState
@@ -22,10 +22,10 @@ from zhiyin.store.blobs_folder import FolderBlobs
 from zhiyin.store.blobs_sealed import SealedBlobs
 from zhiyin.store.cipher_aesgcm import AesRing, generate, parse_keys
 from zhiyin.store.cipher_plain import PlainRing
-from zhiyin.store.jobs_keys import JobKeys
-from zhiyin.store.jobs_sql import SqlJobs
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import METADATA
+from zhiyin.store.jobs_sql.database import jobs_database
+from zhiyin.store.jobs_sql.keys import JobKeys
+from zhiyin.store.jobs_sql.store import SqlJobs
+from zhiyin.store.sql.database import Database
 
 URL = "https://example.com/quokka?key=geheim"
 TRACES = ("提示", "热词", "quokka", "geheim", "sha256-of-it", "translate")
@@ -38,7 +38,7 @@ def private(number: int = 0) -> Job:
 
 
 async def run(database: Database, statement: str) -> None:
-    async with database.begin() as db:
+    async with database.transaction(write=True) as db:
         await db.execute(text(statement))
 
 
@@ -52,7 +52,7 @@ def seen(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("encrypted", [True, False])
 async def test_nothing_private_is_in_the_files(tmp_path: Path, encrypted: bool) -> None:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'jobs.sqlite3'}", METADATA)
+    database = jobs_database(f"sqlite+aiosqlite:///{tmp_path / 'jobs.sqlite3'}")
     store = SqlJobs(database, ring("k1") if encrypted else PlainRing())
     for number in range(20):
         job = await store.add(private(number))

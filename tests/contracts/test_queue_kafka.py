@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from tests import backends
-from tests.contracts.test_queues import ids, taken
+from tests.support.kafka import Broker
+from tests.support.queues import ids, taken
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.job import Priority
 from zhiyin.ports.queue import Delivery
@@ -22,14 +22,14 @@ PATIENCE_S = 90.0
 
 
 @pytest.fixture
-def broker() -> Iterator[backends.Broker]:
-    made = backends.Broker()
+def broker() -> Iterator[Broker]:
+    made = Broker()
     yield made
     made.stop(signal.SIGKILL)
 
 
 @pytest.fixture
-async def queue(broker: backends.Broker) -> AsyncIterator[KafkaQueue]:
+async def queue(broker: Broker) -> AsyncIterator[KafkaQueue]:
     made = KafkaQueue(KafkaAddress((broker.address,), "alone", partitions=2))
     yield made
     await made.close()
@@ -69,9 +69,7 @@ async def test_a_broker_that_is_away_is_unavailable(queue: KafkaQueue) -> None:
             await verb
 
 
-async def test_it_goes_on_without_a_restart_of_ours(
-    broker: backends.Broker, queue: KafkaQueue
-) -> None:
+async def test_it_goes_on_without_a_restart_of_ours(broker: Broker, queue: KafkaQueue) -> None:
     first, second, third = ids(3)
     with pytest.raises(Unavailable):
         await queue.put(first, Priority.NORMAL)
@@ -89,7 +87,7 @@ async def test_it_goes_on_without_a_restart_of_ours(
     await expected(queue, third)
 
 
-async def test_messages_say_nothing_but_ids(broker: backends.Broker, queue: KafkaQueue) -> None:
+async def test_messages_say_nothing_but_ids(broker: Broker, queue: KafkaQueue) -> None:
     broker.start()
     (job,) = ids(1)
     await queue.put(job, Priority.HIGH)
@@ -111,7 +109,7 @@ async def test_messages_say_nothing_but_ids(broker: backends.Broker, queue: Kafk
 
 
 async def test_what_others_wrote_into_the_topic_is_passed_over(
-    broker: backends.Broker, queue: KafkaQueue
+    broker: Broker, queue: KafkaQueue
 ) -> None:
     broker.start()
     (job,) = ids(1)
@@ -129,7 +127,7 @@ async def test_what_others_wrote_into_the_topic_is_passed_over(
 
 
 async def test_a_commit_never_passes_a_ticket_that_is_held(
-    broker: backends.Broker, queue: KafkaQueue
+    broker: Broker, queue: KafkaQueue
 ) -> None:
     broker.start()
     for job in ids(6):

@@ -8,16 +8,17 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from tools.mariadb import MariaDb
 
-from tests import backends
-from zhiyin.domain.job import Priority, new_job_id
-from zhiyin.ports.queue import Delivery, JobQueue
+from tests.support.kafka import Broker
+from tests.support.queues import WAIT_S, ids, taken
+from zhiyin.domain.job import Priority
+from zhiyin.ports.queue import JobQueue
+from zhiyin.store.jobs_sql.database import jobs_database
+from zhiyin.store.jobs_sql.queue import LocalQueue
 from zhiyin.store.queue_kafka import KafkaAddress, KafkaQueue
-from zhiyin.store.queue_local import LocalQueue
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import METADATA
+from zhiyin.store.sql.database import Database
 
-WAIT_S = 20.0
 VISIBILITY_S = 2.0
 _NUMBERS = itertools.count()
 
@@ -30,10 +31,10 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     made: list[JobQueue] = []
     database: Database | None = None
     if request.param == "kafka":
-        broker: backends.Broker = request.getfixturevalue("kafka_broker")
+        broker: Broker = request.getfixturevalue("kafka_broker")
         address = KafkaAddress((broker.address,), f"contract{next(_NUMBERS)}", partitions=3)
     else:
-        database = Database(_url(request, tmp_path), METADATA)
+        database = jobs_database(_url(request, tmp_path))
 
     def member() -> JobQueue:
         made.append(
@@ -53,20 +54,8 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 def _url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "local on sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'queue.sqlite3'}"
-    server: backends.MariaDb = request.getfixturevalue("mariadb_server")
+    server: MariaDb = request.getfixturevalue("mariadb")
     return server.database(f"queue{next(_NUMBERS)}")
-
-
-def ids(count: int) -> list[str]:
-    """Ids in the order of their times."""
-    return [new_job_id(1_795_000_000 + i) for i in range(count)]
-
-
-async def taken(queue: JobQueue, wait_s: float = WAIT_S) -> Delivery:
-    """The next ticket, which must come."""
-    delivery = await queue.take(wait_s)
-    assert delivery is not None
-    return delivery
 
 
 async def test_an_empty_queue_gives_nothing(make: Make) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.speech import Reader, final, partial, reading, replicas, until
-from tests.valkey import Valkey
+from tests.support.caption_rooms import Reader, final, partial, reading, replicas
+from tests.support.valkey import Valkey
+from tests.support.waiting import until
 from zhiyin.core.captions.log import captions
 from zhiyin.core.captions.room import LOCAL, RoomLimits
 from zhiyin.core.captions.rooms import Rooms

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright import sync_api as pw
 
-from tests.e2e.pages import ARGS, OpenSite, Site, microphone
+from tests.support.pages import ARGS, OpenSite, Site, microphone
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests import media
-from tests.backends import environment
-from tests.e2e.test_cli import zhiyin
+from tests.support import media
+from tests.support.command_line import zhiyin
+from tests.support.processes import environment
 from zhiyin.cli.calibrate import _calibrator
 from zhiyin.domain.engine import Clip, ClipResult, EngineContext, ModelInfo
 from zhiyin.domain.errors import UnsupportedOption

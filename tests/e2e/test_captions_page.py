@@ -13,9 +13,9 @@ import pytest
 from playwright import sync_api as pw
 from playwright.sync_api import Page, expect
 
-from tests import media
-from tests.conftest import running
-from tests.e2e.pages import FITS, HOSTILE, PHONE, REFUSED, RUN_MS, OpenSite, Site, right, stop
+from tests.support import media
+from tests.support.pages import FITS, HOSTILE, PHONE, REFUSED, RUN_MS, OpenSite, Site, right, stop
+from tests.support.server import running
 
 GONE = "WebSocket connection to"  # the browser's own line about a server that is down
 HALL = "main-hall_1"

@@ -12,26 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests import media
-from tests.backends import environment
-from tests.conftest import Server
+from tests.support import media
+from tests.support.command_line import zhiyin
+from tests.support.processes import environment
+from tests.support.server import Server
 
 ENGLISH, CHINESE = media.path("en_short"), media.path("zh_other")
-
-
-def zhiyin(
-    *arguments: str, data_dir: Path | None = None, stdin: bytes | None = None, **env: str
-) -> subprocess.CompletedProcess[str]:
-    if data_dir is not None:
-        env["ZHIYIN_DATA_DIR"] = str(data_dir)
-    done = subprocess.run(
-        [sys.executable, "-m", "zhiyin", *arguments],
-        capture_output=True, env=environment(COLUMNS="200") | env, input=stdin, timeout=120,
-        check=False,
-    )  # fmt: skip
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
 
 
 def test_version_and_help() -> None:

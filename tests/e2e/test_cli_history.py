@@ -12,25 +12,25 @@ from pathlib import Path
 import pytest
 from tools.mariadb import MariaDb
 
-from tests.e2e.test_cli import zhiyin
-from tests.histories import Place, entry, ring
+from tests.support.command_line import zhiyin
+from tests.support.history_databases import HistoryDatabase, entry, ring
 from zhiyin.store.cipher_aesgcm import AesRing, generate, parse_keys
 
 
-def fill(place: Place, keys: AesRing | None, count: int) -> None:
+def fill(history_db: HistoryDatabase, keys: AesRing | None, count: int) -> None:
     async def work() -> None:
-        async with place.open(keys) as history:
+        async with history_db.open(keys) as history:
             await history.add([entry(f"客厅 {n}", owner=f"o{n % 2}") for n in range(count)])
 
     asyncio.run(work())
 
 
 def operate(
-    place: Place, *arguments: str, keys: str = "", keys_file: str = ""
+    history_db: HistoryDatabase, *arguments: str, keys: str = "", keys_file: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """The command on a history, with keys or without."""
     env = {
-        "ZHIYIN_HISTORY__URL": place.url,
+        "ZHIYIN_HISTORY__URL": history_db.url,
         "ZHIYIN_ENCRYPTION__KEYS": keys,
         "ZHIYIN_ENCRYPTION__KEYS_FILE": keys_file,
     }
@@ -39,11 +39,13 @@ def operate(
 
 
 @pytest.fixture
-def sqlite(tmp_path: Path) -> Place:
-    return Place(f"sqlite+aiosqlite:///{tmp_path}/history.db", file=tmp_path / "history.db")
+def sqlite(tmp_path: Path) -> HistoryDatabase:
+    return HistoryDatabase(
+        f"sqlite+aiosqlite:///{tmp_path}/history.db", file=tmp_path / "history.db"
+    )
 
 
-def test_keys_are_made_and_kept_in_a_file(tmp_path: Path, sqlite: Place) -> None:
+def test_keys_are_made_and_kept_in_a_file(tmp_path: Path, sqlite: HistoryDatabase) -> None:
     printed = zhiyin("keys", "generate", "--name", "k1").stdout
     assert list(parse_keys(printed)) == ["k1"]
     file = tmp_path / "keys"
@@ -60,7 +62,7 @@ def test_keys_are_made_and_kept_in_a_file(tmp_path: Path, sqlite: Place) -> None
     assert not any(line.split(":")[1] in shown.stdout for line in file.read_text().split())
 
 
-def test_a_key_is_rotated_away(sqlite: Place) -> None:
+def test_a_key_is_rotated_away(sqlite: HistoryDatabase) -> None:
     old, new = generate("k1"), generate("k2")
     fill(sqlite, AesRing(parse_keys(old)), 130)
     assert "k1" in operate(sqlite, "keys", "list").stdout
@@ -76,7 +78,7 @@ def test_a_key_is_rotated_away(sqlite: Place) -> None:
     assert "Traceback" not in lost.stderr
 
 
-def test_rotating_without_or_with_the_wrong_key_is_explained(sqlite: Place) -> None:
+def test_rotating_without_or_with_the_wrong_key_is_explained(sqlite: HistoryDatabase) -> None:
     fill(sqlite, ring("k1"), 3)
     none = operate(sqlite, "keys", "rotate")
     assert none.returncode == 2
@@ -86,7 +88,7 @@ def test_rotating_without_or_with_the_wrong_key_is_explained(sqlite: Place) -> N
     assert "3 transcripts or parts of jobs could not be opened" in wrong.stderr
 
 
-def test_going_back_to_no_encryption(sqlite: Place) -> None:
+def test_going_back_to_no_encryption(sqlite: HistoryDatabase) -> None:
     key = generate()
     fill(sqlite, AesRing(parse_keys(key)), 5)
     assert operate(sqlite, "history", "export").returncode == 5
@@ -94,9 +96,11 @@ def test_going_back_to_no_encryption(sqlite: Place) -> None:
     assert len(operate(sqlite, "history", "export").stdout.splitlines()) == 5
 
 
-def test_moving_between_the_databases(sqlite: Place, mariadb: MariaDb, tmp_path: Path) -> None:
+def test_moving_between_the_databases(
+    sqlite: HistoryDatabase, mariadb: MariaDb, tmp_path: Path
+) -> None:
     mariadb.sql("CREATE OR REPLACE DATABASE moved")
-    server = Place(mariadb.url("moved"))
+    server = HistoryDatabase(mariadb.url("moved"))
     first, second = generate("k1"), generate("k2")
     fill(sqlite, AesRing(parse_keys(first)), 450)
     out, back = tmp_path / "out.jsonl", tmp_path / "back.jsonl"
@@ -115,7 +119,7 @@ def test_moving_between_the_databases(sqlite: Place, mariadb: MariaDb, tmp_path:
 
 
 @pytest.mark.parametrize("line", ["no json", "{}", '{"id": 1}', "[]", "\ufeff"])
-def test_a_bad_line_is_named(sqlite: Place, tmp_path: Path, line: str) -> None:
+def test_a_bad_line_is_named(sqlite: HistoryDatabase, tmp_path: Path, line: str) -> None:
     fill(sqlite, None, 2)
     lines = operate(sqlite, "history", "export").stdout
     file = tmp_path / "in.jsonl"
@@ -125,7 +129,7 @@ def test_a_bad_line_is_named(sqlite: Place, tmp_path: Path, line: str) -> None:
     assert "Line 3" in done.stderr
 
 
-def test_secrets_are_not_shown(sqlite: Place) -> None:
+def test_secrets_are_not_shown(sqlite: HistoryDatabase) -> None:
     key = generate("k1")
     shown = operate(sqlite, "config", "show", keys=key).stdout
     assert key.split(":")[1] not in shown
@@ -135,7 +139,7 @@ def test_secrets_are_not_shown(sqlite: Place) -> None:
     assert key[3:-9] not in bad.stderr
 
 
-def test_exported_lines_are_json(sqlite: Place) -> None:
+def test_exported_lines_are_json(sqlite: HistoryDatabase) -> None:
     fill(sqlite, None, 1)
     body = json.loads(operate(sqlite, "history", "export").stdout)
     assert body["transcript"]["segments"][0]["text"] == "客厅 0"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests import media
-from tests.conftest import running
-from tests.e2e.pages import FITS, HOSTILE, PHONE, REFUSED, RUN_MS, OpenSite, Site
+from tests.support import media
+from tests.support.pages import FITS, HOSTILE, PHONE, REFUSED, RUN_MS, OpenSite, Site
+from tests.support.server import running
 
 
 @pytest.fixture

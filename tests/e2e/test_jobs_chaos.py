@@ -9,12 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tools.mariadb import MariaDb
 
-from tests import backends
-from tests.conftest import running
-from tests.joblike import recording, settings, submit, wait
-from tests.receiver import Receiver, receiver
-from tests.workers import Worker, crew
+from tests.support.jobs import recording, settings, submit, wait
+from tests.support.kafka import Broker
+from tests.support.server import running
+from tests.support.webhook_receiver import Receiver, receiver
+from tests.support.worker_processes import Worker, worker_fleet
 
 JOBS = 60
 WORKERS = 3
@@ -26,8 +27,8 @@ def stores(request: pytest.FixtureRequest) -> tuple[dict[str, str], float]:
     """Settings of where records and tickets are, and seconds between kills."""
     if request.param == "sqlite, local":
         return {}, 2.0
-    database: backends.MariaDb = request.getfixturevalue("mariadb_server")
-    broker: backends.Broker = request.getfixturevalue("kafka_broker")
+    database: MariaDb = request.getfixturevalue("mariadb")
+    broker: Broker = request.getfixturevalue("kafka_broker")
     env = {
         "ZHIYIN_JOBS__DATABASE": database.database("chaos"),
         "ZHIYIN_JOBS__QUEUE": f"kafka://{broker.address}/chaos",
@@ -58,7 +59,7 @@ def test_every_job_ends_once(tmp_path: Path, stores: tuple[dict[str, str], float
         receiver() as hook,
         running(tmp_path, **env) as server,
         httpx.Client(base_url=server.url, timeout=60) as client,
-        crew(WORKERS, tmp_path, env) as workers,
+        worker_fleet(WORKERS, tmp_path, env) as workers,
     ):
         hook.failures = 5
         workers.start(kill_every_s)

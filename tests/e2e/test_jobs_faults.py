@@ -9,10 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tools.mariadb import MariaDb
 
-from tests import backends
-from tests.conftest import running
-from tests.joblike import recording, settings, submit, wait
+from tests.support.jobs import recording, settings, submit, wait
+from tests.support.kafka import Broker
+from tests.support.server import running
 
 
 def until(what: Callable[[], bool], timeout_s: float = 120.0) -> None:
@@ -38,7 +39,7 @@ def health(client: httpx.Client) -> int:
 
 @pytest.mark.timeout(600)
 def test_the_database_is_away_at_the_start_and_in_the_middle(tmp_path: Path) -> None:
-    database = backends.MariaDb(tmp_path)
+    database = MariaDb(tmp_path / "mariadb")
     database.start()
     url = database.database("faults")
     database.stop()
@@ -57,7 +58,7 @@ def test_the_database_is_away_at_the_start_and_in_the_middle(tmp_path: Path) -> 
             until(lambda: health(client) == 200)
             job = submit(client, recording(51, 200)).json()["id"]
             wait(client, job, "running")
-            database.stop(signal.SIGKILL)
+            database.stop()
             assert health(client) == 503
             assert recognizes(client)
             assert client.get(f"/v1/jobs/{job}").status_code == 503
@@ -67,12 +68,12 @@ def test_the_database_is_away_at_the_start_and_in_the_middle(tmp_path: Path) -> 
             assert done["state"] == "done", done
             assert "Traceback" not in "".join(server.logs)
     finally:
-        database.stop(signal.SIGKILL)
+        database.stop()
 
 
 @pytest.mark.timeout(600)
 def test_the_broker_is_away_at_the_start_and_in_the_middle(tmp_path: Path) -> None:
-    broker = backends.Broker()
+    broker = Broker()
     env = settings(
         ZHIYIN_JOBS__QUEUE=f"kafka://{broker.address}/faults", ZHIYIN_JOBS__REDELIVER_S="5"
     )  # fmt: skip

@@ -12,9 +12,8 @@ import pytest
 from playwright import sync_api as pw
 from playwright.sync_api import Page, expect
 
-from tests import media
-from tests.conftest import running
-from tests.e2e.pages import (
+from tests.support import media
+from tests.support.pages import (
     FITS,
     HOSTILE,
     INSECURE_HOST,
@@ -26,6 +25,7 @@ from tests.e2e.pages import (
     speak,
     stop,
 )
+from tests.support.server import running
 from zhiyin.domain.subtitles import to_srt
 from zhiyin.domain.transcript import Segment
 
@@ -57,7 +57,7 @@ def test_text_appears_while_one_speaks(sites: OpenSite, name: str, context: dict
 
 @pytest.mark.parametrize(
     ("locale", "script", "written"),
-    [("zh-TW", "traditional", "電視"), ("zh-CN", "simplified", "电视")],
+    [("zh-TW", "traditional-tw", "電視"), ("zh-CN", "simplified", "电视")],
 )
 def test_chinese_is_written_as_its_reader_writes(
     sites: OpenSite, locale: str, script: str, written: str
@@ -111,7 +111,7 @@ def test_a_browser_that_cannot_resample(sites: OpenSite) -> None:
 
 HEAR = """async ([rate, tones]) => {
     const context = new OfflineAudioContext(1, rate * 2, rate);
-    await context.audioWorklet.addModule('/static/pcm-worklet.js');
+    await context.audioWorklet.addModule('/static/live/pcm-worklet.js');
     const node = new AudioWorkletNode(context, 'pcm', { outputChannelCount: [1] });
     const heard = [];
     node.port.onmessage = ({ data }) => data && heard.push(...data);

@@ -13,18 +13,9 @@ import pytest
 from playwright import sync_api as pw
 from playwright.sync_api import FilePayload, Page, expect
 
-from tests import media
-from tests.conftest import Server
-from tests.e2e.pages import (
-    FITS,
-    HOSTILE,
-    INSECURE_HOST,
-    PHONE,
-    REFUSED,
-    RUN_MS,
-    OpenSite,
-    Site,
-)
+from tests.support import media
+from tests.support.pages import FITS, HOSTILE, INSECURE_HOST, PHONE, REFUSED, RUN_MS, OpenSite, Site
+from tests.support.server import Server
 from zhiyin.domain.subtitles import to_srt, to_vtt
 from zhiyin.domain.transcript import Segment, join_texts
 
@@ -129,7 +120,7 @@ def test_formats_are_the_servers(site: Site) -> None:
     page = site.open()
     texts = page.evaluate(
         """async (segments) => {
-            const { toSrt, toVtt, toText } = await import('/static/formats.js');
+            const { toSrt, toVtt, toText } = await import('/static/shared/formats.js');
             const close = segments.map(({ text }) => ({ text, start: 0, end: 0 }));
             return [toSrt(segments), toVtt(segments), toText(close)];
         }""",
@@ -162,9 +153,10 @@ def test_an_insecure_origin_explains_the_missing_microphone(site: Site) -> None:
 
 def test_chinese(site: Site) -> None:
     page = site.open()
-    names = (
-        "async (code) => Object.keys(Object.values(await import(`/static/messages-${code}.js`))[0])"
-    )
+    names = """async (code) => {
+        const messages = await import(`/static/shared/messages-${code}.js`);
+        return Object.keys(Object.values(messages)[0]);
+    }"""
     assert sorted(page.evaluate(names, "en")) == sorted(page.evaluate(names, "zh"))
     page.click("#ui-language")
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.noises import NOISES
+from tests.support.noises import NOISES
 from zhiyin.config import load
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.domain.caller import Caller

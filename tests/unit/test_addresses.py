@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.receiver import Receiver, receiver
+from tests.support.webhook_receiver import Receiver, receiver
 from zhiyin.domain.errors import AsrError, ConfigError, ForbiddenAddress, TooLarge, Unreachable
 from zhiyin.net.addresses import is_open, parse_networks
 from zhiyin.net.web import GuardedWeb, WebLimits

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from tests.unit.test_scheduler import WAIT_S, clip, running, text, until
+from tests.support.clock import Clock
+from tests.support.schedulers import WAIT_S, clip, running, text, until
 from zhiyin.core.scheduling.admission import Admission, SchedulerLimits, retry_after
 from zhiyin.core.scheduling.batching import BatchPolicy, Lane
 from zhiyin.core.scheduling.scheduler import Scheduler
@@ -19,15 +20,6 @@ from zhiyin.domain.engine import Clip, ClipResult
 from zhiyin.domain.errors import DeadlineExceeded, EngineFailed, Unavailable
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.engines.scripted import SLOT, ScriptedEngine
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Factory:

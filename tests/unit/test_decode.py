@@ -9,7 +9,7 @@ import wave
 import numpy as np
 import pytest
 
-from tests import media
+from tests.support import media
 from zhiyin.audio.decode import AvDecoder
 from zhiyin.audio.riff import declared_seconds
 from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Notice

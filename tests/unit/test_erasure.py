@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import pytest
 
-from tests.contracts.test_job_stores import made
-from tests.histories import Place as HistoryPlace
-from tests.histories import entry, texts
-from tests.speech import final, reading, replicas
+from tests.support.caption_rooms import final, reading, replicas
+from tests.support.history_databases import HistoryDatabase as HistoryPlace
+from tests.support.history_databases import entry, texts
+from tests.support.job_records import made
 from zhiyin.core.captions.rooms import Rooms
 from zhiyin.core.erasure import Erasure
 from zhiyin.core.history.erasure import OwnedHistory
@@ -31,10 +31,9 @@ from zhiyin.store.blobs_folder import FolderBlobs
 from zhiyin.store.captions_memory import MemoryCaptions
 from zhiyin.store.cipher_plain import PlainRing
 from zhiyin.store.history_sql.store import SqlHistory
-from zhiyin.store.jobs_sql import SqlJobs
-from zhiyin.store.queue_local import LocalQueue
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import METADATA
+from zhiyin.store.jobs_sql.database import jobs_database
+from zhiyin.store.jobs_sql.queue import LocalQueue
+from zhiyin.store.jobs_sql.store import SqlJobs
 
 NOTHING = {"history": 0, "jobs": 0, "recordings": 0, "captions": 0, "cache": 0}
 
@@ -90,7 +89,7 @@ class Place:
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'jobs.sqlite3'}", METADATA)
+    database = jobs_database(f"sqlite+aiosqlite:///{tmp_path / 'jobs.sqlite3'}")
     nothing = cast("Any", None)
     records = JobRecords(SqlJobs(database, PlainRing()), JobPolicy())
     rules = JobRules(False, False, 1 << 20, 1)

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.scripted import options, recording, service
+from tests.support.scripted_engine import options, recording, service
 from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.jobs.service import JobRules, JobService
@@ -23,10 +23,9 @@ from zhiyin.net.web import GuardedWeb, WebLimits
 from zhiyin.store.blobs_folder import FolderBlobs
 from zhiyin.store.cipher_plain import PlainRing
 from zhiyin.store.history_off import NoHistory
-from zhiyin.store.jobs_sql import SqlJobs
-from zhiyin.store.queue_local import LocalQueue
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import METADATA
+from zhiyin.store.jobs_sql.database import jobs_database
+from zhiyin.store.jobs_sql.queue import LocalQueue
+from zhiyin.store.jobs_sql.store import SqlJobs
 
 POLICY = JobPolicy(lease_s=5, max_attempts=2, retry_s=0.0, max_waiting=8)
 
@@ -36,7 +35,7 @@ async def job_runtime(
     folder: Path, engine: ScriptedEngine
 ) -> AsyncIterator[tuple[JobService, Worker]]:
     """The use cases and a worker that does not run yet."""
-    database = Database(f"sqlite+aiosqlite:///{folder / 'x.sqlite3'}", METADATA)
+    database = jobs_database(f"sqlite+aiosqlite:///{folder / 'x.sqlite3'}")
     records = JobRecords(SqlJobs(database, PlainRing()), POLICY)
     queue, blobs = LocalQueue(database), FolderBlobs(folder / "blobs")
     web = GuardedWeb(WebLimits(5, 5))

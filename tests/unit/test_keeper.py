@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.receiver import Receiver, receiver
+from tests.support.webhook_receiver import Receiver, receiver
 from zhiyin.core.jobs import lifecycle, webhooks
 from zhiyin.core.jobs.reconciler import Reconciler
 from zhiyin.core.jobs.records import JobRecords
@@ -30,10 +30,9 @@ from zhiyin.net.addresses import parse_networks
 from zhiyin.net.web import GuardedWeb, WebLimits
 from zhiyin.store.blobs_folder import FolderBlobs
 from zhiyin.store.cipher_plain import PlainRing
-from zhiyin.store.jobs_sql import SqlJobs
-from zhiyin.store.queue_local import LocalQueue
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import METADATA
+from zhiyin.store.jobs_sql.database import jobs_database
+from zhiyin.store.jobs_sql.queue import LocalQueue
+from zhiyin.store.jobs_sql.store import SqlJobs
 
 POLICY = JobPolicy(
     lease_s=10, max_attempts=2, audio_ttl_s=1000, keep_s=5000, webhook_attempts=2, redeliver_s=60
@@ -104,7 +103,7 @@ def hook() -> Iterator[Receiver]:
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     clock = Clock()
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'x.sqlite3'}", METADATA)
+    database = jobs_database(f"sqlite+aiosqlite:///{tmp_path / 'x.sqlite3'}")
     records = JobRecords(SqlJobs(database, PlainRing()), POLICY, clock)
     queue = LocalQueue(database, clock=clock)
     blobs = FolderBlobs(tmp_path / "blobs")

@@ -8,39 +8,18 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.job_records import POLICY, job, sure
 from zhiyin.core.jobs import lifecycle
-from zhiyin.domain.job import (
-    Failure,
-    Job,
-    JobPolicy,
-    JobRequest,
-    JobState,
-    Recording,
-    WebhookState,
-    is_job_id,
-    new_job_id,
-)
-from zhiyin.domain.options import TranscribeOptions
+from zhiyin.domain.job import Failure, Job, JobState, WebhookState, is_job_id, new_job_id
 
-POLICY = JobPolicy(lease_s=10, max_attempts=3, audio_ttl_s=1000, webhook_attempts=3)
 WHY = Failure("engine_failed", "It broke.")
 TOKENS = ("a", "b")
-
-
-def job(webhook_url: str = "https://example.com/") -> Job:
-    request = JobRequest(TranscribeOptions(), webhook_url=webhook_url)
-    return Job(new_job_id(0), "ann", request, Recording("x.audio", 1, 1000.0), 0.0, 0.0)
 
 
 def running(token: str = "a", now: float = 0.0) -> Job:
     leased = lifecycle.leased(job(), token, now, POLICY)
     assert leased is not None
     return leased
-
-
-def sure(changed: Job | None) -> Job:
-    assert changed is not None
-    return changed
 
 
 def act(held: Job, name: str, token: str, now: float) -> Job | None:

@@ -9,7 +9,8 @@ import weakref
 import numpy as np
 import pytest
 
-from tests.house import Reader, gated, house, idle, said, silence, until
+from tests.support.live_stack import Reader, gated, idle, live_stack, said, silence
+from tests.support.waiting import until
 from zhiyin.core.live.service import LiveSession
 from zhiyin.domain.engine import Clip, Plan
 from zhiyin.domain.errors import Overloaded, SlowReader, TooLong, UnknownModel
@@ -19,7 +20,7 @@ from zhiyin.engines.scripted import ScriptedEngine
 
 
 async def test_every_event_and_then_the_end() -> None:
-    async with house() as h:
+    async with live_stack() as h:
         session = await h.open()
         reader = Reader(session)
         for level in (10, 20):
@@ -37,7 +38,7 @@ async def test_every_event_and_then_the_end() -> None:
 
 
 async def test_a_result_worked_on_ahead_is_the_final() -> None:
-    async with house() as h:
+    async with live_stack() as h:
         session = await h.open(partials=False)
         reader = Reader(session)
         await session.feed(said(10))
@@ -51,7 +52,7 @@ async def test_a_result_worked_on_ahead_is_the_final() -> None:
 
 
 async def test_speech_after_a_pause_makes_what_was_worked_on_ahead_a_hypothesis() -> None:
-    async with house() as h:
+    async with live_stack() as h:
         session = await h.open(partials=False)
         reader = Reader(session)
         await session.feed(said(10))
@@ -70,7 +71,7 @@ async def test_speech_after_a_pause_makes_what_was_worked_on_ahead_a_hypothesis(
 @pytest.mark.parametrize("mood", ["fail", "crash", "die"])
 async def test_an_engine_that_fails_once_is_asked_again(mood: str) -> None:
     """Also when its thread dies, and the engine is started anew in the middle of a segment."""
-    async with house() as h:
+    async with live_stack() as h:
         session = await h.open(partials=False)
         reader = Reader(session)
         await session.feed(said(10))
@@ -83,7 +84,7 @@ async def test_an_engine_that_fails_once_is_asked_again(mood: str) -> None:
 
 
 async def test_an_engine_that_fails_twice_gives_what_was_known() -> None:
-    async with house() as h:
+    async with live_stack() as h:
         session = await h.open()
         reader = Reader(session)
         await session.feed(said(10, 0.8))
@@ -101,7 +102,7 @@ async def test_an_engine_that_fails_twice_gives_what_was_known() -> None:
 
 async def test_an_engine_that_fails_in_a_pause_is_not_asked_for_ever() -> None:
     """A pause may be long when only the client ends segments."""
-    async with house() as h:
+    async with live_stack() as h:
         session = await h.open(partials=False, silence_s=None)
         reader = Reader(session)
         await session.feed(said(10))
@@ -117,7 +118,7 @@ async def test_an_engine_that_fails_in_a_pause_is_not_asked_for_ever() -> None:
 
 async def test_an_engine_that_was_given_up_is_loaded_again() -> None:
     """The session moves to the new one, though there is place for one model only."""
-    async with house() as h:
+    async with live_stack() as h:
         session = await h.open(partials=False)
         reader = Reader(session)
         h.engine.moods = ["die"] * 4
@@ -138,7 +139,7 @@ class Unplannable(ScriptedEngine):
 
 
 async def test_a_fault_of_an_engine_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:
-    async with house(Unplannable()) as h:
+    async with live_stack(Unplannable()) as h:
         session = await h.open()
         reader = Reader(session)
         await session.feed(said(10))
@@ -150,7 +151,7 @@ async def test_a_fault_of_an_engine_holds_nobody_up(caplog: pytest.LogCaptureFix
 
 async def test_a_client_that_leaves_in_mid_word_frees_everything() -> None:
     engine, gate = gated()
-    async with house(engine) as h:
+    async with live_stack(engine) as h:
         before = asyncio.all_tasks()
         session = await h.open()
         reader = Reader(session)
@@ -172,7 +173,7 @@ async def test_a_client_that_leaves_in_mid_word_frees_everything() -> None:
 
 async def test_what_waited_is_dropped_with_its_client() -> None:
     engine, gate = gated()
-    async with house(engine) as h:
+    async with live_stack(engine) as h:
         first, second = await h.open(), await h.open()
         for session in (first, second):
             await session.feed(said(10))
@@ -186,7 +187,7 @@ async def test_what_waited_is_dropped_with_its_client() -> None:
 
 async def test_reading_pauses_while_the_engine_is_behind() -> None:
     engine, gate = gated()
-    async with house(engine, max_waiting_s=10.0) as h:
+    async with live_stack(engine, max_waiting_s=10.0) as h:
         session = await h.open()
         reader = Reader(session)
         turn = np.concatenate([said(10, 3.0), silence()])
@@ -211,7 +212,7 @@ async def talk(session: LiveSession, turns: int) -> None:
 
 
 async def test_who_reads_nothing_is_told_so_in_the_end() -> None:
-    async with house(max_events=12) as h:
+    async with live_stack(max_events=12) as h:
         session = await h.open(partials=False)
         with pytest.raises(SlowReader):
             await talk(session, 30)
@@ -221,7 +222,7 @@ async def test_who_reads_nothing_is_told_so_in_the_end() -> None:
 
 
 async def test_partials_give_way_and_nothing_else_does() -> None:
-    async with house(max_events=12) as h:
+    async with live_stack(max_events=12) as h:
         session = await h.open()
         for level in (10, 20):
             for _ in range(10):
@@ -237,7 +238,7 @@ async def test_partials_give_way_and_nothing_else_does() -> None:
 
 async def test_a_partial_that_gave_way_before_it_began_is_not_waited_for() -> None:
     """Messages that have arrived are taken without a turn of the loop between them."""
-    async with house() as h:
+    async with live_stack() as h:
         session = await h.open()
         reader = Reader(session)
         await session.feed(said(10, 0.8))
@@ -251,7 +252,7 @@ async def test_a_partial_that_gave_way_before_it_began_is_not_waited_for() -> No
 
 async def test_what_is_abandoned_is_not_decoded() -> None:
     engine, gate = gated()
-    async with house(engine) as h:
+    async with live_stack(engine) as h:
         session = await h.open(partials=False, silence_s=None)
         reader = Reader(session)
         other = await h.open(partials=False)
@@ -272,7 +273,7 @@ async def test_what_is_abandoned_is_not_decoded() -> None:
 
 async def test_a_slow_engine_gets_less_to_do() -> None:
     engine, gate = gated()
-    async with house(engine) as h:
+    async with live_stack(engine) as h:
         session = await h.open()
         reader = Reader(session)
         await session.feed(said(10, 0.8))
@@ -288,7 +289,7 @@ async def test_a_slow_engine_gets_less_to_do() -> None:
 
 
 async def test_a_language_once_heard_for_sure_is_kept() -> None:
-    async with house() as h:
+    async with live_stack() as h:
         session = await h.open(decode=DecodeOptions())
         reader = Reader(session)
         for seconds in (1.0, 3.0, 1.0):
@@ -302,7 +303,7 @@ async def test_a_language_once_heard_for_sure_is_kept() -> None:
 
 
 async def test_there_are_only_so_many_places() -> None:
-    async with house(max_sessions=2) as h:
+    async with live_stack(max_sessions=2) as h:
         wanted = [h.open() for _ in range(5)]  # while the engine is being loaded
         opened = await asyncio.gather(*wanted, return_exceptions=True)
         sessions = [o for o in opened if isinstance(o, LiveSession)]
@@ -313,7 +314,7 @@ async def test_there_are_only_so_many_places() -> None:
 
 
 async def test_a_wish_that_cannot_be_met_takes_no_place() -> None:
-    async with house(max_sessions=1) as h:
+    async with live_stack(max_sessions=1) as h:
         for _ in range(3):
             with pytest.raises(UnknownModel):
                 await h.open(model="nobody")
@@ -321,7 +322,7 @@ async def test_a_wish_that_cannot_be_met_takes_no_place() -> None:
 
 
 async def test_a_session_may_last_so_long() -> None:
-    async with house(max_seconds=2.0) as h:
+    async with live_stack(max_seconds=2.0) as h:
         session = await h.open()
         reader = Reader(session)
         await session.feed(said(10, 1.9))
@@ -333,7 +334,7 @@ async def test_a_session_may_last_so_long() -> None:
 
 
 async def test_a_service_that_stops_ends_its_sessions() -> None:
-    async with house() as h:
+    async with live_stack() as h:
         reader = Reader(await h.open())
         await reader.session.feed(said(10))
         await h.service.close()

@@ -7,13 +7,14 @@ import asyncio
 import numpy as np
 import pytest
 
-from tests.house import House, Reader, house, idle, said, silence, until
+from tests.support.live_stack import LiveStack, Reader, idle, live_stack, said, silence
+from tests.support.waiting import until
 from zhiyin.core.live.service import LiveSession
 from zhiyin.domain.live import Done, Final, Partial, SpeechEnded, SpeechStarted
 from zhiyin.engines.scripted import SLOT, ScriptedStreamingEngine
 
 
-def streaming(h: House) -> ScriptedStreamingEngine:
+def streaming(h: LiveStack) -> ScriptedStreamingEngine:
     assert isinstance(h.engine, ScriptedStreamingEngine)
     return h.engine
 
@@ -26,7 +27,7 @@ async def speak(session: LiveSession, level: int, seconds: float) -> None:
 
 
 async def test_sound_is_given_to_the_engine_once() -> None:
-    async with house(ScriptedStreamingEngine()) as h:
+    async with live_stack(ScriptedStreamingEngine()) as h:
         session = await h.open()
         reader = Reader(session)
         await speak(session, 10, 1.5)
@@ -47,7 +48,7 @@ async def test_sound_is_given_to_the_engine_once() -> None:
 
 
 async def test_no_final_is_worked_on_in_a_pause() -> None:
-    async with house(ScriptedStreamingEngine()) as h:
+    async with live_stack(ScriptedStreamingEngine()) as h:
         session = await h.open(partials=False)
         reader = Reader(session)
         await session.feed(said(10))
@@ -61,7 +62,7 @@ async def test_no_final_is_worked_on_in_a_pause() -> None:
 
 @pytest.mark.parametrize("mood", ["fail", "crash", "die"])
 async def test_a_stream_that_fails_in_mid_segment_is_begun_anew(mood: str) -> None:
-    async with house(ScriptedStreamingEngine()) as h:
+    async with live_stack(ScriptedStreamingEngine()) as h:
         session = await h.open()
         reader = Reader(session)
         await speak(session, 10, 1.0)
@@ -77,7 +78,7 @@ async def test_a_stream_that_fails_in_mid_segment_is_begun_anew(mood: str) -> No
 
 
 async def test_speech_without_a_pause_is_split_and_nothing_is_lost_or_repeated() -> None:
-    async with house(ScriptedStreamingEngine()) as h:
+    async with live_stack(ScriptedStreamingEngine()) as h:
         session = await h.open()
         reader = Reader(session)
         for level in range(1, 41):
@@ -93,7 +94,7 @@ async def test_speech_without_a_pause_is_split_and_nothing_is_lost_or_repeated()
 
 
 async def test_sessions_side_by_side_have_streams_of_their_own() -> None:
-    async with house(ScriptedStreamingEngine()) as h:
+    async with live_stack(ScriptedStreamingEngine()) as h:
         sessions = [await h.open() for _ in range(3)]
         readers = [Reader(s) for s in sessions]
         await asyncio.gather(*(speak(s, 10 + i, 1.0) for i, s in enumerate(sessions)))
@@ -104,7 +105,7 @@ async def test_sessions_side_by_side_have_streams_of_their_own() -> None:
 
 
 async def test_a_client_that_leaves_in_mid_word_ends_its_stream() -> None:
-    async with house(ScriptedStreamingEngine()) as h:
+    async with live_stack(ScriptedStreamingEngine()) as h:
         session = await h.open()
         await speak(session, 10, 1.0)
         await session.close()
@@ -113,7 +114,7 @@ async def test_a_client_that_leaves_in_mid_word_ends_its_stream() -> None:
 
 
 async def test_what_is_abandoned_leaves_no_streams_behind() -> None:
-    async with house(ScriptedStreamingEngine()) as h:
+    async with live_stack(ScriptedStreamingEngine()) as h:
         session = await h.open()
         for _ in range(8):
             await speak(session, 10, 0.5)

@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from tests.backends import environment
-from tests.leaks import SECRET
+from tests.support.log_leaks import SECRET
+from tests.support.processes import environment
 from zhiyin.access.http.access_log import AccessLog
 from zhiyin.access.http.middleware import RequestId
 from zhiyin.ops.client_address import truncated

@@ -148,7 +148,7 @@ def test_servers_with_the_same_keys_take_each_others_tokens() -> None:
     cipher = _cipher()
     turns = Turns(0.6, 200, 700)
     wanted = SessionSettings(
-        Sound("audio/pcmu", 8000), "m", "zh", ("zh",), ("知音",), "你好", turns
+        Sound("audio/pcmu", 8000), "m", "zh", ("zh",), ("知音",), "你好", "", turns
     )
     token = Tokens(cipher).make(wanted, 60)
     assert Tokens(cipher).check(token.value) == token

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.scripted import options, recording, service
+from tests.support.scripted_engine import options, recording, service
 from zhiyin.core.recognition.result_cache import CachePolicy, ResultCache
 from zhiyin.core.recognition.transcriber import Transcriber
 from zhiyin.core.scheduling.batching import Lane

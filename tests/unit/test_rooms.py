@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from tests.speech import Reader, final, partial, reading, replicas, until
+from tests.support.caption_rooms import Reader, final, partial, reading, replicas
+from tests.support.waiting import until
 from zhiyin.core.captions.log import CaptionLog, captions, segments
 from zhiyin.core.captions.room import RoomLimits
 from zhiyin.core.captions.rooms import Rooms

@@ -3,51 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
+from concurrent.futures import CancelledError
 
-import numpy as np
 import pytest
 
+from tests.support.schedulers import WAIT_S, clip, running, text, until
 from zhiyin.core.scheduling.admission import SchedulerLimits
 from zhiyin.core.scheduling.batching import BatchPolicy, Lane
 from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.domain.caller import Caller
-from zhiyin.domain.engine import Clip, ClipResult
 from zhiyin.domain.errors import EngineFailed, Overloaded, Unavailable
-from zhiyin.domain.options import DecodeOptions
-from zhiyin.engines.scripted import SLOT, ScriptedEngine
-
-WAIT_S = 10.0
-
-
-def clip(level: int, prompt: str = "") -> Clip:
-    """A clip heard as `t<level>`."""
-    options = DecodeOptions(language="en", prompt=prompt)
-    return Clip(np.full(SLOT, level / 100, np.float32), options)
-
-
-def text(future: Future[ClipResult]) -> str:
-    """What was heard."""
-    return " ".join(s.text for s in future.result(WAIT_S).segments)
-
-
-@contextmanager
-def running(engine: ScriptedEngine, **options: object) -> Iterator[Scheduler]:
-    """A started scheduler."""
-    limits = options.get("limits")
-    policy = options.get("policy")
-    assert limits is None or isinstance(limits, SchedulerLimits)
-    assert policy is None or isinstance(policy, BatchPolicy)
-    scheduler = Scheduler(lambda: engine, limits=limits, policy=policy)
-    scheduler.start().result(WAIT_S)
-    try:
-        yield scheduler
-    finally:
-        if engine.gate is not None:
-            engine.gate.set()
-        scheduler.close()
+from zhiyin.engines.scripted import ScriptedEngine
 
 
 def test_results_reach_their_callers() -> None:
@@ -207,12 +173,3 @@ def test_no_batch_mixes_options() -> None:
             for i, future in enumerate(futures, start=1):
                 assert text(future) == f"{'ab'[i % 2]} t{i}"
         assert all(len({c.options for c in call}) == 1 for call in engine.calls)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(1000):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it never came true")

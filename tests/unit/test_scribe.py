@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from tests.histories import entry, until
+from tests.support.history_databases import entry
+from tests.support.waiting import until
 from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.domain.errors import AsrError, CannotDecrypt, Unavailable
 from zhiyin.domain.history import HistoryEntry

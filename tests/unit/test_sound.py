@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from tests import media
+from tests.support import media
 from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.domain.errors import InvalidRequest, UndecodableAudio
 from zhiyin.domain.live import Encoding

@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from tests.scripted import options, recording, service
+from tests.support.scripted_engine import options, recording, service
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import DeadlineExceeded, EngineFailed, TooLong
 from zhiyin.domain.events import Finished, Progress, SegmentReady

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests import media, noises
+from tests.support import media, noises
 from zhiyin.audio.decode import AvDecoder
 from zhiyin.audio.vad import SileroVad
 from zhiyin.domain.audio import AudioLimits, Samples

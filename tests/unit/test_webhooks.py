@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from standardwebhooks import Webhook
 
-from tests.unit.test_lifecycle import POLICY, job, sure
+from tests.support.job_records import POLICY, job, sure
 from zhiyin.core.jobs import lifecycle, webhooks
 from zhiyin.domain.errors import ConfigError
 

@@ -34,6 +34,13 @@ err = Console(stderr=True)
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder of models and stored data.", file_okay=False)
 ]
+Script = Annotated[
+    str,
+    typer.Option(
+        help="How Chinese is written: simplified, traditional, traditional-tw, traditional-hk or "
+        "as-is; as the language tag says when left out."
+    ),
+]
 Model = Annotated[str, typer.Option(help="Model id or alias; the default when left out.")]
 
 
@@ -99,6 +106,7 @@ def transcribe(
     previous_text: Annotated[
         bool, typer.Option("--previous-text", help="Condition each piece on the text so far.")
     ] = False,
+    script: Script = "",
     words: Annotated[bool, typer.Option("--words", help="Times for every word (json).")] = False,
     vad: Annotated[
         bool, typer.Option(help="Skip what is not speech (voice activity detection).")
@@ -109,7 +117,8 @@ def transcribe(
     """Recognize the speech in files, without a server."""
     from zhiyin.cli.transcribe import Request, run
     from zhiyin.domain.languages import parse_language
-    from zhiyin.domain.options import DecodeOptions, TranscribeOptions
+    from zhiyin.domain.options import DecodeOptions, TextOptions, TranscribeOptions
+    from zhiyin.domain.script import parse_script, script_of_tag
 
     if task not in ("transcribe", "translate"):
         raise typer.BadParameter("use transcribe or translate", param_hint="--task")
@@ -121,7 +130,8 @@ def transcribe(
         beam_size=beam_size,
         words=words,
     )
-    options = TranscribeOptions(model, decode, vad=vad, previous_text=previous_text)
+    text = TextOptions(parse_script(script) or script_of_tag(language))
+    options = TranscribeOptions(model, decode, vad, previous_text, text)
     code = run(Request(files, output, output_dir, options, quiet), data_dir)
     raise typer.Exit(code)
 
@@ -145,9 +155,7 @@ def listen(
     pace: Annotated[
         float, typer.Option(min=0, help="Speed at which a file is played; 0 is at once.")
     ] = 1.0,
-    script: Annotated[
-        str, typer.Option(help="How Chinese is written: simplified or traditional.")
-    ] = "",
+    script: Script = "",
     as_json: Annotated[bool, typer.Option("--json", help="Every event as a line of JSON.")] = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -155,12 +163,12 @@ def listen(
     from zhiyin.cli.listen import Request, run
     from zhiyin.domain.languages import parse_language
     from zhiyin.domain.live import LiveOptions, parse_encoding
-    from zhiyin.domain.options import DecodeOptions
-    from zhiyin.domain.script import parse_script
+    from zhiyin.domain.options import DecodeOptions, TextOptions
+    from zhiyin.domain.script import parse_script, script_of_tag
 
     decode = DecodeOptions(language=parse_language(language), prompt=prompt, hotwords=hotwords)
-    written = parse_script(script)
-    options = LiveOptions(model, decode, silence_s=silence_ms / 1000, script=written)
+    text = TextOptions(parse_script(script) or script_of_tag(language))
+    options = LiveOptions(model, decode, silence_s=silence_ms / 1000, text=text)
     run(Request(source, options, parse_encoding(encoding), rate, pace, as_json), data_dir)
 
 
@@ -239,8 +247,8 @@ def models_path(model: str, data_dir: DataDir = None) -> None:
 
 @app.command()
 def migrate(data_dir: DataDir = None) -> None:
-    """Migrate the history's tables; the service migrates its own SQLite file by itself."""
-    from zhiyin.cli.history import migrate
+    """Migrate the tables of the history and of jobs, before a new version starts."""
+    from zhiyin.cli.migrate import migrate
 
     migrate(data_dir)
 

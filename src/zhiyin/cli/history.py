@@ -1,4 +1,4 @@
-"""`zhiyin history` (export, import) and `zhiyin migrate`."""
+"""`zhiyin history`: export and import of transcripts."""
 
 from __future__ import annotations
 
@@ -20,16 +20,6 @@ from zhiyin.wiring.history import make_history
 
 _AT_ONCE = 200
 _ENTRY = TypeAdapter(HistoryEntry)
-
-
-def migrate(data_dir: Path | None) -> None:
-    """Migrate the tables."""
-
-    async def run() -> str:
-        async with _history(data_dir) as history:
-            return await history.migrate()
-
-    print(f"The history's tables have revision {asyncio.run(run())}.")
 
 
 def export(file: Path | None, data_dir: Path | None) -> None:

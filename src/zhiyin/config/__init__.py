@@ -29,6 +29,7 @@ from zhiyin.config.jobs import JobSettings
 from zhiyin.config.live import LiveSettings
 from zhiyin.config.log import LogSettings
 from zhiyin.config.server import AudioSettings, ServerSettings
+from zhiyin.config.text import TextSettings
 from zhiyin.domain.errors import ConfigError
 
 PREFIX = "ZHIYIN_"
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     live: LiveSettings = LiveSettings()
     captions: CaptionSettings = CaptionSettings()
     jobs: JobSettings = JobSettings()
+    text: TextSettings = TextSettings()
     history: HistorySettings = HistorySettings()
     encryption: EncryptionSettings = EncryptionSettings()
     cache: CacheSettings = CacheSettings()

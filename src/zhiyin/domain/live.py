@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
 from zhiyin.domain.errors import InvalidRequest
-from zhiyin.domain.options import DecodeOptions
-from zhiyin.domain.script import Script
+from zhiyin.domain.options import DecodeOptions, TextOptions
 from zhiyin.domain.transcript import Word
 
 Reason = Literal["vad", "commit", "split", "eof"]
@@ -40,7 +39,7 @@ class LiveOptions:
 
     `silence_s` of silence ends a segment; None leaves segments to the client's commits (and to the
     length limit). `threshold` is the speech probability that counts as speech; a segment begins
-    `lead_in_s` before it. `script` is how Chinese is written.
+    `lead_in_s` before it.
     """
 
     model: str = ""
@@ -49,7 +48,7 @@ class LiveOptions:
     threshold: float = 0.5
     lead_in_s: float = 0.3
     partials: bool = True
-    script: Script = ""
+    text: TextOptions = field(default_factory=TextOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +93,8 @@ class SpeechEnded:
 class Final:
     """A segment's text, for good; one per segment, in order. It begins with the stable text.
 
+    `display` is what people read, empty when it is the same.
+
     `degraded` says that the engine failed on it, and the text is what partial results had given.
     """
 
@@ -106,6 +107,12 @@ class Final:
     reason: Reason
     words: tuple[Word, ...] = ()
     degraded: bool = False
+    display: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The display text."""
+        return self.display or self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from zhiyin.domain.script import Script
+
 Task = Literal["transcribe", "translate"]
 
 MAX_PROMPT_CHARS = 2_000
@@ -31,6 +33,13 @@ class DecodeOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class TextOptions:
+    """What is done to the text after the engine. `script` is how Chinese is written."""
+
+    script: Script = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TranscribeOptions:
     """A whole request. `model` empty means the default; `vad` False decodes silence too.
 
@@ -42,3 +51,4 @@ class TranscribeOptions:
     decode: DecodeOptions = DecodeOptions()
     vad: bool = True
     previous_text: bool = False
+    text: TextOptions = TextOptions()

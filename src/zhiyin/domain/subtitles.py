@@ -13,13 +13,13 @@ from zhiyin.domain.transcript import Segment
 
 def to_srt(segments: Iterable[Segment]) -> str:
     """A SubRip file."""
-    blocks = (f"{i}\n{_span(s, ',')}\n{_line(s.text)}\n" for i, s in enumerate(segments, start=1))
+    blocks = (f"{i}\n{_span(s, ',')}\n{_line(s.shown)}\n" for i, s in enumerate(segments, start=1))
     return "\n".join(blocks)
 
 
 def to_vtt(segments: Iterable[Segment]) -> str:
     """A WebVTT file; text is escaped, so that it can't be read as markup or a cue time."""
-    blocks = (f"{_span(s, '.')}\n{_escaped(_line(s.text))}\n" for s in segments)
+    blocks = (f"{_span(s, '.')}\n{_escaped(_line(s.shown))}\n" for s in segments)
     return "\n".join(["WEBVTT\n", *blocks])
 
 

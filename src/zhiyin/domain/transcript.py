@@ -40,7 +40,11 @@ class DecodingStats:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A caption-sized stretch of text; confidence in [0, 1]."""
+    """A caption-sized stretch of text; confidence in [0, 1].
+
+    `text` is the lexical text, what was said word for word; `display` what people read, empty
+    when it is the same.
+    """
 
     text: str
     start: float
@@ -49,6 +53,12 @@ class Segment:
     words: tuple[Word, ...] = ()
     speaker: str | None = None
     stats: DecodingStats = DecodingStats()
+    display: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The display text."""
+        return self.display or self.text
 
     def shifted(self, offset: float) -> Segment:
         """The same segment, `offset` seconds later."""
@@ -75,8 +85,8 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """All segments, joined as their script writes it."""
-        return join_texts(s.text for s in self.segments)
+        """The display text of all segments, joined as their script writes it."""
+        return join_texts(s.shown for s in self.segments)
 
     @property
     def text_language(self) -> str:

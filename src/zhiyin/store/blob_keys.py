@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, and_, delete, insert, select
 
 from zhiyin.domain.sealing import WrappedKey
 from zhiyin.ports.cipher import Cipher, KeyRing
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import BLOB_KEYS
+from zhiyin.store.jobs_sql.tables import BLOB_KEYS
+from zhiyin.store.sql.database import Database
 
 _C = BLOB_KEYS.c
 
@@ -36,7 +36,7 @@ class BlobKeys:
             "name": name, "id": key.id, "ring_key": key.ring_key, "sealed": key.sealed,
             "created_at": time.time(),
         }  # fmt: skip
-        async with self._database.begin() as db:
+        async with self._database.transaction(write=True) as db:
             await db.execute(insert(BLOB_KEYS).values(row))
         return self._ring.of(key.owner, [key])
 
@@ -64,18 +64,18 @@ class BlobKeys:
     async def names(self, after: float, before: float) -> Sequence[str]:
         """Blobs whose keys were made between those times (unix seconds)."""
         made = select(_C.name).where(_C.created_at >= after, _C.created_at < before).distinct()
-        async with self._database.begin() as db:
+        async with self._database.transaction() as db:
             return [row.name for row in await db.execute(made)]
 
     async def _row(self, name: str, key_id: str) -> Any:
         if not key_id:
             return None
-        async with self._database.begin() as db:
+        async with self._database.transaction() as db:
             one = select(BLOB_KEYS).where(_C.name == name, _C.id == key_id)
             return (await db.execute(one)).first()
 
     async def _delete(self, which: ColumnElement[bool]) -> None:
-        async with self._database.begin() as db:
+        async with self._database.transaction(write=True) as db:
             await db.execute(delete(BLOB_KEYS).where(which))
 
 

@@ -7,12 +7,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from zhiyin.domain.backoff import backoff_s
 from zhiyin.domain.errors import Unavailable
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-_FIRST_S, _MOST_S = 0.5, 15.0
+_FIRST_S, _LONGEST_S = 0.5, 15.0
 
 
 class Breaker:
@@ -62,14 +63,14 @@ class Breaker:
             self._probing = asyncio.create_task(self._recover())
 
     async def _recover(self) -> None:
-        pause_s = self._first_s
+        tries = 0
         while True:
-            await asyncio.sleep(pause_s)
+            tries += 1
+            await asyncio.sleep(backoff_s(tries, self._first_s, _LONGEST_S))
             try:
                 await self._probe()
             except self._failures:
-                pause_s = min(_MOST_S, 2 * pause_s)
-            else:
-                break
+                continue
+            break
         log.warning("%s is back", self._name)
         self._probing = None

@@ -212,7 +212,7 @@ class KafkaQueue:
                 )
                 # Started with a subscription it would wait for the group, which may take long.
                 self._consumer = await _started(consumer)
-                self._consumer.subscribe(list(self._address.topics), stream=self._progress)
+                self._consumer.subscribe(list(self._address.topics), listener=self._progress)
                 self._looked = _now()
         if _now() > self._looked + _LOOK_S:
             await self._look_after(self._consumer)

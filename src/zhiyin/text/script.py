@@ -1,31 +1,51 @@
-"""Chinese script by OpenCC (https://github.com/BYVoid/OpenCC): its `t2s` and `s2t`."""
+"""Chinese script conversion by OpenCC (https://github.com/BYVoid/OpenCC)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from importlib.metadata import version
+from itertools import accumulate
 
 from opencc import OpenCC
 
-from zhiyin.domain.script import Script
+from zhiyin.domain.script import Script, resolve_script
+from zhiyin.ports.text import TextContext
 
-_CONFIG: dict[Script, str] = {"simplified": "t2s", "traditional": "s2t"}
+_CONFIG: dict[Script, str] = {
+    "simplified": "t2s", "traditional": "s2t", "traditional-tw": "s2tw", "traditional-hk": "s2hk",
+}  # fmt: skip
 
 
-class OpenCCScripts:
-    """Implements `ports.script.Scripts`. Thread-safe; its tables are read once."""
+class ScriptConversion:
+    """A `ports.text.SpellingStep`; `default` is for callers who name no script.
 
-    def convert(self, texts: Sequence[str], script: Script) -> list[str]:
-        """Read together, because a character may depend on its neighbours."""
-        if not script:
-            return list(texts)
-        converter = _converter(_CONFIG[script])
-        whole = "".join(texts)
-        written = converter.convert(whole)
-        if len(written) != len(whole):  # nobody could tell where each begins
-            return [converter.convert(text) for text in texts]
-        ends = [sum(map(len, texts[: i + 1])) for i in range(len(texts))]
-        return [written[end - len(text) : end] for text, end in zip(texts, ends, strict=True)]
+    Thread-safe; its tables are read once.
+    """
+
+    def __init__(self, default: Script = "") -> None:
+        self._default = default
+
+    @property
+    def edition(self) -> str:
+        """See `ports.text`."""
+        return f"script {self._default} {version('opencc')}"
+
+    def spell(self, words: Sequence[str], context: TextContext) -> Sequence[str]:
+        """The words in the script that is asked for, or usual for the language."""
+        script = resolve_script(context.options.script, self._default, context.language)
+        return words if script == "as-is" else convert(words, script)
+
+
+def convert(words: Sequence[str], script: Script) -> list[str]:
+    """Words in another script, read together, as a character may depend on its neighbours."""
+    converter = _converter(_CONFIG[script])
+    whole = "".join(words)
+    written = converter.convert(whole)
+    if len(written) != len(whole):  # nobody could tell where each begins
+        return [converter.convert(word) for word in words]
+    ends = accumulate(map(len, words))
+    return [written[end - len(word) : end] for word, end in zip(words, ends, strict=True)]
 
 
 @cache

@@ -23,6 +23,7 @@ from zhiyin.core.recognition.result_cache import ResultCache
 from zhiyin.core.recognition.service import RecognitionService
 from zhiyin.core.recognition.transcriber import Transcriber
 from zhiyin.core.scheduling.registry import Registry
+from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.errors import AsrError
 from zhiyin.ops.edition import edition
 from zhiyin.ports.cipher import Cipher
@@ -43,6 +44,7 @@ from zhiyin.wiring.history import (
 from zhiyin.wiring.jobs import job_runtime
 from zhiyin.wiring.live import make_live
 from zhiyin.wiring.recognition import make_cache, make_preparer
+from zhiyin.wiring.text import make_text_steps
 
 log = logging.getLogger(__name__)
 
@@ -104,8 +106,7 @@ class Services:
         if self.job_runtime is not None:
             await self.job_runtime.close()
         if self._loading is not None:
-            self._loading.cancel()
-            await asyncio.gather(self._loading, return_exceptions=True)
+            await cancel_all([self._loading])
         await self.live.close()
         await self.rooms.close()
         await self.registry.close()
@@ -147,12 +148,14 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     preparer = make_preparer(settings, pool)
     ring = key_ring(settings)
     cache = make_cache(settings, ring) if remember else None
-    results = None if cache is None else ResultCache(cache, f"{edition()} {preparer.edition}")
-    transcriber = Transcriber(registry, preparer, results)
+    steps = make_text_steps(settings)
+    made_by = f"{edition()} {preparer.edition} {steps.edition}"
+    results = None if cache is None else ResultCache(cache, made_by)
+    transcriber = Transcriber(registry, preparer, results, steps=steps)
     stored = make_history(settings, ring) if remember and has_history(settings) else None
     history = (stored if settings.history.enabled else None) or NoHistory()
     writer = HistoryWriter(history, HistoryWriterPolicy(waiting=settings.history.max_waiting))
-    live = make_live(settings, registry, preparer.vad, pool, writer)
+    live = make_live(settings, registry, preparer.vad, pool, writer, steps)
     rooms = make_rooms(settings, ring)
     jobs = None
     if workers is not None:

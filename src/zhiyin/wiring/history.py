@@ -30,14 +30,17 @@ def make_history(settings: Settings, ring: KeyRing | None = None) -> SqlHistory:
 
     Raises ConfigError, MissingExtra.
     """
-    from zhiyin.store.history_sql.database import Database, DatabaseOptions
+    from zhiyin.store.history_sql.database import history_database
     from zhiyin.store.history_sql.store import SqlHistory
+    from zhiyin.store.sql.engine import DatabaseOptions
 
     chosen = settings.history
     file = settings.data_dir / _HISTORY_FILE
     url = chosen.url.get_secret_value() or f"sqlite+aiosqlite:///{file}"
-    database = Database(url, DatabaseOptions(chosen.connections, chosen.timeout_s))
-    return SqlHistory(database, ring or key_ring(settings))
+    options = DatabaseOptions(
+        chosen.connections, timeout_s=chosen.timeout_s, connect_s=chosen.timeout_s
+    )
+    return SqlHistory(history_database(url, options), ring or key_ring(settings))
 
 
 def key_ring(settings: Settings) -> KeyRing:

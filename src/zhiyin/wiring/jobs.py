@@ -26,11 +26,11 @@ from zhiyin.ports.queue import JobQueue
 from zhiyin.store.blob_keys import BlobKeys
 from zhiyin.store.blobs_folder import FolderBlobs
 from zhiyin.store.blobs_sealed import SealedBlobs
-from zhiyin.store.jobs_keys import JobKeys
-from zhiyin.store.jobs_sql import SqlJobs
-from zhiyin.store.queue_local import LocalQueue
-from zhiyin.store.sql import Database
-from zhiyin.store.tables import METADATA
+from zhiyin.store.jobs_sql.database import jobs_database
+from zhiyin.store.jobs_sql.keys import JobKeys
+from zhiyin.store.jobs_sql.queue import LocalQueue
+from zhiyin.store.jobs_sql.store import SqlJobs
+from zhiyin.store.sql.database import Database
 
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
@@ -74,7 +74,7 @@ def make_database(settings: Settings) -> Database:
     """The database of jobs, unopened. Raises ConfigError, MissingExtra."""
     given = settings.jobs.database.get_secret_value()
     url = given or f"sqlite+aiosqlite:///{settings.data_dir / 'jobs.sqlite3'}"
-    return Database(url, METADATA)
+    return jobs_database(url)
 
 
 def make_job_keys(settings: Settings, database: Database, ring: KeyRing) -> JobKeys:

@@ -9,18 +9,18 @@ from zhiyin.core.history.writer import HistoryWriter
 from zhiyin.core.live.service import LiveLimits, LiveService
 from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.scheduling.registry import Registry
+from zhiyin.core.text_steps import TextSteps
 from zhiyin.ports.vad import Vad
-from zhiyin.text.script import OpenCCScripts
 
 
 def make_live(
     settings: Settings, registry: Registry, vad: Vad, pool: ThreadPoolExecutor,
-    history_writer: HistoryWriter,
+    history_writer: HistoryWriter, steps: TextSteps,
 ) -> LiveService:  # fmt: skip
     """Live sessions over the engines of `registry`; detection runs on `pool`."""
     return LiveService(
         registry, vad, pool, _live_limits(settings), SessionPolicy(),
-        history_writer=history_writer, scripts=OpenCCScripts(),
+        history_writer=history_writer, steps=steps,
     )  # fmt: skip
 
 

@@ -16,8 +16,10 @@ from zhiyin.domain.options import (
     MAX_PROMPT_CHARS,
     DecodeOptions,
     Task,
+    TextOptions,
     TranscribeOptions,
 )
+from zhiyin.domain.script import Script, script_of_tag
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 Granularity = Literal["word", "segment"]
@@ -52,9 +54,13 @@ class OptionsForm(BaseModel):
 
     store: bool = Field(True, description="zhiyin: false keeps the transcript out of the history.")
 
-    def _options(self, language: str | None, task: Task, words: bool) -> TranscribeOptions:
+    script: Script = Field(
+        "", description="zhiyin: how Chinese is written; empty: as the language tag says."
+    )
+
+    def _options(self, language: str, task: Task, words: bool) -> TranscribeOptions:
         decode = DecodeOptions(
-            language=language,
+            language=parse_language(language),
             task=task,
             prompt=self.prompt,
             hotwords=self.hotwords,
@@ -67,6 +73,7 @@ class OptionsForm(BaseModel):
             decode=decode,
             vad=self.vad,
             previous_text=self.condition_on_previous_text,
+            text=TextOptions(self.script or script_of_tag(language)),
         )
 
 
@@ -94,7 +101,7 @@ class JobForm(OptionsForm):
 
     def request(self) -> JobRequest:
         """For the core."""
-        options = self._options(parse_language(self.language), self.task, self.words)
+        options = self._options(self.language, self.task, self.words)
         priority = Priority[self.priority.upper()]
         return JobRequest(options, priority, self.url, self.webhook_url, self.store)
 
@@ -115,7 +122,7 @@ class RecognizeForm(BaseForm):
                 code="invalid_value",
                 param="response_format",
             )
-        return self._options(parse_language(self.language), self.task, self.words)
+        return self._options(self.language, self.task, self.words)
 
 
 class TranslationForm(BaseForm):
@@ -125,7 +132,7 @@ class TranslationForm(BaseForm):
 
     def options(self) -> TranscribeOptions:
         """For the core."""
-        return self._options(None, "translate", False)
+        return self._options("", "translate", False)
 
 
 class TranscriptionForm(BaseForm):
@@ -159,7 +166,7 @@ class TranscriptionForm(BaseForm):
         if self.keywords:
             joined = ", ".join([*filter(None, [self.hotwords]), *self.keywords])
             self.hotwords = joined[:MAX_HOTWORDS_CHARS]
-        return self._options(parse_language(language), "transcribe", words)
+        return self._options(language, "transcribe", words)
 
     def _refuse(self) -> None:
         for name in ("include", "known_speaker_names", "known_speaker_references"):

@@ -46,7 +46,7 @@ def room(name: str, captions: Sequence[Segment], fmt: str) -> Response:
 
 
 def _lines(captions: Iterable[Segment]) -> str:
-    return "".join(f"{' '.join(segment.text.split())}\n" for segment in captions)
+    return "".join(f"{' '.join(segment.shown.split())}\n" for segment in captions)
 
 
 def _media_type(fmt: str) -> str:
@@ -94,7 +94,7 @@ def _verbose_segment(index: int, segment: Segment) -> Json:
         "seek": round(segment.start * 100),
         "start": round(segment.start, 3),
         "end": round(segment.end, 3),
-        "text": segment.text,
+        "text": segment.shown,
         "tokens": list(stats.tokens),
         "temperature": stats.temperature,
         "avg_logprob": round(stats.avg_logprob, 4),
@@ -130,9 +130,11 @@ def segment_json(index: int, segment: Segment) -> Json:
         "id": index,
         "start": round(segment.start, 3),
         "end": round(segment.end, 3),
-        "text": segment.text,
+        "text": segment.shown,
         "confidence": round(segment.confidence, 4),
     }
+    if segment.display:
+        body["lexical"] = segment.text
     if segment.words:
         body["words"] = [_word(w) for w in segment.words]
     return body
@@ -169,8 +171,8 @@ class OpenAiEvents:
         """The wire form of an event, None for what OpenAI's stream does not have."""
         match event:
             case SegmentReady(_, segment):
-                delta = separator(self._last, segment.text) + segment.text
-                self._last = segment.text
+                delta = separator(self._last, segment.shown) + segment.shown
+                self._last = segment.shown
                 return {"type": "transcript.text.delta", "delta": delta}
             case Finished(transcript):
                 usage = _usage(transcript)

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from zhiyin.access.errors import error_body
 from zhiyin.access.http.render import sse
 from zhiyin.access.json_types import Json
+from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.errors import AsrError, EngineFailed
 
 T = TypeVar("T")
@@ -40,18 +41,12 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
             return task.result()
         raise ClientGone
     finally:
-        await _cancel(watch, task)
+        await cancel_all([watch, task])
 
 
 async def _disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _cancel(*tasks: asyncio.Future[T] | asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def disconnected() -> Response:
@@ -84,7 +79,7 @@ async def _with_heartbeats(events: AsyncGenerator[E, None]) -> AsyncIterator[E |
             while not (await asyncio.wait({coming}, timeout=_SILENCE_S))[0]:
                 yield None
         finally:
-            await _cancel(coming)
+            await cancel_all([coming])
         event = coming.result()
         if event is None:
             return
@@ -118,7 +113,7 @@ class EventStream(Response, Generic[E]):
                 with suppress(OSError):
                     pump.result()
         finally:
-            await _cancel(watch, pump)
+            await cancel_all([watch, pump])
             await self._events.aclose()
             await self._close()
 

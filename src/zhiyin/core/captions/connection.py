@@ -8,6 +8,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from zhiyin.domain.backoff import backoff_s
 from zhiyin.domain.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class ConnectionMonitor:
 
     async def watch(self) -> None:
         """Run until cancelled; nothing becomes reachable again without it."""
-        pause_s = self._pauses.first_s
+        failures = 0
         while True:
             try:
                 await self._check()
@@ -62,11 +63,12 @@ class ConnectionMonitor:
             else:
                 self._report_success()
             if not self.away and not await self._failure_reported():
-                pause_s = self._pauses.first_s
+                failures = 0
                 continue
+            failures += 1
+            pause_s = backoff_s(failures, self._pauses.first_s, self._pauses.longest_s)
             # Jitter, so that a restarted server does not get all clients at the same moment.
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
-            pause_s = min(2 * pause_s, self._pauses.longest_s)
 
     def _report_success(self) -> None:
         if self.away:

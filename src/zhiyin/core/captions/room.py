@@ -19,7 +19,7 @@ from zhiyin.core.captions.log import CaptionLog
 from zhiyin.core.captions.outbox import Outbox
 from zhiyin.core.captions.speaker import Speaker
 from zhiyin.core.captions.subscribers import Broadcast, Subscription
-from zhiyin.core.tasks import cancel_all
+from zhiyin.core.tasks import SWALLOWED_S, cancel_all
 from zhiyin.domain.captions import UNREADABLE, CaptionEvent, CaptionMessage, CaptionsErased, Ended
 from zhiyin.domain.errors import InvalidRequest, Unavailable
 from zhiyin.domain.live import Warned
@@ -150,7 +150,8 @@ class Room:
 
     async def close(self) -> None:
         """Stop at once; a lease that can't be released expires."""
-        await cancel_all(t for t in (self._follow_task, self._publish_task) if t is not None)
+        tasks = [t for t in (self._follow_task, self._publish_task) if t is not None]
+        await cancel_all(tasks, SWALLOWED_S)
         if self._leased:
             with suppress(Unavailable):
                 await self._context.store.release(self._name, self._context.replica)

@@ -14,7 +14,7 @@ from zhiyin.core.captions.log import captions
 from zhiyin.core.captions.room import Room, RoomContext, RoomLimits
 from zhiyin.core.captions.speaker import Speaker
 from zhiyin.core.captions.subscribers import Subscription
-from zhiyin.core.tasks import cancel_all
+from zhiyin.core.tasks import SWALLOWED_S, cancel_all
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.captions import Caption, CaptionMessage, Ended
 from zhiyin.domain.errors import Overloaded, Unavailable
@@ -61,7 +61,7 @@ class Rooms:
         rooms, self._rooms = list(self._rooms.values()), {}
         await asyncio.gather(*(room.flush() for room in rooms))
         await asyncio.gather(*(room.close() for room in rooms))
-        await cancel_all(self._tasks)
+        await cancel_all(self._tasks, SWALLOWED_S)
         await self._context.store.close()
 
     @asynccontextmanager

@@ -51,6 +51,6 @@ class Speaker:
             self._starts.pop(event.segment_id, None)
             number = self._first_id + event.segment_id
             return Caption(
-                number, event.text, event.text, True, event.start, event.end, event.language
+                number, event.shown, event.shown, True, event.start, event.end, event.language
             )
         return None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.errors import AsrError
 from zhiyin.ports.history import History
 
@@ -57,8 +58,7 @@ class Sweeper:
     async def close(self) -> None:
         """Stop."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel_all([self._task])
 
     async def sweep(self) -> int:
         """Remove all that is too old; how many. Raises Unavailable."""

@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from zhiyin.core.tasks import cancel_all
+from zhiyin.domain.backoff import backoff_s
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import AsrError
 from zhiyin.domain.history import HistoryEntry, new_id
@@ -71,7 +73,7 @@ class HistoryWriter:
         self._chars = 0
         self._changed = asyncio.Event()
         self._progress = asyncio.Event()
-        self._pause_s = policy.retry_s
+        self._failures = 0  # in a row
         self._writing = asyncio.Lock()
         self._careful = False
         self._hopeless = False
@@ -125,8 +127,7 @@ class HistoryWriter:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._policy.drain_s):
                     await self._written()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await cancel_all([self._task])
         if self._queue:
             log.warning("%d transcripts are lost: they could not be written", len(self._queue))
 
@@ -188,6 +189,7 @@ class HistoryWriter:
             await work
         except AsrError as error:
             self.counts.failures += 1
+            self._failures += 1
             self._hopeless = not error.retryable
             if error.message != self.trouble:
                 log.warning("the history is not written: %s", error.message)
@@ -195,12 +197,12 @@ class HistoryWriter:
             return False
         if self.trouble:
             log.info("the history is written again; %d transcripts wait", len(self._queue))
-        self.trouble, self._pause_s = "", self._policy.retry_s
+        self.trouble, self._failures = "", 0
         return True
 
     async def _pause(self) -> None:
-        await asyncio.sleep(self._pause_s)
-        self._pause_s = min(self._policy.max_retry_s, 2 * self._pause_s)
+        policy = self._policy
+        await asyncio.sleep(backoff_s(self._failures, policy.retry_s, policy.max_retry_s))
 
     def _drop(self, why: str) -> None:
         self.counts.dropped += 1

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from zhiyin.domain.backoff import backoff_s
 from zhiyin.domain.job import Failure, Job, JobPolicy, JobState, Lease, Webhook, WebhookState
 
-_MOST_WAIT_S = 3600.0
+_LONGEST_S = 3600.0
 
 LOST = Failure("worker_lost", "The workers that had this job were lost, too often to go on.")
 _LOCKED = "cannot_decrypt"
@@ -98,7 +99,8 @@ def stumbled(job: Job, token: str, failure: Failure, now: float, policy: JobPoli
         return None
     if job.attempts >= policy.max_attempts:
         return _ended(job, JobState.FAILED, now, policy, failure)
-    return replace(_waiting(job, now + backoff_s(policy.retry_s, job.attempts)), failure=failure)
+    pause_s = backoff_s(job.attempts, policy.retry_s, _LONGEST_S)
+    return replace(_waiting(job, now + pause_s), failure=failure)
 
 
 def lost(job: Job, now: float, policy: JobPolicy) -> Job | None:
@@ -163,8 +165,10 @@ def telling(job: Job, now: float, policy: JobPolicy) -> Job | None:
         return None
     if hook.attempts >= policy.webhook_attempts or job.unreadable:
         return replace(job, webhook=replace(hook, delivery=WebhookState.GIVEN_UP, due_at=None))
-    wait = policy.webhook_timeout_s + backoff_s(policy.webhook_retry_s, hook.attempts + 1)
-    return replace(job, webhook=Webhook(WebhookState.PENDING, hook.attempts + 1, now + wait))
+    attempts = hook.attempts + 1
+    pause_s = backoff_s(attempts, policy.webhook_retry_s, _LONGEST_S)
+    due_at = now + policy.webhook_timeout_s + pause_s
+    return replace(job, webhook=Webhook(WebhookState.PENDING, attempts, due_at))
 
 
 def told(job: Job, run: int, delivered: bool, policy: JobPolicy) -> Job | None:
@@ -176,11 +180,6 @@ def told(job: Job, run: int, delivered: bool, policy: JobPolicy) -> Job | None:
         return None  # `telling` has said when to try again
     outcome = WebhookState.DELIVERED if delivered else WebhookState.GIVEN_UP
     return replace(job, webhook=replace(hook, delivery=outcome, due_at=None))
-
-
-def backoff_s(first_s: float, attempts: int) -> float:
-    """The wait after so many attempts: doubled each time, an hour at most."""
-    return min(_MOST_WAIT_S, first_s * 2.0 ** min(30, attempts - 1))
 
 
 def _holds(job: Job, token: str) -> bool:

@@ -14,6 +14,8 @@ from functools import partial
 
 from zhiyin.core.jobs import lifecycle, webhooks
 from zhiyin.core.jobs.records import JobRecords
+from zhiyin.core.tasks import cancel_all
+from zhiyin.domain.backoff import backoff_s
 from zhiyin.domain.errors import AsrError, Unavailable
 from zhiyin.domain.job import Job, JobState, WebhookState
 from zhiyin.ports.blobs import BlobStore
@@ -66,21 +68,21 @@ class Reconciler:
 
     async def run(self) -> None:
         """Look after jobs until cancelled."""
-        pause_s = _LOOK_S
+        failures = 0
         try:
             while True:
                 try:
                     busy = await self.attend()
                     await self._sweep_orphans()
+                    failures = 0
                     pause_s = 0.0 if busy else _LOOK_S
                 except Unavailable as error:
                     log.warning("jobs can't be looked after now: %s", error.message)
-                    pause_s = min(_LONGEST_PAUSE_S, max(_LOOK_S, 2 * pause_s))
+                    failures += 1
+                    pause_s = backoff_s(failures, _LOOK_S, _LONGEST_PAUSE_S)
                 await self._wait(pause_s)
         finally:
-            for task in self._messages:
-                task.cancel()
-            await asyncio.gather(*self._messages, return_exceptions=True)
+            await cancel_all(self._messages)
 
     async def attend(self) -> bool:
         """Do what is due; whether there may be more."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from zhiyin.core.jobs.reconciler import Reconciler
 from zhiyin.core.jobs.service import JobService
 from zhiyin.core.jobs.worker import Worker
+from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.errors import Unavailable
 
 T = TypeVar("T")
@@ -54,9 +55,7 @@ class JobRuntime:
 
     async def close(self) -> None:
         """Give back the jobs under way and leave."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_all(self._tasks)
         await self.release()
 
     async def health(self) -> JobHealth:

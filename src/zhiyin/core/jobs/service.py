@@ -14,7 +14,6 @@ from zhiyin.core.jobs import lifecycle
 from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.recognition.prepare import Preparer
 from zhiyin.core.scheduling.registry import Registry
-from zhiyin.domain.archive import dump_options, load_transcript
 from zhiyin.domain.errors import (
     CannotDecrypt,
     Conflict,
@@ -35,8 +34,10 @@ from zhiyin.domain.job import (
     is_job_id,
     new_job_id,
 )
+from zhiyin.domain.options_codec import dump_options
 from zhiyin.domain.source import AudioSource
 from zhiyin.domain.transcript import Transcript
+from zhiyin.domain.transcript_codec import load_transcript
 from zhiyin.ports.blobs import BlobStore
 from zhiyin.ports.queue import JobQueue
 from zhiyin.ports.web import Web

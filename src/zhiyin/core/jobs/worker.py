@@ -23,13 +23,15 @@ from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.recognition.result_cache import CachePolicy
 from zhiyin.core.recognition.transcriber import Transcriber
 from zhiyin.core.scheduling.batching import Lane
-from zhiyin.domain.archive import dump_transcript
+from zhiyin.core.tasks import cancel_all
+from zhiyin.domain.backoff import backoff_s
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import AsrError, EngineFailed, MissingBlob, Unavailable
 from zhiyin.domain.events import Finished, Progress
 from zhiyin.domain.job import Failure, Job, JobState
 from zhiyin.domain.source import AudioSource
 from zhiyin.domain.transcript import Transcript
+from zhiyin.domain.transcript_codec import dump_transcript
 from zhiyin.ports.blobs import BlobStore
 from zhiyin.ports.queue import Delivery, JobQueue
 from zhiyin.ports.web import Web
@@ -78,19 +80,18 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled; the job under way is then given back."""
-        pause_s = _FIRST_PAUSE_S
+        failures = 0
         while True:
             try:
                 await self._next()
-                pause_s = _FIRST_PAUSE_S
+                failures = 0
+                continue
             except Unavailable as error:
                 log.warning("no job can be taken now: %s", error.message)
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             except Exception as error:  # the worker loop: the next job may be better
                 log.error("a worker stumbled: %s", type(error).__name__, exc_info=error)
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            failures += 1
+            await asyncio.sleep(backoff_s(failures, _FIRST_PAUSE_S, _LONGEST_PAUSE_S))
 
     async def _next(self) -> None:
         delivery = await self.queue.take(_TAKE_S)
@@ -145,11 +146,11 @@ class Worker:
             else:
                 log.info("a job was taken from its worker: cancelled, deleted or lost")
         except asyncio.CancelledError:
-            await _end(doing)
+            await cancel_all([doing])
             await asyncio.shield(self._give_back(attempt, 0.0))
             raise
         finally:
-            await _end(doing, holding)
+            await cancel_all([doing, holding])
 
     async def _transcribe(self, attempt: _Attempt) -> Transcript:
         await self._fetch(attempt)
@@ -286,12 +287,6 @@ class Worker:
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
-
-
-async def _end(*tasks: asyncio.Task[Transcript] | asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _caller(job: Job) -> Caller:

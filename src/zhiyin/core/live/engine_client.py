@@ -13,13 +13,12 @@ from zhiyin.core.scheduling.batching import Lane
 from zhiyin.domain.engine import Clip, ClipResult
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.options import DecodeOptions
-from zhiyin.domain.script import WRITTEN_SO
 from zhiyin.domain.transcript import Word
 
 _SURE, _SURE_S = 0.8, 2.0  # when a detected language holds for the rest of the session
 
-Respell = Callable[[Sequence[str]], Sequence[str]]
-"""Writes words that follow each other in another script."""
+Spell = Callable[[Sequence[str], str], Sequence[str]]
+"""The spelling steps for words that follow each other, in a language."""
 
 Admit = Callable[[], Awaitable[Admission]]
 """Takes a place at an engine that runs, loaded when need be. Raises AsrError."""
@@ -36,14 +35,14 @@ class EngineClient:
         admit: Admit,
         decode: DecodeOptions,
         timeout_s: float,
-        respell: Respell | None = None,
+        spell: Spell | None = None,
         streams: SegmentStreams | None = None,
     ) -> None:
         self._admit = admit
         self._streams = streams
         self._decode = decode
         self._timeout_s = timeout_s
-        self._respell = respell
+        self._spell = spell
         self._admission: Admission | None = None
 
     async def open(self) -> None:
@@ -73,7 +72,7 @@ class EngineClient:
         if self._decode.language is None and sure and work.end_s - work.start_s >= _SURE_S:
             self._decode = replace(self._decode, language=result.language)
         heard = _heard(result, work, self._decode.language)
-        return heard if self._respell is None else _respelled(heard, self._respell)
+        return heard if self._spell is None else _spelled(heard, self._spell, self._decode.task)
 
     def _clip(self, work: DecodeRequest) -> Clip:
         if self._streams is not None:
@@ -110,10 +109,9 @@ def _heard(result: ClipResult, work: DecodeRequest, asked: str | None) -> Hypoth
     return Hypothesis(inside, asked or result.language, confidence)
 
 
-def _respelled(heard: Hypothesis, respell: Respell) -> Hypothesis:
-    """Before hypotheses are compared, so that settled text is never written anew."""
-    if heard.language not in WRITTEN_SO:
-        return heard
-    texts = respell([word.text for word in heard.words])
-    words = (replace(w, text=text) for w, text in zip(heard.words, texts, strict=True))
-    return replace(heard, words=tuple(words))
+def _spelled(hypothesis: Hypothesis, spell: Spell, task: str) -> Hypothesis:
+    """Before hypotheses are compared, so that stable text is never rewritten."""
+    language = "en" if task == "translate" else hypothesis.language
+    texts = spell([word.text for word in hypothesis.words], language)
+    words = (replace(w, text=text) for w, text in zip(hypothesis.words, texts, strict=True))
+    return replace(hypothesis, words=tuple(words))

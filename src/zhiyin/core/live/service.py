@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhiyin.core.history.writer import HistoryWriter
-from zhiyin.core.live.engine_client import EngineClient, Respell
+from zhiyin.core.live.engine_client import EngineClient, Spell
 from zhiyin.core.live.session import Session, SessionPolicy
 from zhiyin.core.live.streams import SegmentStreams
 from zhiyin.core.live.transcript import TranscriptBuilder
@@ -26,15 +26,16 @@ from zhiyin.core.scheduling.admission import Admission
 from zhiyin.core.scheduling.batching import Lane
 from zhiyin.core.scheduling.registry import Registry
 from zhiyin.core.segmentation.endpointing import EndpointPolicy
+from zhiyin.core.tasks import cancel_all
+from zhiyin.core.text_steps import TextSteps
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import EngineCapabilities
 from zhiyin.domain.errors import AsrError, Overloaded, SlowReader, TooLong
 from zhiyin.domain.live import Final, LiveEvent, LiveOptions, Partial
-from zhiyin.domain.options import TranscribeOptions
-from zhiyin.domain.script import Script
+from zhiyin.domain.options import TextOptions, TranscribeOptions
 from zhiyin.domain.transcript import Transcript
-from zhiyin.ports.script import Scripts
+from zhiyin.ports.text import TextContext
 from zhiyin.ports.vad import FRAME, Vad
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class LiveService:
         policy: SessionPolicy,
         clock: Callable[[], float] = time.monotonic,
         history_writer: HistoryWriter | None = None,
-        scripts: Scripts | None = None,
+        steps: TextSteps | None = None,
     ) -> None:
         self._registry = registry
         self._vad = vad
@@ -84,7 +85,7 @@ class LiveService:
         self._limits = limits
         self._policy = policy
         self._history_writer = history_writer
-        self._scripts = scripts
+        self._steps = steps or TextSteps()
         self._clock = clock
         self._sessions: set[LiveSession] = set()
         self._opening = 0
@@ -113,7 +114,7 @@ class LiveService:
 
         can = model.capabilities
         recognizer = EngineClient(
-            admit, decode, self._limits.decode_timeout_s, self._respell(options.script),
+            admit, decode, self._limits.decode_timeout_s, self._spell(options.text),
             SegmentStreams() if can.streaming else None,
         )  # fmt: skip
         self._opening += 1
@@ -130,6 +131,7 @@ class LiveService:
             TranscriptBuilder(model, decode, self._clock),
             self._clock,
             caller,
+            self._finish(options),
         )
         self._sessions.add(session)
         session.on_close = lambda: self._closed(session)
@@ -146,9 +148,18 @@ class LiveService:
         if self._history_writer is not None and transcript.segments:
             self._history_writer.remember(session.caller, transcript, session.latency_s)
 
-    def _respell(self, script: Script) -> Respell | None:
-        scripts = self._scripts
-        return None if scripts is None or not script else lambda t: scripts.convert(t, script)
+    def _spell(self, options: TextOptions) -> Spell:
+        return lambda words, language: self._steps.spell(words, TextContext(language, options))
+
+    def _finish(self, options: LiveOptions) -> Callable[[Final], Final]:
+        """The rewriting steps for finals."""
+
+        def finish(final: Final) -> Final:
+            language = "en" if options.decode.task == "translate" else final.language
+            context = TextContext(language, options.text)
+            return replace(final, display=self._steps.display(final.text, context))
+
+        return finish
 
     def _detector(self) -> Detect:
         vad = self._vad.session()
@@ -191,7 +202,9 @@ class LiveSession:
         transcript_builder: TranscriptBuilder,
         clock: Callable[[], float],
         caller: Caller,
+        finish: Callable[[Final], Final],
     ) -> None:
+        self._finish = finish
         self.model = transcript_builder.model
         self.caller = caller
         self.on_close: Callable[[], None] = _nothing
@@ -292,10 +305,7 @@ class LiveSession:
         if self._closed:
             return
         self._closed = True
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(self._tasks.values())
         self._recognizer.close()
         self._changed.set()
         self._progress.set()
@@ -348,6 +358,7 @@ class LiveSession:
         if isinstance(event, Partial | Final):
             self._forget_partials(event.segment_id)
         if isinstance(event, Final):
+            event = self._finish(event)
             self._transcript_builder.add(event)
         self._outbox.append(event)
         if len(self._outbox) > self._limits.max_events:

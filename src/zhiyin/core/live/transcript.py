@@ -41,7 +41,9 @@ class TranscriptBuilder:
         """Text came."""
         self._told_at = self._clock()
         if final.text:
-            self._segments.append(Segment(final.text, final.start, final.end, final.confidence))
+            self._segments.append(
+                Segment(final.text, final.start, final.end, final.confidence, display=final.display)
+            )
             seconds = self._languages.get(final.language, 0.0) + final.end - final.start
             self._languages[final.language] = seconds
 

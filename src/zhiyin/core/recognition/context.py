@@ -42,8 +42,8 @@ class Context:
         if not self._recent:
             return False
         end = result.segments[-1].end if result.segments else 0.0
-        transcript_builder = piece.speech[-1][1] if piece.speech else 0.0
-        return transcript_builder - end > _LOST_S or not all(map(_sure, result.segments))
+        spoken_s = piece.speech[-1][1] if piece.speech else 0.0
+        return spoken_s - end > _LOST_S or not all(map(_sure, result.segments))
 
 
 def _sure(segment: Segment) -> bool:

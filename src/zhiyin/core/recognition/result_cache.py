@@ -12,8 +12,8 @@ from zhiyin.core.recognition.single_flight import SharedRun, replay
 from zhiyin.core.scheduling.batching import Lane
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.events import Event, Finished, Progress
-from zhiyin.domain.packing import pack, unpack
 from zhiyin.domain.transcript import Transcript
+from zhiyin.domain.transcript_codec import pack, unpack
 from zhiyin.ports.cache import Cache
 
 CacheOutcome = Literal["hit", "miss", "bypass"]

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from zhiyin.core.recognition.cache_key import result_key
@@ -17,6 +17,7 @@ from zhiyin.core.scheduling.admission import Admission
 from zhiyin.core.scheduling.batching import Lane
 from zhiyin.core.scheduling.registry import Registry
 from zhiyin.core.scheduling.scheduler import Scheduler
+from zhiyin.core.text_steps import TextSteps
 from zhiyin.domain.audio import Notice, Piece
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip, ClipResult, ModelInfo
@@ -25,6 +26,7 @@ from zhiyin.domain.events import Event, Finished, Progress, SegmentReady
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.domain.source import AudioSource
 from zhiyin.domain.transcript import Segment, Transcript
+from zhiyin.ports.text import TextContext
 
 T = TypeVar("T")
 
@@ -43,6 +45,7 @@ class Transcriber:
     preparer: Preparer
     results: ResultCache | None = None
     ahead: int = 16
+    steps: TextSteps = field(default_factory=TextSteps)
 
     async def transcribe(
         self,
@@ -110,7 +113,7 @@ class Transcriber:
             left = None if job.deadline is None else job.deadline - now
             expected = preparation.declared or _UNDECLARED_S
             with job.scheduler.admit(job.caller, job.lane, expected, left) as admission:
-                run = _Run(preparation, admission, job.options, job.model, self.ahead)
+                run = _Run(preparation, admission, job.options, job.model, self.ahead, self.steps)
                 while (event := await run.next()) is not None:
                     yield event
         finally:
@@ -149,7 +152,10 @@ class _Run:
         options: TranscribeOptions,
         model: ModelInfo,
         ahead: int,
+        steps: TextSteps,
     ) -> None:
+        self._steps = steps
+        self._text = options.text
         self._preparation = preparation
         self._admission = admission
         self._model = model
@@ -201,8 +207,10 @@ class _Run:
                 result = await self._submit(piece, self._decode.prompt)
             self._context.add(result)
         self._hear(result)
+        language = "en" if self._decode.task == "translate" else result.language
+        context = TextContext(language, self._text)
         for segment in result.segments:
-            placed = segment.shifted(piece.start)
+            placed = self._steps.segment(segment.shifted(piece.start), context)
             self._events.append(SegmentReady(len(self._segments), placed))
             self._segments.append(placed)
         self._admission.remaining((self._preparation.declared or piece.end) - piece.end)
@@ -211,8 +219,8 @@ class _Run:
     def _hear(self, result: ClipResult) -> None:
         seconds, best = self._heard.get(result.language, (0.0, 0.0))
         probability = result.language_probability or 0.0
-        transcript_builder = sum(s.end - s.start for s in result.segments)
-        self._heard[result.language] = (seconds + transcript_builder, max(best, probability))
+        spoken_s = sum(s.end - s.start for s in result.segments)
+        self._heard[result.language] = (seconds + spoken_s, max(best, probability))
         if self._decode.language is None and probability >= _SURE and result.segments:
             self._decode = replace(self._decode, language=result.language)
 

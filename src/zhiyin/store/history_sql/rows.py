@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.domain.history import HistoryEntry, Summary
 from zhiyin.domain.search import grams, normalized
-from zhiyin.domain.transcript import Transcript
+from zhiyin.domain.transcript_codec import dump_transcript, load_transcript
 from zhiyin.ports.cipher import Cipher, OwnerCipher
 from zhiyin.store.history_sql.tables import transcripts
 
 Values = dict[str, Any]
-_TRANSCRIPT = TypeAdapter(Transcript)
 SUMMARY = [c for c in transcripts.columns if c.name != "details"]
 
 
@@ -42,7 +40,7 @@ def values_of(entry: HistoryEntry, cipher: Cipher) -> Values:
         "latency_s": entry.latency_s,
         **sealed(
             caller.owner, entry.id, cipher,
-            text=transcript.text.encode(), details=_TRANSCRIPT.dump_json(transcript),
+            text=transcript.text.encode(), details=dump_transcript(transcript),
         ),
     }  # fmt: skip
 
@@ -66,7 +64,7 @@ def entry_of(row: Row[Any], cipher: Cipher) -> HistoryEntry:
     """The whole of a row. Raises CannotDecrypt."""
     opened = cipher.open(row.details, identity(row.owner, row.id, "details"))
     caller = Caller(row.owner, row.request_id, row.door)
-    return HistoryEntry(row.id, row.time, caller, row.latency_s, _TRANSCRIPT.validate_json(opened))
+    return HistoryEntry(row.id, row.time, caller, row.latency_s, load_transcript(opened))
 
 
 def summary_of(row: Row[Any], cipher: Cipher) -> Summary:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -23,38 +23,33 @@ from zhiyin.domain.history import (
 )
 from zhiyin.domain.sealing import KeyUse
 from zhiyin.ports.cipher import KeyRing, OwnerCipher
-from zhiyin.store.history_sql import keys, migrate, rows
-from zhiyin.store.history_sql.database import Database
+from zhiyin.store.history_sql import keys, rows
 from zhiyin.store.history_sql.pages import Pager
 from zhiyin.store.history_sql.resealing import reseal_rows
 from zhiyin.store.history_sql.tables import owner_keys, tokens, transcripts
+from zhiyin.store.sql.database import Database
 
 _ERASED_AT_ONCE = 500
-_MIGRATION_S = 3600.0
 _TRIES = 3
 
 
 class SqlHistory:
-    """Transcripts in a database; its tables are checked before the first use and after trouble."""
+    """Transcripts in a database, see `history_sql.database`."""
 
     def __init__(self, database: Database, ring: KeyRing) -> None:
         self._database = database
         self._ring = ring
-        self._ready = False
-        self._preparing = asyncio.Lock()
 
     async def prepare(self) -> None:
         """Check the tables, or make them where the database is a file of ours; try the keys."""
-        async with self._using() as connection:
+        async with self._database.transaction() as connection:
             some = await connection.execute(select(owner_keys.c.owner).limit(1))
             for (owner,) in some.all():
                 await keys.cipher(connection, self._ring, owner)
 
     async def migrate(self) -> str:
         """See `ports.history`."""
-        opened = self._database.transaction(write=True, timeout_s=_MIGRATION_S)
-        async with opened as connection:
-            return await connection.run_sync(migrate.upgrade)
+        return await self._database.migrate()
 
     async def add(self, entries: Sequence[HistoryEntry]) -> int:
         """See `ports.history`."""
@@ -65,13 +60,13 @@ class SqlHistory:
 
     async def page(self, query: HistoryQuery) -> HistoryPage:
         """See `ports.history`."""
-        async with self._using() as connection:
+        async with self._database.transaction() as connection:
             cipher = await keys.cipher(connection, self._ring, query.owner)
             return await Pager(connection, cipher, query).page()
 
     async def get(self, owner: str, entry: int | str) -> HistoryEntry:
         """See `ports.history`."""
-        async with self._using() as connection:
+        async with self._database.transaction() as connection:
             cipher = await keys.cipher(connection, self._ring, owner)
             found = await connection.execute(_one(select(transcripts), owner, entry))
             row = found.first()
@@ -81,7 +76,7 @@ class SqlHistory:
 
     async def delete(self, owner: str, entry: int | str) -> None:
         """See `ports.history`."""
-        async with self._using(write=True) as connection:
+        async with self._database.transaction(write=True) as connection:
             found = await connection.execute(_one(select(transcripts.c.id), owner, entry))
             known = found.scalar()
             if known is None:
@@ -90,7 +85,7 @@ class SqlHistory:
 
     async def erase(self, owner: str) -> Erased:
         """See `ports.history`."""
-        async with self._using(write=True) as connection:
+        async with self._database.transaction(write=True) as connection:
             gone = await connection.execute(delete(owner_keys).where(owner_keys.c.owner == owner))
         removed = 0
         while some := await self._remove_some(transcripts.c.owner == owner, _ERASED_AT_ONCE):
@@ -104,13 +99,13 @@ class SqlHistory:
 
     async def cipher(self, owner: str) -> OwnerCipher:
         """See `ports.cipher.OwnerKeys`."""
-        async with self._using(write=True) as connection:
+        async with self._database.transaction(write=True) as connection:
             return await keys.writing(connection, self._ring, owner)
 
     async def entries(self, after: int, limit: int) -> list[HistoryEntry]:
         """See `ports.history`."""
         chosen = select(transcripts).where(transcripts.c.id > after)
-        async with self._using() as connection:
+        async with self._database.transaction() as connection:
             found = await connection.execute(chosen.order_by(transcripts.c.id).limit(limit))
             some = found.all()
             owners = {row.owner for row in some}
@@ -119,7 +114,7 @@ class SqlHistory:
 
     async def reseal(self, after: int, limit: int, ring: KeyRing) -> Resealed:
         """See `ports.history`."""
-        async with self._using(write=True) as connection:
+        async with self._database.transaction(write=True) as connection:
             if after == 0:
                 await keys.renew(connection, ring)
             done = await reseal_rows(connection, self._ring, ring, after, limit)
@@ -134,7 +129,7 @@ class SqlHistory:
         number = func.count()
         held = select(owner_keys.c.ring_key, number).group_by(owner_keys.c.ring_key)
         plain = select(number).select_from(transcripts).where(transcripts.c.key_id == "")
-        async with self._using() as connection:
+        async with self._database.transaction() as connection:
             found = [KeyUse(name, count) for name, count in await connection.execute(held)]
             unsealed = (await connection.execute(plain)).scalar() or 0
         return found + ([KeyUse("", unsealed)] if unsealed else [])
@@ -143,33 +138,9 @@ class SqlHistory:
         """See `ports.history`."""
         await self._database.close()
 
-    @asynccontextmanager
-    async def _using(self, *, write: bool = False) -> AsyncIterator[AsyncConnection]:
-        """A transaction on tables that were looked at since the last trouble."""
-        async with self._preparing:
-            if not self._ready:
-                await self._look()
-        try:
-            async with self._database.transaction(write=write) as connection:
-                yield connection
-        except Unavailable:
-            self._ready = False
-            raise
-
-    async def _look(self) -> None:
-        if self._database.embedded:
-            await self.migrate()
-        async with self._database.transaction() as connection:
-            if not await connection.run_sync(migrate.is_current):
-                raise Unavailable(
-                    "The history's tables are not up to date: zhiyin migrate",
-                    code="history_unavailable",
-                )
-        self._ready = True
-
     async def _add(self, entries: Sequence[HistoryEntry]) -> int:
         wanted = {entry.id: entry for entry in entries}
-        async with self._using(write=True) as connection:
+        async with self._database.transaction(write=True) as connection:
             known = await connection.execute(
                 select(transcripts.c.id).where(transcripts.c.id.in_(wanted))
             )
@@ -186,7 +157,7 @@ class SqlHistory:
         return len(wanted)
 
     async def _remove_some(self, chosen: ColumnElement[bool], limit: int) -> int:
-        async with self._using(write=True) as connection:
+        async with self._database.transaction(write=True) as connection:
             ids = select(transcripts.c.id).where(chosen).order_by(transcripts.c.id).limit(limit)
             found = [number for (number,) in await connection.execute(ids)]
             if found:

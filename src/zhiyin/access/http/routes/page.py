@@ -26,26 +26,26 @@ router = APIRouter(include_in_schema=False)
 @router.api_route("/", methods=["GET", "HEAD"])
 async def index() -> FileResponse:
     """The page."""
-    return FileResponse(WEB / "index.html", headers=HEADERS)
+    return FileResponse(WEB / "transcribe" / "page.html", headers=HEADERS)
 
 
 @router.api_route("/history", methods=["GET", "HEAD"])
 async def history() -> FileResponse:
     """The page of kept transcripts."""
-    return FileResponse(WEB / "history.html", headers=HEADERS)
+    return FileResponse(WEB / "history" / "page.html", headers=HEADERS)
 
 
 @router.api_route("/captions/{room}", methods=["GET", "HEAD"])
 async def captions(room: str) -> FileResponse:
     """The captions of a room; the page itself says when there can be no room of that name."""
     status = 200 if is_room(room) else 404
-    return FileResponse(WEB / "captions.html", status_code=status, headers=HEADERS)
+    return FileResponse(WEB / "captions" / "page.html", status_code=status, headers=HEADERS)
 
 
 @router.get("/favicon.ico")
 async def favicon() -> FileResponse:
     """The icon at the path that browsers request by default."""
-    return FileResponse(WEB / "favicon.svg", headers=HEADERS)
+    return FileResponse(WEB / "shared" / "favicon.svg", headers=HEADERS)
 
 
 class PageFiles(StaticFiles):

@@ -27,8 +27,8 @@ from zhiyin.domain.captions import CaptionEvent, Ended, parse_room
 from zhiyin.domain.errors import AsrError, DeadlineExceeded, InvalidRequest, SlowReader
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import LiveOptions, Warned, parse_encoding
-from zhiyin.domain.options import DecodeOptions
-from zhiyin.domain.script import parse_script
+from zhiyin.domain.options import DecodeOptions, TextOptions
+from zhiyin.domain.script import parse_script, script_of_tag
 from zhiyin.ports.sound import LiveSound
 
 log = logging.getLogger(__name__)
@@ -136,11 +136,12 @@ async def _speak(
     sound = context.service.sound.open(
         parse_encoding(query.get("encoding", "s16le")), _rate(query.get("sample_rate", "16000"))
     )
-    language = parse_language(query.get("language", ""))
+    tag = query.get("language", "")
+    language = parse_language(tag)
     options = LiveOptions(
         query.get("model", ""),
         DecodeOptions(language=language),
-        script=parse_script(query.get("script", "")),
+        text=TextOptions(parse_script(query.get("script", "")) or script_of_tag(tag)),
     )
     caller = caller.at(
         "captions", store=read_store(websocket), request_id=f"cap_{secrets.token_hex(12)}"

@@ -58,6 +58,8 @@ def _final(told: live.Final, *, words: bool) -> Json:
         "reason": told.reason,
         "degraded": told.degraded,
     }
+    if told.display:
+        body["display"] = told.display
     if words:
         body["words"] = [
             {

@@ -19,8 +19,8 @@ from zhiyin.domain.live import (
     Encoding,
     LiveOptions,
 )
-from zhiyin.domain.options import MAX_HOTWORDS_CHARS, MAX_PROMPT_CHARS, DecodeOptions
-from zhiyin.domain.script import Script
+from zhiyin.domain.options import MAX_HOTWORDS_CHARS, MAX_PROMPT_CHARS, DecodeOptions, TextOptions
+from zhiyin.domain.script import Script, script_of_tag
 
 
 def _bounded(words: str | list[str]) -> str:
@@ -69,7 +69,8 @@ class Start(Fields):
         )
         return LiveOptions(
             self.model, decode, silence_s=silence, threshold=self.threshold,
-            lead_in_s=self.prefix_padding_ms / 1000, partials=self.partials, script=self.script,
+            lead_in_s=self.prefix_padding_ms / 1000, partials=self.partials,
+            text=TextOptions(self.script or script_of_tag(self.language or "")),
         )  # fmt: skip
 
 

@@ -24,10 +24,14 @@ _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """A message in the making. `done` is the text of its finals, `sent` that of its deltas."""
+    """A message in the making. `done` is the text of its finals, `sent` that of its deltas.
+
+    `display` is what people read of its finals.
+    """
 
     id: str
     done: str = ""
+    display: str = ""
     sent: str = ""
     seconds: float = 0.0
     languages: list[str] = field(default_factory=list)
@@ -145,6 +149,7 @@ class Conversation:
             return []
         told = self._grown(item, final.segment_id, final.text)
         item.done += separator(item.done, final.text) + final.text
+        item.display += separator(item.display, final.shown) + final.shown
         item.waiting.discard(final.segment_id)
         item.failed |= final.degraded and not final.text
         if not self._manual:
@@ -199,7 +204,7 @@ class Conversation:
             self._of_item(
                 "completed",
                 item,
-                transcript=item.done,
+                transcript=item.display,
                 usage={"type": "duration", "seconds": round(item.seconds, 3)},
                 languages=[{"code": code} for code in item.languages],
             )

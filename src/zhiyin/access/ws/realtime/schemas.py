@@ -14,6 +14,7 @@ from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import MAX_LEAD_IN_S, MAX_RATE, MAX_SILENCE_S, MIN_RATE, MIN_SILENCE_S
 from zhiyin.domain.options import MAX_HOTWORDS_CHARS, MAX_PROMPT_CHARS
+from zhiyin.domain.script import Script
 
 
 class Fields(BaseModel):
@@ -51,13 +52,17 @@ class Format(Fields):
 
 
 class Transcription(Fields):
-    """How speech becomes text. `delay` is accepted; text always comes as soon as it is settled."""
+    """How speech becomes text; `script` is zhiyin's own.
+
+    `delay` is accepted; text always comes as soon as it is settled.
+    """
 
     model: str | None = Field(None, max_length=200)
     language: Language | None = None
     languages: list[Language] | None = Field(None, max_length=100)
     keywords: Keywords | None = None
     prompt: str | None = Field(None, max_length=MAX_PROMPT_CHARS)
+    script: Script | None = None
     delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
 
 

@@ -14,7 +14,8 @@ from zhiyin.access.ws.realtime.schemas import (
 )
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import Encoding, LiveOptions
-from zhiyin.domain.options import DecodeOptions
+from zhiyin.domain.options import DecodeOptions, TextOptions
+from zhiyin.domain.script import Script, script_of_tag
 
 _ENCODINGS: dict[str, tuple[Encoding, int]] = {
     "audio/pcm": ("s16le", 24_000),
@@ -62,6 +63,7 @@ class SessionSettings:
     languages: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
     prompt: str = ""
+    script: Script = ""
     turns: Turns | None = Turns()
 
     def options(self) -> LiveOptions:
@@ -72,12 +74,13 @@ class SessionSettings:
             prompt=self.prompt,
             hotwords=", ".join(self.keywords),
         )
+        text = TextOptions(self.script or script_of_tag(self.language or only))
         if self.turns is None:
-            return LiveOptions(self.model, decode, silence_s=None)
+            return LiveOptions(self.model, decode, silence_s=None, text=text)
         turns = self.turns
         return LiveOptions(
             self.model, decode, silence_s=turns.silence_ms / 1000, threshold=turns.threshold,
-            lead_in_s=turns.padding_ms / 1000,
+            lead_in_s=turns.padding_ms / 1000, text=text,
         )  # fmt: skip
 
     def updated(self, fields: Input | FlatSession) -> SessionSettings:
@@ -122,6 +125,8 @@ class SessionSettings:
         }
         if self.languages:
             shown["languages"] = list(self.languages)
+        if self.script:
+            shown["script"] = self.script
         if self.keywords:
             shown["keywords"] = list(self.keywords)
         return shown
@@ -152,7 +157,7 @@ def _sound(sent: Format | str | None) -> Sound:
 
 def _transcribed(old: SessionSettings, sent: Transcription | None) -> SessionSettings:
     if sent is None:
-        return replace(old, language="", languages=(), keywords=(), prompt="")
+        return replace(old, language="", languages=(), keywords=(), prompt="", script="")
     new = old
     if sent.model:
         new = replace(new, model=sent.model)
@@ -162,6 +167,8 @@ def _transcribed(old: SessionSettings, sent: Transcription | None) -> SessionSet
         new = replace(new, languages=tuple(sent.languages or ()))
     if "keywords" in sent.model_fields_set:
         new = replace(new, keywords=tuple(sent.keywords or ()))
+    if "script" in sent.model_fields_set:
+        new = replace(new, script=sent.script or "")
     if "prompt" in sent.model_fields_set:
         new = replace(new, prompt=sent.prompt or "")
     return new

@@ -1,0 +1,1 @@
+"""The SQL layer: engine, transactions, errors and migrations, for SQLite and MariaDB."""

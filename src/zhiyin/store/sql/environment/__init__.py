@@ -1,0 +1,1 @@
+"""Alembic's environment, the same for all migrations; `env.py` is found by its path."""
