@@ -76,7 +76,7 @@ class LiveStack:
 
     @property
     def admissions(self) -> int:
-        return sum(len(s._admissions) for s in self.schedulers)
+        return sum(s.queue.admitted for s in self.schedulers)
 
     def finals(self) -> list[Clip]:
         """Those that the engine was given."""

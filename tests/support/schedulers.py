@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from zhiyin.core.scheduling.admission import SchedulerLimits
 from zhiyin.core.scheduling.batching import BatchPolicy
+from zhiyin.core.scheduling.entries import SchedulerLimits
 from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.domain.engine import Clip, ClipResult
 from zhiyin.domain.options import DecodeOptions

@@ -10,12 +10,12 @@ import pytest
 from zhiyin.engines.whisper.evaluation import (
     Attempt,
     Choice,
-    HeardClip,
-    HeardRecording,
+    DecodedClip,
+    DecodedRecording,
     Result,
     choose,
     evaluate,
-    hear,
+    look_up,
     pick,
     settings,
 )
@@ -24,7 +24,7 @@ from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy
 
 WINDOWS = ((8.0, 3.0), (15.0, 6.0))
 SAID = "turn the lights on"
-SHORT = DecodePolicy(floor=8.0, tail=3.0)
+SHORT = DecodePolicy(floor_s=8.0, tail_s=3.0)
 
 
 def believed(text: str, logprob: float = -0.2, no_speech: float = 0.0) -> Hypothesis:
@@ -33,7 +33,7 @@ def believed(text: str, logprob: float = -0.2, no_speech: float = 0.0) -> Hypoth
 
 def heard(
     short: Hypothesis, full: Hypothesis, seconds: float = 2.0, beam_s: float = 0.1
-) -> HeardClip:
+) -> DecodedClip:
     """Encoding costs 1/30 s a second of window, each beam `beam_s`."""
     attempts = {
         s: Attempt(
@@ -41,7 +41,7 @@ def heard(
         )
         for s in settings(seconds, WINDOWS)
     }
-    return HeardClip(seconds, attempts)
+    return DecodedClip(seconds, attempts)
 
 
 def count(reference: str, text: str) -> tuple[int, int]:
@@ -51,8 +51,8 @@ def count(reference: str, text: str) -> tuple[int, int]:
     return wrong + abs(len(wanted) - len(got)), len(wanted)
 
 
-def chosen(*clips: HeardClip, tolerance: float = 0.2) -> Choice:
-    recordings = [HeardRecording(SAID, (clip,)) for clip in clips]
+def chosen(*clips: DecodedClip, tolerance: float = 0.2) -> Choice:
+    recordings = [DecodedRecording(SAID, (clip,)) for clip in clips]
     return choose(recordings, WINDOWS, count, tolerance)
 
 
@@ -69,7 +69,7 @@ def test_every_policy_can_be_looked_up() -> None:
 
 
 def test_a_sure_result_costs_the_short_window_alone() -> None:
-    outcome = hear(heard(GOOD, BAD), SHORT)
+    outcome = look_up(heard(GOOD, BAD), SHORT)
     assert (outcome.text, outcome.again) == (SAID, False)
     assert outcome.engine_s == pytest.approx(8 / 30 + 0.5)
 
@@ -86,34 +86,34 @@ def test_a_sure_result_costs_the_short_window_alone() -> None:
 def test_a_doubtful_result_costs_both_windows_and_the_better_stays(
     first: Hypothesis, text: str
 ) -> None:
-    outcome = hear(heard(first, GOOD), replace(SHORT, doubt_logprob=-0.5))
+    outcome = look_up(heard(first, GOOD), replace(SHORT, doubt_logprob=-0.5))
     assert (outcome.text, outcome.again) == (text, True)
     assert outcome.engine_s == pytest.approx(8 / 30 + 1 + 2 * 0.5)
 
 
 def test_the_first_result_stays_when_the_full_window_is_less_sure() -> None:
-    outcome = hear(heard(believed("first", -0.6), believed("second", -0.7)), SHORT)
+    outcome = look_up(heard(believed("first", -0.6), believed("second", -0.7)), SHORT)
     assert (outcome.text, outcome.again) == ("first", False)
     careful = replace(SHORT, doubt_logprob=-0.5)
-    outcome = hear(heard(believed("first", -0.6), believed("second", -0.7)), careful)
+    outcome = look_up(heard(believed("first", -0.6), believed("second", -0.7)), careful)
     assert (outcome.text, outcome.again) == ("first", True)
 
 
 def test_a_clip_that_needs_the_full_window_is_decoded_once() -> None:
-    outcome = hear(heard(GOOD, believed("unsure", -0.9), seconds=28.0), SHORT)
+    outcome = look_up(heard(GOOD, believed("unsure", -0.9), seconds=28.0), SHORT)
     assert (outcome.text, outcome.again) == ("unsure", False)
     assert outcome.engine_s == pytest.approx(1 + 0.5)
 
 
 def test_silence_is_no_text() -> None:
     nothing = believed("Thank you.", -0.95, no_speech=0.8)
-    assert hear(heard(nothing, nothing), SHORT).text == ""
-    assert hear(heard(GOOD, nothing), DecodePolicy()).text == ""
+    assert look_up(heard(nothing, nothing), SHORT).text == ""
+    assert look_up(heard(GOOD, nothing), DecodePolicy()).text == ""
 
 
 def test_sums_join_the_clips_of_a_recording() -> None:
     clips = (heard(believed("turn the"), BAD), heard(believed("lights on"), BAD))
-    recordings = [HeardRecording(SAID, clips), HeardRecording("more", ())]
+    recordings = [DecodedRecording(SAID, clips), DecodedRecording("more", ())]
     result = evaluate(recordings, SHORT, count)
     assert (result.errors, result.units, result.clips, result.again) == (1, 5, 2, 0)
     assert result.error_percent == 20.0
@@ -126,7 +126,7 @@ def test_without_any_unit_the_rate_is_not_a_crash() -> None:
 
 def test_the_cheapest_window_is_chosen_when_all_hear_the_same() -> None:
     policy = chosen(heard(GOOD, GOOD)).chosen.policy
-    assert (policy.floor, policy.tail, policy.beam_size) == (8.0, 3.0, 1)
+    assert (policy.floor_s, policy.tail_s, policy.beam_size) == (8.0, 3.0, 1)
     assert policy.doubt_logprob == -0.3, "of equals the most careful"
 
 
@@ -148,7 +148,7 @@ def test_errors_within_the_tolerance_are_traded_for_time() -> None:
 def test_the_full_window_stays_when_no_other_is_as_good() -> None:
     sure_but_wrong = believed("turn", -0.1)
     choice = chosen(heard(sure_but_wrong, GOOD))
-    assert choice.chosen.policy.floor == FULL_WINDOW_S
+    assert choice.chosen.policy.floor_s == FULL_WINDOW_S
     assert choice.chosen.errors == choice.reference.errors == 0
 
 
@@ -168,7 +168,7 @@ def test_the_reference_is_the_better_padding_with_a_wide_beam() -> None:
 
 def test_every_window_padding_and_beam_is_reported_once() -> None:
     choice = chosen(heard(GOOD, GOOD))
-    rows = [(r.policy.floor, r.policy.pad_audio, r.policy.beam_size) for r in choice.candidates]
+    rows = [(r.policy.floor_s, r.policy.pad_audio, r.policy.beam_size) for r in choice.candidates]
     assert len(set(rows)) == len(rows) == 3 * 2 * 2
     assert choice.chosen in choice.candidates
 

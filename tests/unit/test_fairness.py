@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zhiyin.core.scheduling.admission import SchedulerLimits
 from zhiyin.core.scheduling.batching import BatchPolicy, Lane, Waiting, pick_batch
+from zhiyin.core.scheduling.entries import SchedulerLimits
 from zhiyin.core.scheduling.fairness import FairShares
 from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.domain.caller import Caller, CallerLimits

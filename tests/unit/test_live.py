@@ -168,7 +168,7 @@ async def test_a_client_that_leaves_in_mid_word_frees_everything() -> None:
         await until(lambda: asyncio.all_tasks() == before)
         await until(lambda: gc.collect() is not None and gone() is None)
         assert len(engine.calls) == was
-        assert not h.schedulers[0]._queue
+        assert h.schedulers[0].queue.waiting == 0
 
 
 async def test_what_waited_is_dropped_with_its_client() -> None:

@@ -16,8 +16,8 @@ from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPoli
 from zhiyin.engines.whisper.policy_files import PACKAGED, CalibrationFile, PolicyEntry
 from zhiyin.engines.whisper.provider import WhisperProvider
 
-SHORT = DecodePolicy(pad_audio=True, floor=9.0, tail=4.0, beam_size=2, doubt_logprob=-0.4)
-ENTRY = PolicyEntry.of(SHORT).model_dump()
+SHORT = DecodePolicy(pad_audio=True, floor_s=9.0, tail_s=4.0, beam_size=2, doubt_logprob=-0.4)
+ENTRY = PolicyEntry.of(SHORT).row()
 
 
 def written(path: Path, **changes: Any) -> Path:
@@ -47,10 +47,10 @@ def test_the_operators_file_wins(tmp_path: Path) -> None:
     assert engine._policy == ModelPolicy(languages={"en": SHORT})
 
 
-def test_policies_for_the_rest_and_for_unheard_clips_are_honoured(tmp_path: Path) -> None:
+def test_policies_for_the_rest_and_for_undetected_clips_are_honoured(tmp_path: Path) -> None:
     written(tmp_path / "m.json", default=ENTRY | {"floor": 11.0}, unheard=ENTRY | {"floor": 13.0})
     policy = policy_files.load("m", tmp_path)
-    assert [policy.of(lang).floor for lang in ("en", "fr", None)] == [9.0, 11.0, 13.0]
+    assert [policy.of(lang).floor_s for lang in ("en", "fr", None)] == [9.0, 11.0, 13.0]
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,14 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         policy_files.save(path, content)
     assert policy_files.load("m", path.parent) == ModelPolicy(languages={"en": SHORT})
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_is_saved_has_the_names_it_always_had(tmp_path: Path) -> None:
+    content = CalibrationFile(
+        model="m", compute_type="int8", created=dt.date(2026, 1, 2), tolerance=0.2,
+        policies={"en": PolicyEntry.of(SHORT)}, measured={},
+    )  # fmt: skip
+    policy_files.save(tmp_path / "m.json", content)
+    assert json.loads((tmp_path / "m.json").read_text())["policies"]["en"] == {
+        "floor": 9.0, "tail": 4.0, "pad_audio": True, "beam_size": 2, "doubt_logprob": -0.4,
+    }  # fmt: skip

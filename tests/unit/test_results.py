@@ -19,6 +19,7 @@ from zhiyin.domain.errors import DeadlineExceeded, EngineFailed, Unavailable
 from zhiyin.domain.events import Event, Finished, Progress, SegmentReady
 from zhiyin.domain.transcript import Transcript
 from zhiyin.engines.scripted import ScriptedEngine
+from zhiyin.ops.observer_memory import MemoryObserver
 from zhiyin.store.cache_memory import MemoryCache
 
 SOUND = ([30] * 100 + [0] * 30) * 3  # three clips
@@ -92,7 +93,8 @@ async def ask(
 
 
 async def test_ten_at_once_are_decoded_once(engine: ScriptedEngine) -> None:
-    results = ResultCache(memory(), "e")
+    observer = MemoryObserver()
+    results = ResultCache(memory(), "e", observer)
     async with service(engine, results=results) as transcriber:
         tasks = [asyncio.create_task(ask(transcriber)) for _ in range(10)]
         await called(engine)
@@ -104,7 +106,8 @@ async def test_ten_at_once_are_decoded_once(engine: ScriptedEngine) -> None:
         again, outcome = await ask(transcriber)
     assert (again, outcome) == (answers[0][0], "hit")
     assert len(engine.calls) == 3
-    assert (results.counts.hits, results.counts.misses) == (10, 1)
+    counts = observer.totals("cache")
+    assert (counts["hits"], counts["misses"]) == (10, 1)
 
 
 async def test_other_recordings_options_and_owners_are_others() -> None:
@@ -167,7 +170,8 @@ async def test_a_leader_that_fails_harms_nobody() -> None:
 
 async def test_a_recording_that_breaks_the_engine_fails_for_each_and_is_not_kept() -> None:
     engine = ScriptedEngine()
-    results = ResultCache(memory(), "e")
+    observer = MemoryObserver()
+    results = ResultCache(memory(), "e", observer)
     async with service(engine, results=results) as transcriber:
         failed = await asyncio.gather(
             *(ask(transcriber, levels=[30] * 20, prompt="fail") for _ in range(4)),
@@ -175,8 +179,8 @@ async def test_a_recording_that_breaks_the_engine_fails_for_each_and_is_not_kept
         )
         assert {type(error) for error in failed} == {EngineFailed}
         assert len(engine.calls) == 4
-        assert not results._flights
-    assert results.counts.hits == 0
+        assert not results._runs
+    assert observer.totals("cache")["hits"] == 0
 
 
 async def events(transcriber: Transcriber, recall: CachePolicy) -> list[Event]:
@@ -274,12 +278,13 @@ async def test_no_store_and_sampling_neither_read_nor_write(
 
 async def test_a_broken_cache_is_counted_and_costs_no_answer() -> None:
     cache = Broken(1 << 20, 60, 1 << 20)
-    results = ResultCache(cache, "e")
+    observer = MemoryObserver()
+    results = ResultCache(cache, "e", observer)
     async with service(ScriptedEngine(), results=results) as transcriber:
         first = await ask(transcriber)
         assert first[1] == "bypass"
         await asyncio.sleep(0)
-        assert results.counts.failures == 2
+        assert observer.totals("cache")["failures"] == 2
         cache.away = False
         assert (await ask(transcriber))[1] == "miss"
         assert await ask(transcriber) == (first[0], "hit")
@@ -287,7 +292,8 @@ async def test_a_broken_cache_is_counted_and_costs_no_answer() -> None:
 
 async def test_a_damaged_or_strange_value_is_a_miss() -> None:
     cache = memory()
-    results = ResultCache(cache, "e")
+    observer = MemoryObserver()
+    results = ResultCache(cache, "e", observer)
     async with service(ScriptedEngine(), results=results) as transcriber:
         good, _ = await ask(transcriber)
         ((owner, key),) = cache._kept
@@ -299,12 +305,13 @@ async def test_a_damaged_or_strange_value_is_a_miss() -> None:
         other = next(place for place in cache._kept if place[1] != key)
         await cache.put(owner, key, cache._kept[other])
         assert await ask(transcriber) == (good, "miss"), "another recording's text was believed"
-    assert results.counts.damaged == 6
+    assert observer.totals("cache")["damaged"] == 6
 
 
 async def test_erasure_takes_what_is_kept_and_what_is_on_its_way(engine: ScriptedEngine) -> None:
     cache = memory()
-    results = ResultCache(cache, "e")
+    observer = MemoryObserver()
+    results = ResultCache(cache, "e", observer)
     async with service(engine, results=results) as transcriber:
         on_its_way = asyncio.create_task(ask(transcriber, caller=Caller("ann")))
         await called(engine)
@@ -321,7 +328,8 @@ async def test_erasure_takes_what_is_kept_and_what_is_on_its_way(engine: Scripte
 
 async def test_erasure_takes_what_is_being_written() -> None:
     cache = Slow()
-    results = ResultCache(cache, "e")
+    observer = MemoryObserver()
+    results = ResultCache(cache, "e", observer)
     async with service(ScriptedEngine(), results=results) as transcriber:
         await ask(transcriber)
         erasing = asyncio.create_task(results.erase("anonymous"))

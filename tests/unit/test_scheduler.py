@@ -8,8 +8,8 @@ from concurrent.futures import CancelledError
 import pytest
 
 from tests.support.schedulers import WAIT_S, clip, running, text, until
-from zhiyin.core.scheduling.admission import SchedulerLimits
 from zhiyin.core.scheduling.batching import BatchPolicy, Lane
+from zhiyin.core.scheduling.entries import SchedulerLimits
 from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import EngineFailed, Overloaded, Unavailable
@@ -71,7 +71,7 @@ def test_urgent_lanes_go_first() -> None:
         admissions = [s.admit(Caller(), lane, 1) for lane in (Lane.JOB, Lane.ONE_SHOT, Lane.FINAL)]
         blocker = admissions[0].submit(clip(9))
         until(lambda: len(engine.calls) == 1)
-        futures = [t.submit(clip(t.lane + 1)) for t in admissions]
+        futures = [t.submit(clip(t.request.lane + 1)) for t in admissions]
         assert engine.gate is not None
         engine.gate.set()
         for future in (blocker, *futures):

@@ -15,6 +15,7 @@ from zhiyin.domain.options import TextOptions
 from zhiyin.domain.subtitles import to_srt
 from zhiyin.domain.transcript import Segment, Word
 from zhiyin.engines.scripted import ScriptedEngine
+from zhiyin.ops.observer_memory import MemoryObserver
 from zhiyin.ports.text import TextContext
 from zhiyin.store.cache_memory import MemoryCache
 
@@ -75,7 +76,8 @@ async def test_recordings_get_all_steps_once_and_so_does_the_cache() -> None:
 
 
 async def test_other_text_options_are_another_result() -> None:
-    cached = ResultCache(MemoryCache(1 << 20, 60.0, 1 << 20), "e")
+    observer = MemoryObserver()
+    cached = ResultCache(MemoryCache(1 << 20, 60.0, 1 << 20), "e", observer)
     upper = Upper()
     async with service(ScriptedEngine(), results=cached, steps=TextSteps([upper])) as transcriber:
         for script in ("simplified", "traditional", "traditional"):
@@ -83,7 +85,8 @@ async def test_other_text_options_are_another_result() -> None:
             object.__setattr__(wanted, "text", TextOptions(script))
             await transcriber.transcribe(recording(SOUND), wanted, Caller(), recall=CachePolicy())
     assert {context.options.script for context in upper.contexts} == {"simplified", "traditional"}
-    assert (cached.counts.hits, cached.counts.misses) == (1, 2)
+    counts = observer.totals("cache")
+    assert (counts["hits"], counts["misses"]) == (1, 2)
 
 
 async def test_partials_are_spelled_and_finals_begin_with_what_was_stable() -> None:

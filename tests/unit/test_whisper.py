@@ -154,13 +154,13 @@ def test_cutting_a_loop_off_leaves_a_beginning(tokens: list[int]) -> None:
 def test_windows_hold_the_clip_and_stay_within_thirty_seconds(
     seconds: float, floor: float, tail: float
 ) -> None:
-    window = DecodePolicy(floor=floor, tail=tail).window(seconds)
+    window = DecodePolicy(floor_s=floor, tail_s=tail).window(seconds)
     assert seconds <= window <= 30.0
     assert window >= min(30.0, floor)
 
 
 def test_pieces_of_long_recordings_share_few_windows() -> None:
-    policy = DecodePolicy(floor=9, tail=5)
+    policy = DecodePolicy(floor_s=9, tail_s=5)
     assert {policy.window(s / 10) for s in range(100, 280)} == {14.0, 17.0, 20.0, 25.0, 30.0}
     assert DecodePolicy().window(12) == 30.0
 

@@ -23,7 +23,7 @@ MUFFLED = replace(SURE, avg_logprob=-0.7, no_speech_prob=0.7)
 UNSURE = replace(SURE, avg_logprob=-1.2)
 LOOP = replace(SURE, tokens=(7,) * 9, avg_logprob=-0.1)
 
-SHORT = DecodePolicy(floor=8.0, tail=1.0, doubt_logprob=-0.5)
+SHORT = DecodePolicy(floor_s=8.0, tail_s=1.0, doubt_logprob=-0.5)
 FULL = DecodePolicy()
 
 

@@ -22,7 +22,7 @@ from zhiyin.domain.live import Encoding, Received
 
 MAGIC: dict[Encoding, bytes] = {"webm": b"\x1a\x45\xdf\xa3", "ogg": b"OggS"}
 _DEMUXERS = {"webm": "matroska", "ogg": "ogg"}
-# Without these FFmpeg would gather up to 5 MB before it says what the stream is.
+# Without these FFmpeg would gather up to 5 MB before it knows what the stream is.
 _OPTIONS = {"probesize": "32", "analyzeduration": "0", "protocol_whitelist": ""}
 _AV_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError)
 _MAX_DAMAGED_PACKETS = 1000

@@ -1,4 +1,4 @@
-"""Any container and codec that FFmpeg reads, as mono 16 kHz float32, one block at a time.
+"""Decoder of any container and codec that FFmpeg reads: mono 16 kHz float32, block by block.
 
 Uses PyAV (https://pyav.org); nothing is read ahead of the consumer, so limits bite at once.
 """

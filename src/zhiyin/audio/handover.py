@@ -1,4 +1,4 @@
-"""Bytes handed from a caller to a thread that reads them as a file."""
+"""Pipe of bytes to a thread that reads them as a file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 
 class Handover:
-    """A pipe without slack: who writes waits until the reader has used all and asks for more.
+    """A pipe without slack: the writer waits until the reader has used all and asks for more.
 
     So nothing piles up, and after `write` everything that those bytes hold was found.
     """
@@ -19,7 +19,7 @@ class Handover:
         self._left = False
 
     def write(self, data: bytes) -> None:
-        """Hand over; returns when all was read, or nobody reads any more."""
+        """Hand over; returns when all was read, or the reader has left."""
         with self._changed:
             self._data += data
             self._hungry = False

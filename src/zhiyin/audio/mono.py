@@ -1,4 +1,4 @@
-"""Frames of any rate and layout, as mono 16 kHz float32."""
+"""Resampling: frames of any rate and layout, as mono 16 kHz float32."""
 
 from __future__ import annotations
 

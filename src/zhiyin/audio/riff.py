@@ -1,4 +1,4 @@
-"""What a WAV header promises. FFmpeg trims the promise to the file's size, so it can't tell."""
+"""Declared length of a WAV file: FFmpeg trims what the header declares to the file's size."""
 
 from __future__ import annotations
 

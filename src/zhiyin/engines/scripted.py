@@ -1,4 +1,4 @@
-"""An engine whose text is a function of the sound, for tests of everything around engines.
+"""Scripted engine: its text is a function of the sound, for tests of everything around engines.
 
 A clip is cut into 100 ms slots; each slot that is loud enough becomes the word `t<k>`, where k is
 the loudness in steps of 1/100 of full scale. A recording that names its own time (slot i has
@@ -81,9 +81,9 @@ class ScriptedEngine:
             raise SystemExit
         if mood == "fail":
             return [EngineFailed("scripted failure") for _ in clips]
-        return [self._hear(clip) for clip in clips]
+        return [self._decode(clip) for clip in clips]
 
-    def _hear(self, clip: Clip) -> ClipResult | Again | AsrError:
+    def _decode(self, clip: Clip) -> ClipResult | Again | AsrError:
         if clip.options.prompt == "fail":
             return EngineFailed("scripted failure")
         if clip.options.prompt == "again" and clip.carry is None:

@@ -1,4 +1,4 @@
-"""What zhiyin asks of an audio decoder."""
+"""Decoder port: what zhiyin asks of an audio decoder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class DecodedAudio(Protocol):
 
     @property
     def duration(self) -> float | None:
-        """Seconds the container declares, None when it says nothing (not to be trusted)."""
+        """Seconds the container declares, None when it declares nothing (not to be trusted)."""
         ...
 
     @property

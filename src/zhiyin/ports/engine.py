@@ -1,4 +1,4 @@
-"""What zhiyin asks of a recognition engine.
+"""Engine port: what zhiyin asks of a recognition engine.
 
 Third-party engines implement `Engine` and `EngineProvider` and register, under the entry-point
 group `zhiyin.engines`, a callable from `EngineContext` to `EngineProvider`;
@@ -45,7 +45,10 @@ class Engine(Protocol):
         ...
 
     def plan(self, clip: Clip) -> Plan:
-        """What the clip would cost, and which clips can run with it. Cheap, from any thread."""
+        """What the clip would cost, and which clips can run with it.
+
+        Cheap, from any thread, after `close` too: a new engine may still be loading.
+        """
         ...
 
     def transcribe_batch(self, clips: Sequence[Clip]) -> list[ClipResult | Again | AsrError]:
@@ -62,17 +65,17 @@ class Engine(Protocol):
 
 
 class EngineStream(Protocol):
-    """One utterance while it is spoken. One thread at a time, not always the same."""
+    """One utterance while it is under way. One thread at a time, not always the same."""
 
     def accept(self, samples: Samples) -> ClipResult:
-        """Take more sound, float32[n] at 16 kHz; all that is said until now.
+        """Take more sound, float32[n] at 16 kHz; the result until now.
 
         Times are seconds from the first sample of the stream. Words at the end may still change.
         """
         ...
 
     def finish(self) -> ClipResult:
-        """All that was said; nothing more is accepted."""
+        """The whole result; nothing more is accepted."""
         ...
 
     def close(self) -> None:

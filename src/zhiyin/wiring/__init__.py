@@ -26,6 +26,7 @@ from zhiyin.core.scheduling.registry import Registry
 from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.errors import AsrError
 from zhiyin.ops.edition import edition
+from zhiyin.ops.observer_memory import MemoryObserver
 from zhiyin.ports.cipher import Cipher
 from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.erasure import Erasable
@@ -67,6 +68,7 @@ class Services:
     sweeper: Sweeper
     results: ResultCache | None
     erasure: Erasure
+    observer: MemoryObserver
     token_cipher: Cipher
     _archive: Archive | None
     _pool: ThreadPoolExecutor
@@ -144,13 +146,14 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     """
     pool = ThreadPoolExecutor(settings.audio.workers, thread_name_prefix="zhiyin-audio")
     decoder = AvDecoder()
-    registry = make_registry(settings, decoder)
+    observer = MemoryObserver()
+    registry = make_registry(settings, decoder, observer)
     preparer = make_preparer(settings, pool)
     ring = key_ring(settings)
     cache = make_cache(settings, ring) if remember else None
     steps = make_text_steps(settings)
     made_by = f"{edition()} {preparer.edition} {steps.edition}"
-    results = None if cache is None else ResultCache(cache, made_by)
+    results = None if cache is None else ResultCache(cache, made_by, observer)
     transcriber = Transcriber(registry, preparer, results, steps=steps)
     stored = make_history(settings, ring) if remember and has_history(settings) else None
     history = (stored if settings.history.enabled else None) or NoHistory()
@@ -164,7 +167,7 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     return Services(
         settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, jobs,
         RecognitionService(transcriber, writer), history, writer, make_sweeper(settings, history),
-        results, Erasure(places), token_cipher(ring), stored, pool,
+        results, Erasure(places), observer, token_cipher(ring), stored, pool,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from zhiyin.config import Settings
-from zhiyin.core.scheduling.admission import SchedulerLimits
+from zhiyin.core.scheduling.entries import SchedulerLimits
 from zhiyin.core.scheduling.registry import Registry, RegistryPolicy
 from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.core.scheduling.warmup import warm_up
@@ -16,13 +16,14 @@ from zhiyin.domain.engine import EngineContext
 from zhiyin.domain.errors import ConfigError
 from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
+from zhiyin.ports.observer import Observer
 
 log = logging.getLogger(__name__)
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 
-def make_registry(settings: Settings, decoder: Decoder) -> Registry:
+def make_registry(settings: Settings, decoder: Decoder, observer: Observer) -> Registry:
     """All models of all engines; none is loaded yet. Raises ConfigError."""
     queue = settings.scheduler
     limits = SchedulerLimits(queue.max_requests, queue.max_backlog_s, queue.stuck_s)
@@ -31,7 +32,7 @@ def make_registry(settings: Settings, decoder: Decoder) -> Registry:
         return warm_up(engine, decoder, SAMPLES / "en.flac", clock)
 
     def make_scheduler(make: Callable[[], Engine]) -> Scheduler:
-        return Scheduler(make, limits=limits, warm_up=prove)
+        return Scheduler(make, limits=limits, warm_up=prove, observer=observer)
 
     return Registry(providers(settings), _registry_policy(settings), make_scheduler)
 
@@ -61,6 +62,6 @@ def _registry_policy(settings: Settings) -> RegistryPolicy:
     models = settings.models
     aliases = dict(models.aliases)
     if "aliases" not in models.model_fields_set:
-        # Aliases follow the default model unless the operator says otherwise.
+        # Aliases follow the default model unless the operator sets them.
         aliases = dict.fromkeys(aliases, models.default)
     return RegistryPolicy(models.default, aliases, models.max_loaded)

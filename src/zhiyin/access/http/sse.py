@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from starlette.requests import Request
@@ -54,36 +54,13 @@ def disconnected() -> Response:
     return Response(status_code=_GONE)
 
 
-async def started(events: AsyncGenerator[E, None]) -> AsyncGenerator[E, None]:
-    """The same events, once the first has come: an error before it still gets an HTTP status."""
+async def first(events: AsyncGenerator[E, None]) -> E:
+    """Await the first event: an error before it still gets an HTTP status, and closes `events`."""
     try:
-        first = await anext(events)
+        return await anext(events)
     except BaseException:
         await events.aclose()
         raise
-    return _chain(first, events)
-
-
-async def _chain(first: E, events: AsyncGenerator[E, None]) -> AsyncGenerator[E, None]:
-    async with aclosing(events):
-        yield first
-        async for event in events:
-            yield event
-
-
-async def _with_heartbeats(events: AsyncGenerator[E, None]) -> AsyncIterator[E | None]:
-    """The events, and None after each silence: proxies close silent connections."""
-    while True:
-        coming = asyncio.ensure_future(anext(events, None))
-        try:
-            while not (await asyncio.wait({coming}, timeout=_SILENCE_S))[0]:
-                yield None
-        finally:
-            await cancel_all([coming])
-        event = coming.result()
-        if event is None:
-            return
-        yield event
 
 
 class EventStream(Response, Generic[E]):
@@ -93,6 +70,7 @@ class EventStream(Response, Generic[E]):
 
     def __init__(
         self,
+        first: E,
         events: AsyncGenerator[E, None],
         to_wire: Callable[[E], Json | None],
         close: Callable[[], Awaitable[None]],
@@ -102,6 +80,9 @@ class EventStream(Response, Generic[E]):
         self._events = events
         self._to_wire = to_wire
         self._close = close
+        self._over = False
+        self._coming: asyncio.Future[E | None] | None = asyncio.get_running_loop().create_future()
+        self._coming.set_result(first)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -114,25 +95,34 @@ class EventStream(Response, Generic[E]):
                     pump.result()
         finally:
             await cancel_all([watch, pump])
+            await cancel_all([self._coming] if self._coming else [])
             await self._events.aclose()
             await self._close()
 
     async def _pump(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        async for chunk in self._chunks():
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        while not self._over:
+            chunk = await self._chunk()
+            if chunk:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
+    async def _chunk(self) -> bytes:
+        """The next event, a heartbeat, or the error that ended the run; empty at its end."""
         try:
-            async for event in _with_heartbeats(self._events):
-                body = None if event is None else self._to_wire(event)
-                if body is not None:
-                    yield sse(body)
-                elif event is None:
-                    yield _HEARTBEAT
+            if self._coming is None:
+                self._coming = asyncio.ensure_future(anext(self._events, None))
+            if not (await asyncio.wait({self._coming}, timeout=_SILENCE_S))[0]:
+                return _HEARTBEAT  # proxies cut answers that are silent for long
+            coming, self._coming = self._coming, None
+            event = coming.result()
+            self._over = event is None
+            body = None if event is None else self._to_wire(event)
         except AsrError as error:
-            yield sse(error_body(error))
-        except Exception as error:  # the status is sent already: the error is an event
+            self._over = True
+            body = error_body(error)
+        except Exception as error:  # the HTTP API: the stream has begun, so the error goes into it
+            self._over = True
             log.error("a stream failed: %s", type(error).__name__, exc_info=error)
-            yield sse(error_body(EngineFailed("Something went wrong inside the service.")))
+            body = error_body(EngineFailed("Something went wrong inside the service."))
+        return b"" if body is None else sse(body)

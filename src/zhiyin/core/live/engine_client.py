@@ -54,7 +54,7 @@ class EngineClient:
         if self._streams is not None:
             self._streams.close()
         if self._admission is not None:
-            self._admission.scheduler.release(self._admission)
+            self._admission.release()
             self._admission = None
 
     async def hear(self, work: DecodeRequest) -> Hypothesis:
@@ -84,14 +84,14 @@ class EngineClient:
         admission = self._admission
         if admission is None:
             raise Unavailable("The session is over.")
-        if admission.scheduler.state == "failed":
+        if admission.lost:
             fresh = await self._admit()
             if (
                 self._admission is not admission
             ):  # the session ended meanwhile, or has a place already
-                fresh.scheduler.release(fresh)
+                fresh.release()
                 return await self._place()
-            admission.scheduler.release(admission)
+            admission.release()
             self._admission = admission = fresh
         return admission
 

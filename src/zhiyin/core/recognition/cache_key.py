@@ -1,4 +1,4 @@
-"""Under which key a result is kept: everything that can change the text is in it."""
+"""Cache key of a result: everything that can change the text is in it."""
 
 from __future__ import annotations
 

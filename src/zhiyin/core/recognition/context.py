@@ -18,7 +18,7 @@ _LOST_S = 3.0
 
 
 class Context:
-    """What the decoder is told of the recording so far; begins with the caller's prompt."""
+    """The prompt for the next piece: the caller's, then the recording's text so far."""
 
     def __init__(self, prompt: str) -> None:
         self._asked = prompt
@@ -30,7 +30,7 @@ class Context:
         return " ".join(filter(None, (self._asked, self._recent)))
 
     def add(self, result: ClipResult) -> None:
-        """Remember a piece's text; forget everything when it is not sure."""
+        """Keep a piece's text for the next; drop everything when it is not sure."""
         if not result.segments or not all(map(_sure, result.segments)):
             self._recent = ""
             return
@@ -42,8 +42,8 @@ class Context:
         if not self._recent:
             return False
         end = result.segments[-1].end if result.segments else 0.0
-        spoken_s = piece.speech[-1][1] if piece.speech else 0.0
-        return spoken_s - end > _LOST_S or not all(map(_sure, result.segments))
+        speech_end_s = piece.speech[-1][1] if piece.speech else 0.0
+        return speech_end_s - end > _LOST_S or not all(map(_sure, result.segments))
 
 
 def _sure(segment: Segment) -> bool:

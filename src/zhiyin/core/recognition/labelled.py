@@ -1,4 +1,4 @@
-"""From labelled files to labelled recordings: decoded and cut just as a request would be."""
+"""Labelled recordings from files, for calibration: decoded and cut just as a request would be."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zhiyin.domain.errors import AsrError, TooLong, UndecodableAudio
 from zhiyin.domain.source import AudioSource
 
 Skip = Callable[[LabelledFile, AsrError], None]
-"""Hears which recording is left out, and why."""
+"""Called with a recording that is left out, and why."""
 
 
 async def read_labelled(

@@ -1,4 +1,4 @@
-"""From bytes to pieces: decode, find speech, cut. Synchronous, pulled by the consumer."""
+"""Preparation of a recording: decode, detect speech, cut into pieces; pulled by the consumer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Preparation:
 
     @property
     def declared(self) -> float | None:
-        """Seconds the container declares; None when it says nothing."""
+        """Seconds the container declares; None when it declares nothing."""
         return self._decoded.duration
 
     @property
@@ -102,7 +102,7 @@ class Preparer:
 
     @property
     def edition(self) -> str:
-        """Names the settings that change what is heard."""
+        """Names the settings that change the text."""
         return f"{self.limits} {self.policy}"
 
     async def digest(self, source: AudioSource) -> bytes:

@@ -1,4 +1,4 @@
-"""Results that are known or on their way: one recognition serves all who ask for the same."""
+"""Cache of results, known or under way: one recognition serves all requests for the same."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from zhiyin.domain.events import Event, Finished, Progress
 from zhiyin.domain.transcript import Transcript
 from zhiyin.domain.transcript_codec import pack, unpack
 from zhiyin.ports.cache import Cache
+from zhiyin.ports.observer import UNOBSERVED, Observer
 
 CacheOutcome = Literal["hit", "miss", "bypass"]
 Run = Callable[[], AsyncGenerator[Event, None]]
@@ -23,7 +24,7 @@ _BOUND = 16  # bytes of the key before a value, so that none can be taken for an
 
 
 class CacheKey(NamedTuple):
-    """Of a flight. A caller that waits does not follow a job, which gives way to everybody."""
+    """Of a shared run. A client that waits does not follow a job, which gives way to all others."""
 
     owner: str
     key: str
@@ -35,22 +36,11 @@ class CachePolicy:
     """What a request wants of the cache, and what came of it.
 
     `allowed` False: neither read nor written. `outcome` is known with the first event: "hit" when
-    the result was known or is being made for somebody else, "bypass" when nobody looked.
+    the result was cached or is being made for another request, "bypass" when it was not read.
     """
 
     allowed: bool = True
     outcome: CacheOutcome = "bypass"
-
-
-@dataclass(slots=True)
-class CacheCounts:
-    """Since the start; `failures` are the cache's own, `damaged` values count as misses too."""
-
-    hits: int = 0
-    misses: int = 0
-    bypassed: int = 0
-    failures: int = 0
-    damaged: int = 0
 
 
 class ResultCache:
@@ -61,140 +51,130 @@ class ResultCache:
 
     name = "cache"  # for `ports.erasure`
 
-    def __init__(self, cache: Cache, edition: str) -> None:
+    def __init__(self, cache: Cache, edition: str, observer: Observer = UNOBSERVED) -> None:
         self.edition = edition
-        self.counts = CacheCounts()
+        self._observer = observer
         self._cache = cache
-        self._flights: dict[CacheKey, SharedRun] = {}
-        self._keeping: dict[CacheKey, asyncio.Task[None]] = {}
+        self._runs: dict[CacheKey, SharedRun] = {}
+        self._writes: dict[CacheKey, asyncio.Task[None]] = {}
 
     async def stream(
-        self, recall: CachePolicy, place: CacheKey, run: Run
+        self, policy: CachePolicy, key: CacheKey, run: Run
     ) -> AsyncGenerator[Event, None]:
-        """The events of `run`, or of somebody else's with the same key, in the same lane.
+        """The events of `run`, or of another request's with the same key, in the same lane.
 
         Segments of a recognition that another request leads come when it is finished: if it fails
-        or its client leaves, the next one begins anew, and nothing was told that could differ.
+        or its client leaves, the next one begins anew, and nothing was sent that could differ.
         """
-        latest = -1.0  # progress never goes back, whoever leads
-        while (flight := self._flights.get(place)) is not None:
-            recall.outcome = "hit"
-            async for progress in _progress(flight.events(), latest):
-                latest = progress.processed
-                yield progress
-            if flight.result is not None:
-                self.counts.hits += 1
-                for event in replay(flight.result, latest):
+        latest = -1.0  # progress never goes back, whichever request leads
+        while (shared := self._runs.get(key)) is not None:
+            policy.outcome = "hit"
+            async for event in shared.events():
+                if isinstance(event, Progress) and event.processed > latest:
+                    latest = event.processed
+                    yield event
+            if shared.result is not None:
+                self._observer.count("cache.hits")
+                for event in replay(shared.result, latest):
                     yield event
                 return
-        async with aclosing(self._lead(recall, place, run)) as events:
-            async for event in events:
+        # This request leads. The run has a task of its own: no follower waits for a slow reader.
+        shared = self._runs[key] = SharedRun()
+        task = asyncio.create_task(self._lead(policy, key, shared, run))
+        try:
+            async for event in shared.events():
                 if not isinstance(event, Progress) or event.processed > latest:
                     yield event
+            await task
+        finally:
+            if shared.result is None:
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            self._end(key, shared)  # when it was cancelled before it began
+
+    def bypass(self) -> None:
+        """A request neither reads nor writes the cache."""
+        self._observer.count("cache.bypassed")
 
     async def erase(self, owner: str) -> int:
-        """Delete all results of an owner, those on their way too; how many were kept.
+        """Delete all results of an owner, those under way too; how many were cached.
 
         Raises Unavailable when it can't be known that they are gone.
         """
-        for place in [p for p in self._flights if p.owner == owner]:
-            self._flights[place].private = True
-        writing = [task for place, task in self._keeping.items() if place.owner == owner]
+        for key in [k for k in self._runs if k.owner == owner]:
+            self._runs[key].private = True
+        writing = [task for key, task in self._writes.items() if key.owner == owner]
         await asyncio.gather(*writing, return_exceptions=True)
         return await self._cache.drop(owner)
 
     async def close(self) -> None:
-        """Keep what is being kept, and let go of the cache."""
-        await asyncio.gather(*self._keeping.values(), return_exceptions=True)
+        """Wait for what is being written, and close the cache."""
+        await asyncio.gather(*self._writes.values(), return_exceptions=True)
         await self._cache.close()
 
-    async def _lead(
-        self, recall: CachePolicy, place: CacheKey, run: Run
-    ) -> AsyncGenerator[Event, None]:
-        """Events as they come, from a task of their own: no follower waits for a slow reader."""
-        flight = self._flights[place] = SharedRun()
-        task = asyncio.create_task(self._fly(recall, place, flight, run))
+    async def _lead(self, policy: CachePolicy, key: CacheKey, shared: SharedRun, run: Run) -> None:
         try:
-            async for event in flight.events():
-                yield event
-            await task
-        finally:
-            if flight.result is None:
-                task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            self._give_up(place, flight)  # when it was cancelled before it began
-
-    async def _fly(self, recall: CachePolicy, place: CacheKey, flight: SharedRun, run: Run) -> None:
-        try:
-            known = await self._read(recall, place)
+            known = await self._read(policy, key)
             if known is not None:
                 for event in replay(known):
-                    flight.tell(event)
+                    shared.add(event)
                 return
             async with aclosing(run()) as events:
                 async for event in events:
                     if isinstance(event, Finished):
-                        self._keep(place, flight, event.transcript)
-                    flight.tell(event)
+                        self._write(key, shared, event.transcript)
+                    shared.add(event)
         finally:
-            self._give_up(place, flight)
+            self._end(key, shared)
 
-    def _give_up(self, place: CacheKey, flight: SharedRun) -> None:
-        """Take the flight off the board, then wake who follows: the first of them leads anew."""
-        if self._flights.get(place) is flight and place not in self._keeping:
-            del self._flights[place]
-        flight.end()
+    def _end(self, key: CacheKey, shared: SharedRun) -> None:
+        """Offer the run no more, then wake its followers: the first of them leads anew."""
+        if self._runs.get(key) is shared and key not in self._writes:
+            del self._runs[key]
+        shared.end()
 
-    async def _read(self, recall: CachePolicy, place: CacheKey) -> Transcript | None:
+    async def _read(self, policy: CachePolicy, key: CacheKey) -> Transcript | None:
         try:
-            value = await self._cache.get(place.owner, place.key)
+            value = await self._cache.get(key.owner, key.key)
         except Unavailable:
-            self.counts.failures += 1
-            self.counts.bypassed += 1
-            recall.outcome = "bypass"
+            self._observer.count("cache.failures")
+            self._observer.count("cache.bypassed")
+            policy.outcome = "bypass"
             return None
-        known = None if value is None else self._opened(place.key, value)
-        recall.outcome = "miss" if known is None else "hit"
+        known = None if value is None else self._unpacked(key.key, value)
+        policy.outcome = "miss" if known is None else "hit"
         if known is None:
-            self.counts.misses += 1
+            self._observer.count("cache.misses")
         else:
-            self.counts.hits += 1
+            self._observer.count("cache.hits")
         return known
 
-    def _opened(self, key: str, value: bytes) -> Transcript | None:
+    def _unpacked(self, key: str, value: bytes) -> Transcript | None:
         bound = _bound(key)
         try:
             if not value.startswith(bound):
                 raise ValueError("This value belongs to another key.")
             return unpack(value[len(bound) :])
         except ValueError:
-            self.counts.damaged += 1
+            self._observer.count("cache.damaged")
             return None
 
-    def _keep(self, place: CacheKey, flight: SharedRun, transcript: Transcript) -> None:
-        """Store it without letting the answer wait; the flight serves whoever comes meanwhile."""
+    def _write(self, key: CacheKey, shared: SharedRun, transcript: Transcript) -> None:
+        """Cache it without delaying the answer; the run serves all who ask meanwhile."""
 
-        async def keep() -> None:
+        async def write() -> None:
             try:
-                if not flight.private:
-                    value = _bound(place.key) + pack(transcript)
-                    await self._cache.put(place.owner, place.key, value)
+                if not shared.private:
+                    value = _bound(key.key) + pack(transcript)
+                    await self._cache.put(key.owner, key.key, value)
             except Unavailable:
-                self.counts.failures += 1
+                self._observer.count("cache.failures")
             finally:
-                del self._keeping[place]
-                self._give_up(place, flight)
+                del self._writes[key]
+                self._end(key, shared)
 
-        self._keeping[place] = asyncio.create_task(keep())
+        self._writes[key] = asyncio.create_task(write())
 
 
 def _bound(key: str) -> bytes:
     return bytes.fromhex(key)[:_BOUND]
-
-
-async def _progress(
-    events: AsyncGenerator[Event, None], after: float
-) -> AsyncGenerator[Progress, None]:
-    async for event in events:
-        if isinstance(event, Progress) and event.processed > after:
-            yield event

@@ -1,17 +1,16 @@
-"""The corridor with a memory: whoever says who he is finds his transcripts again."""
+"""Recognition with history: transcripts are written after the answer."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from zhiyin.core.history.writer import HistoryWriter
 from zhiyin.core.recognition.result_cache import CachePolicy
-from zhiyin.core.recognition.transcriber import Transcriber
+from zhiyin.core.recognition.transcriber import OnFinished, Transcriber
 from zhiyin.domain.caller import Caller
-from zhiyin.domain.events import Event, Finished
+from zhiyin.domain.events import Event
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.domain.source import AudioSource
 from zhiyin.domain.transcript import Transcript
@@ -19,7 +18,7 @@ from zhiyin.domain.transcript import Transcript
 
 @dataclass(frozen=True, slots=True)
 class RecognitionService:
-    """Recognizes and keeps what was recognized, after the answer.
+    """Recognizes, and writes the history unless the caller says `store=False`.
 
     An answer from the cache is kept like any other: each request has its own entry.
     """
@@ -36,15 +35,13 @@ class RecognitionService:
         timeout_s: float | None = None,
         recall: CachePolicy | None = None,
     ) -> Transcript:
-        """See `Transcriber.transcribe`; kept unless the caller says `store=False`."""
-        begun = time.monotonic()
-        made = await self.transcriber.transcribe(
-            source, options, caller, timeout_s=timeout_s, recall=recall
-        )
-        self.history_writer.remember(caller, made, time.monotonic() - begun)
-        return made
+        """See `Transcriber.transcribe`."""
+        return await self.transcriber.transcribe(
+            source, options, caller, timeout_s=timeout_s, recall=recall,
+            on_finished=self._writer_for(caller),
+        )  # fmt: skip
 
-    async def stream(
+    def stream(
         self,
         source: AudioSource,
         options: TranscribeOptions,
@@ -53,13 +50,17 @@ class RecognitionService:
         timeout_s: float | None = None,
         recall: CachePolicy | None = None,
     ) -> AsyncGenerator[Event, None]:
-        """See `Transcriber.stream`; kept unless the caller says `store=False`."""
+        """See `Transcriber.stream`."""
+        return self.transcriber.stream(
+            source, options, caller, timeout_s=timeout_s, recall=recall,
+            on_finished=self._writer_for(caller),
+        )  # fmt: skip
+
+    def _writer_for(self, caller: Caller) -> OnFinished:
+        """Writes the history of a request that begins now."""
         begun = time.monotonic()
-        events = self.transcriber.stream(
-            source, options, caller, timeout_s=timeout_s, recall=recall
-        )
-        async with aclosing(events):
-            async for event in events:
-                if isinstance(event, Finished):
-                    self.history_writer.remember(caller, event.transcript, time.monotonic() - begun)
-                yield event
+
+        def write(transcript: Transcript) -> None:
+            self.history_writer.remember(caller, transcript, time.monotonic() - begun)
+
+        return write

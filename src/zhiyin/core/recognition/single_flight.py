@@ -1,4 +1,4 @@
-"""A recognition under way, which several requests follow."""
+"""Single flight: one recognition under way, which several requests follow."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from zhiyin.domain.transcript import Transcript
 
 
 class SharedRun:
-    """What it has told so far, for any number of readers at their own pace.
+    """The events of a recognition so far, for any number of readers at their own pace.
 
-    `landed` is its result; a `private` one is not kept.
+    `result` is its transcript once there is one; that of a `private` run is not cached.
     """
 
     def __init__(self) -> None:
         self.result: Transcript | None = None
         self.over = False
         self.private = False
-        self._told: list[Event] = []
+        self._events: list[Event] = []
         self._changed = asyncio.Event()
 
-    def tell(self, event: Event) -> None:
-        """The next event."""
-        self._told.append(event)
+    def add(self, event: Event) -> None:
+        """Append the next event and wake the readers."""
+        self._events.append(event)
         if isinstance(event, Finished):
             self.result = event.transcript
         self._wake()
@@ -39,9 +39,9 @@ class SharedRun:
         at = 0
         while True:
             changed = self._changed
-            while at < len(self._told):
+            while at < len(self._events):
                 at += 1
-                yield self._told[at - 1]
+                yield self._events[at - 1]
             if self.over or self.result is not None:
                 return
             await changed.wait()
@@ -51,13 +51,13 @@ class SharedRun:
         self._changed = asyncio.Event()
 
 
-def replay(transcript: Transcript, told_s: float = -1.0) -> Iterator[Event]:
-    """The events of a recognition whose result is known, to one who heard `told_s` of progress."""
+def replay(transcript: Transcript, processed_s: float = -1.0) -> Iterator[Event]:
+    """The events of a known result, for a reader that had progress until `processed_s`."""
     duration = transcript.duration
-    if told_s < 0:
+    if processed_s < 0:
         yield Progress(0.0, duration)
     for index, segment in enumerate(transcript.segments):
         yield SegmentReady(index, segment)
-    if told_s < duration:
+    if processed_s < duration:
         yield Progress(duration, duration)
     yield Finished(transcript)

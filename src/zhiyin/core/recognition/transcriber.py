@@ -1,10 +1,10 @@
-"""One request, start to end: the corridor behind every door."""
+"""Transcription of one recording, the same for every API: prepare, decode, collect, cache."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -29,8 +29,9 @@ from zhiyin.domain.transcript import Segment, Transcript
 from zhiyin.ports.text import TextContext
 
 T = TypeVar("T")
+OnFinished = Callable[[Transcript], None]
 
-_UNDECLARED_S = 15.0  # taken for recordings that don't tell their length, as a browser's
+_UNDECLARED_S = 15.0  # taken for recordings that don't declare their length, as a browser's
 _SURE = 0.5  # a detected language at least this probable holds for the rest of the recording
 
 
@@ -38,7 +39,7 @@ _SURE = 0.5  # a detected language at least this probable holds for the rest of 
 class Transcriber:
     """Recognizes recordings. `ahead` clips of one request wait at the engine at once.
 
-    `results` None: nothing is shared or remembered.
+    `results` None: nothing is shared or cached.
     """
 
     registry: Registry
@@ -56,9 +57,13 @@ class Transcriber:
         lane: Lane = Lane.ONE_SHOT,
         timeout_s: float | None = None,
         recall: CachePolicy | None = None,
+        on_finished: OnFinished | None = None,
     ) -> Transcript:
         """The whole transcript. Raises AsrError; see `stream`."""
-        run = self.stream(source, options, caller, lane=lane, timeout_s=timeout_s, recall=recall)
+        run = self.stream(
+            source, options, caller, lane=lane, timeout_s=timeout_s, recall=recall,
+            on_finished=on_finished,
+        )  # fmt: skip
         async with aclosing(run):
             async for event in run:
                 if isinstance(event, Finished):
@@ -74,8 +79,11 @@ class Transcriber:
         lane: Lane = Lane.ONE_SHOT,
         timeout_s: float | None = None,
         recall: CachePolicy | None = None,
+        on_finished: OnFinished | None = None,
     ) -> AsyncGenerator[Event, None]:
-        """Events in order, `Finished` last; known results are told again where `recall` wants it.
+        """Events in order, `Finished` last; cached results are replayed where `recall` allows it.
+
+        `on_finished` is called with the transcript just before `Finished` comes.
 
         Raises AsrError: InvalidRequest, UnknownModel, UndecodableAudio, TooLong, Overloaded,
         DeadlineExceeded after `timeout_s` seconds, EngineFailed. Closing the generator takes
@@ -88,14 +96,16 @@ class Transcriber:
         job = _Job(source, options, caller, model, scheduler, lane, deadline)
         async with aclosing(await _before(deadline, self._events(job, recall))) as events:
             while (event := await _before(deadline, anext(events, None))) is not None:
+                if on_finished is not None and isinstance(event, Finished):
+                    on_finished(event.transcript)
                 yield event
 
     async def _events(self, job: _Job, recall: CachePolicy | None) -> AsyncGenerator[Event, None]:
         if self.results is None or recall is None:
             return self._recognize(job)
-        # Whoever asks for sampling wants another text each time.
+        # A request for sampling wants another text each time.
         if not recall.allowed or job.options.decode.temperature > 0 or not job.scheduler.version:
-            self.results.counts.bypassed += 1
+            self.results.bypass()
             return self._recognize(job)
         digest = job.source.digest or await self.preparer.digest(job.source)
         key = result_key(
@@ -166,7 +176,7 @@ class _Run:
         self._waiting: deque[tuple[Piece, asyncio.Future[ClipResult]]] = deque()
         self._exhausted = False
         self._finished = False
-        self._heard: dict[str, tuple[float, float]] = {}  # language -> seconds, probability
+        self._languages: dict[str, tuple[float, float]] = {}  # language -> seconds, probability
         self._segments: list[Segment] = []
         self._events: deque[Event] = deque([Progress(0.0, preparation.declared)])
 
@@ -184,7 +194,7 @@ class _Run:
         return self._events.popleft()
 
     async def _fill(self) -> None:
-        """Keep the engine supplied; alone while the language is still to be heard."""
+        """Submit pieces ahead; one at a time while the language is still to be detected."""
         limit = self._ahead if self._decode.language is not None else 1
         while not self._exhausted and len(self._waiting) < limit:
             piece = await self._preparation.next()
@@ -206,7 +216,7 @@ class _Run:
             if self._context.misled(result, piece):
                 result = await self._submit(piece, self._decode.prompt)
             self._context.add(result)
-        self._hear(result)
+        self._note_language(result)
         language = "en" if self._decode.task == "translate" else result.language
         context = TextContext(language, self._text)
         for segment in result.segments:
@@ -216,17 +226,17 @@ class _Run:
         self._admission.remaining((self._preparation.declared or piece.end) - piece.end)
         self._events.append(Progress(piece.end, self._preparation.declared))
 
-    def _hear(self, result: ClipResult) -> None:
-        seconds, best = self._heard.get(result.language, (0.0, 0.0))
+    def _note_language(self, result: ClipResult) -> None:
+        seconds, best = self._languages.get(result.language, (0.0, 0.0))
         probability = result.language_probability or 0.0
-        spoken_s = sum(s.end - s.start for s in result.segments)
-        self._heard[result.language] = (seconds + spoken_s, max(best, probability))
+        speech_s = sum(s.end - s.start for s in result.segments)
+        self._languages[result.language] = (seconds + speech_s, max(best, probability))
         if self._decode.language is None and probability >= _SURE and result.segments:
             self._decode = replace(self._decode, language=result.language)
 
     def _transcript(self) -> Transcript:
         language, (_, probability) = max(
-            self._heard.items(), key=lambda item: item[1], default=("und", (0.0, 0.0))
+            self._languages.items(), key=lambda item: item[1], default=("und", (0.0, 0.0))
         )
         return Transcript(
             tuple(self._segments),

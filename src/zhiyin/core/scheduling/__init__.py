@@ -1,1 +1,1 @@
-"""Which clips an engine runs next, and the threads that run them."""
+"""Scheduling: the queue of an engine, the threads that call it, and its life cycle."""

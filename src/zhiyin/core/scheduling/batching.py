@@ -1,8 +1,8 @@
 """Which waiting clips run next. Pure: the same input always gives the same answer.
 
 Order: lane first, where an entry moves up one lane for every `ageing_s` it has waited, so that
-nobody starves; inside a lane the owners take turns, and the requests of each (see `fairness`);
-then first come, first served. The first entry picks the company: compatible clips join until the
+none starves; inside a lane the owners take turns, and the requests of each (see `fairness`);
+then first come, first served. Clips that are compatible with the first entry join it until the
 batch is full.
 """
 
@@ -14,7 +14,7 @@ from enum import IntEnum
 
 
 class Lane(IntEnum):
-    """Who waits: smaller is more urgent."""
+    """Priority class of a clip: smaller is more urgent."""
 
     FINAL = 0
     PARTIAL = 1
@@ -44,7 +44,7 @@ class BatchPolicy:
     """`max_batch` clips and `max_cost_s` predicted engine seconds per call.
 
     While live work waits, other calls are kept to `live_cost_s`. A request that is predicted to
-    take more than `bulk_s` in all is bulk; where a thread is kept from bulk, nobody waits for it
+    take more than `bulk_s` in all is bulk; where a thread is kept from bulk, nothing waits for it
     and its calls may cost `bulk_cost_s`.
     """
 

@@ -1,4 +1,4 @@
-"""How long the engine will take, learned from how long it took."""
+"""Cost model: engine seconds predicted from those that calls took."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Fair shares of the engine: among owners first, then among the requests of each. Pure.
 
-Start-time fair queueing (Goyal et al., SIGCOMM 1996) at two levels: whoever has had the least
-engine time is next, and who was idle begins where the others are, without a credit for it.
+Start-time fair queueing (Goyal et al., SIGCOMM 1996) at two levels: the owner with the least
+engine time is next, and one that was idle begins where the others are, without a credit for it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FairShares:
         Gives the clip's tag among those of its owner.
         """
         if owner not in self._shares and len(self._shares) >= _MOST_OWNERS:
-            self._forget()
+            self._drop_idle()
         share = self._shares.setdefault(owner, _Share(self._virtual))
         if idle:
             share.tag = max(share.tag, self._virtual)
@@ -50,6 +50,6 @@ class FairShares:
         share = self._shares.get(owner)
         return self._virtual if share is None else share.tag
 
-    def _forget(self) -> None:
-        """Owners that are not ahead of the others: they would begin again where they are."""
+    def _drop_idle(self) -> None:
+        """Drop owners that are not ahead of the others: they would begin again where they are."""
         self._shares = {o: s for o, s in self._shares.items() if s.tag > self._virtual}

@@ -1,4 +1,4 @@
-"""Which engine and model serve a request; loading, and unloading what is idle."""
+"""Registry of models: which engine serves a request; loads models, and unloads idle ones."""
 
 from __future__ import annotations
 

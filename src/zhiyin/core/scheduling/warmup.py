@@ -1,4 +1,4 @@
-"""A real recognition before the first caller comes: it proves the engine, and times it."""
+"""Warm-up: a real recognition before the first request; it proves the engine, and times it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def warm_up(
     """Recognize `sample` (English speech), a short piece and a long one.
 
     Gives (computed seconds, engine seconds) of each call, for the cost model. Raises
-    EngineFailed when the engine hears nothing.
+    EngineFailed when the engine finds no text.
     """
     speech = _read(decoder, sample)
     languages = engine.capabilities.languages
@@ -47,9 +47,9 @@ def _recognize(engine: Engine, clip: Clip) -> None:
     outcome = engine.transcribe_batch([clip])[0]
     if isinstance(outcome, AsrError):
         raise outcome
-    heard = not isinstance(outcome, ClipResult) or outcome.segments
-    if "en" in engine.capabilities.languages and not heard:
-        raise EngineFailed("The model hears nothing in the test recording; its weights are bad.")
+    found = not isinstance(outcome, ClipResult) or outcome.segments
+    if "en" in engine.capabilities.languages and not found:
+        raise EngineFailed("The model finds no text in the test recording; its weights are bad.")
 
 
 def _read(decoder: Decoder, sample: Path) -> Samples:

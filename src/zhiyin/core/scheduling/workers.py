@@ -1,4 +1,4 @@
-"""A loaded engine with the threads that call it."""
+"""A loaded engine with the threads that call it: they take from a queue and settle the results."""
 
 from __future__ import annotations
 
@@ -6,78 +6,35 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from zhiyin.core.scheduling.admission import QueueEntry
-from zhiyin.core.scheduling.batching import Capacity, Lane
+from zhiyin.core.scheduling.entries import ClipOutcome, Consumer, NextPass, QueueEntry
+from zhiyin.core.scheduling.queue import Queue
 from zhiyin.core.scheduling.streams import StreamClip
-from zhiyin.domain.engine import Again, ClipResult
+from zhiyin.domain.engine import Again, Clip, ClipResult, Plan
 from zhiyin.domain.errors import AsrError, EngineFailed
 from zhiyin.ports.engine import Engine
 
 log = logging.getLogger(__name__)
 
-ClipOutcome = ClipResult | Again | AsrError
-
-
-@dataclass(eq=False, slots=True)
-class EngineCall:
-    """What one thread runs. `given_up` says that its entries were answered without it."""
-
-    entries: list[QueueEntry]
-    begun: float
-    bulk: bool
-    given_up: bool = False
-
-    @property
-    def final(self) -> bool:
-        """Whether somebody who speaks live waits for it."""
-        return any(e.waiting.lane is Lane.FINAL for e in self.entries)
-
-
-class WorkSource(Protocol):
-    """Where a crew gets work and brings results; the scheduler."""
-
-    def loaded(self, workers: EngineWorkers) -> None:
-        """The engine is ready and has recognized something."""
-        ...
-
-    def failed(self, workers: EngineWorkers, error: BaseException) -> None:
-        """The engine could not be loaded, or one of its threads has died."""
-        ...
-
-    def take(self, workers: EngineWorkers) -> EngineCall | None:
-        """The next call; None when the crew is to go home. Blocks."""
-        ...
-
-    def settle(self, workers: EngineWorkers, call: EngineCall, outcomes: list[ClipOutcome]) -> None:
-        """A call is over."""
-        ...
-
 
 @dataclass(eq=False, slots=True)
 class EngineWorkers:
-    """One engine and its threads; a new crew takes over when this one is stuck or has died."""
+    """One engine and its threads; when it is stuck or has died, new workers take over.
+
+    Its threads call `on_loaded` once the engine has recognized something, and `on_failed` when it
+    could not be loaded or a thread has died.
+    """
 
     make: Callable[[], Engine]
     warm_up: Callable[[Engine], None]
-    desk: WorkSource
+    queue: Queue
+    on_loaded: Callable[[EngineWorkers], None]
+    on_failed: Callable[[EngineWorkers, BaseException], None]
     engine: Engine | None = None
-    size: int = 1
-    idle: int = 0
-    calls: set[EngineCall] = field(default_factory=set)
+    consumer: Consumer = field(default_factory=Consumer)
     _threads: list[threading.Thread] = field(default_factory=list)
     _left: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def capacity(self) -> Capacity:
-        """For `pick_batch`: one thread is kept from bulk when there are several."""
-        final = any(c.final for c in self.calls)
-        if self.size == 1:
-            return Capacity(self.idle, final=final)
-        bulk = sum(c.bulk for c in self.calls)
-        return Capacity(self.idle, max(0, self.size - 1 - bulk), spare=True, final=final)
 
     def start(self) -> None:
         """Load the engine on a thread of its own and begin to work."""
@@ -90,6 +47,13 @@ class EngineWorkers:
             if thread is not threading.current_thread():
                 thread.join(share)
 
+    def plan(self, clip: Clip) -> Plan:
+        """The engine's plan; a stream's clip runs alone."""
+        assert self.engine is not None
+        if isinstance(clip, StreamClip):
+            return Plan(clip.seconds, clip.stream)
+        return self.engine.plan(clip)
+
     def _spawn(self, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name="zhiyin-engine", daemon=True)
         self._threads.append(thread)
@@ -97,30 +61,32 @@ class EngineWorkers:
 
     def _begin(self) -> None:
         try:
-            self.engine = self.make()
-            self.engine.load()
-            self.warm_up(self.engine)
+            self.engine = engine = self.make()
+            engine.load()
+            self.warm_up(engine)
             # One thread more than the engine has work for keeps short requests from waiting.
-            calls = self.engine.concurrency
-            self.size = calls + 1 if calls > 1 else 1
+            calls = engine.concurrency
+            self.consumer.size = calls + 1 if calls > 1 else 1
+            self.consumer.max_batch = engine.capabilities.max_batch
         except Exception as error:  # the engine thread: nothing above it could answer
-            self.desk.failed(self, error)
+            self.on_failed(self, error)
             return
-        self.desk.loaded(self)
-        for _ in range(self.size - 1):
+        self.on_loaded(self)
+        for _ in range(self.consumer.size - 1):
             self._spawn(self._work)
         self._work()
 
     def _work(self) -> None:
         assert self.engine is not None
         try:
-            while (call := self.desk.take(self)) is not None:
-                self.desk.settle(self, call, self._run(self.engine, call.entries))
+            while (call := self.queue.take(self.consumer)) is not None:
+                outcomes = self._run(self.engine, call.entries)
+                self.queue.settle(self.consumer, call, outcomes)
         except BaseException as error:  # the engine thread: a dead one must be noticed
-            self.desk.failed(self, error)
+            self.on_failed(self, error)
         with self._lock:
             self._left += 1
-            last = self._left == self.size
+            last = self._left == self.consumer.size
         if last:
             self.engine.close()
 
@@ -132,16 +98,21 @@ class EngineWorkers:
             outcomes = engine.transcribe_batch(clips)
             if len(outcomes) != len(entries):
                 raise EngineFailed("The engine gave a wrong number of results.")
-            return outcomes
         except Exception as error:  # the engine thread: one bad clip must not end it
             if len(entries) > 1:
                 return [o for e in entries for o in self._run(engine, [e])]
-            _tell(entries[0], error)
+            _log_failure(entries[0], error)
             if isinstance(error, AsrError):
                 return [error]
             return [EngineFailed("The engine failed on this recording.")]
+        return [self._planned(outcome) for outcome in outcomes]
+
+    def _planned(self, outcome: ClipResult | Again | AsrError) -> ClipOutcome:
+        if isinstance(outcome, Again):
+            return NextPass(outcome.clip, self.plan(outcome.clip))
+        return outcome
 
 
-def _tell(entry: QueueEntry, error: Exception) -> None:
-    told = f"engine failed on a clip: {type(error).__name__}"
-    entry.admission.context.copy().run(log.error, told, exc_info=error)
+def _log_failure(entry: QueueEntry, error: Exception) -> None:
+    message = f"engine failed on a clip: {type(error).__name__}"
+    entry.request.context.copy().run(log.error, message, exc_info=error)

@@ -22,7 +22,7 @@ from zhiyin.engines.whisper.guard import Hypothesis
 _HOP = 160
 _MAX_PROMPT_TOKENS = 223
 _SPECIAL = re.compile(r"<\|.*?\|>")
-# CTranslate2 tells "already encoded" from "raw features" by shape, so that raw features of
+# CTranslate2 knows "already encoded" from "raw features" by shape, so that raw features of
 # 2 * n_mels frames are mistaken (layers/whisper.h); these lengths are never used.
 _CONFUSING_FRAMES = {160, 256}
 
@@ -145,7 +145,7 @@ class Backend:
         return str(self._whisper.hf_tokenizer.decode(list(tokens))).strip()
 
     def spell(self, encoded: Any, tokens: int) -> None:
-        """Decode exactly that many tokens with beam 5, whatever is said; for timing."""
+        """Decode exactly that many tokens with beam 5, whatever the sound; for timing."""
         start, end = (
             self._whisper.hf_tokenizer.token_to_id(t)
             for t in ("<|startoftranscript|>", "<|endoftext|>")

@@ -22,8 +22,8 @@ from zhiyin.engines.whisper.evaluation import (
     BEAMS,
     Attempt,
     Choice,
-    HeardClip,
-    HeardRecording,
+    DecodedClip,
+    DecodedRecording,
     Result,
     Setting,
     choose,
@@ -54,12 +54,12 @@ class Calibration:
         done = 0
         for language, group in groupby(ordered, key=lambda s: s.language):
             recordings = list(group)
-            heard: list[HeardRecording] = []
+            decoded: list[DecodedRecording] = []
             for recording in recordings:
-                heard.append(self._hear(recording))
+                decoded.append(self._decode(recording))
                 done += 1
                 self.on_progress(done, len(ordered))
-            choices[language] = self._choose(heard, language)
+            choices[language] = self._choose(decoded, language)
             measured[language] = _described(recordings, choices[language])
         return CalibrationFile(
             model=model_id,
@@ -81,18 +81,18 @@ class Calibration:
             clip, language = clips[0]
             self._attempts(clip, language, FULL_WINDOW_S, False, [1])
 
-    def _hear(self, recording: LabelledRecording) -> HeardRecording:
-        clips = [self._hear_clip(clip, recording.language) for clip in recording.clips]
-        return HeardRecording(recording.reference, tuple(clips))
+    def _decode(self, recording: LabelledRecording) -> DecodedRecording:
+        clips = [self._decode_clip(clip, recording.language) for clip in recording.clips]
+        return DecodedRecording(recording.reference, tuple(clips))
 
-    def _hear_clip(self, clip: Samples, language: str) -> HeardClip:
+    def _decode_clip(self, clip: Samples, language: str) -> DecodedClip:
         """All settings of a clip one after the other, so that they find the machine alike."""
         seconds = len(clip) / SAMPLE_RATE
         wanted = settings(seconds, self._windows)
         attempts: dict[Setting, Attempt] = {}
         for window, pad_audio in sorted({(s.window, s.pad_audio) for s in wanted}):
             attempts |= self._attempts(clip, language, window, pad_audio, BEAMS)
-        return HeardClip(seconds, attempts)
+        return DecodedClip(seconds, attempts)
 
     def _attempts(
         self, clip: Samples, language: str, window: float, pad_audio: bool, beams: Sequence[int]
@@ -113,12 +113,12 @@ class Calibration:
             found[Setting(window, pad_audio, beam_size)] = Attempt(hypothesis, engine_s)
         return found
 
-    def _choose(self, heard: Sequence[HeardRecording], language: str) -> Choice:
-        @cache  # most policies hear the same text
+    def _choose(self, decoded: Sequence[DecodedRecording], language: str) -> Choice:
+        @cache  # most policies give the same text
         def count(reference: str, text: str) -> tuple[int, int]:
             return self.score(reference, text, language)
 
-        return choose(heard, self._windows, count, self.options.tolerance)
+        return choose(decoded, self._windows, count, self.options.tolerance)
 
 
 def _described(recordings: Sequence[LabelledRecording], choice: Choice) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def _described(recordings: Sequence[LabelledRecording], choice: Choice) -> dict[
 
 
 def _row(result: Result) -> dict[str, Any]:
-    return PolicyEntry.of(result.policy).model_dump() | {
+    return PolicyEntry.of(result.policy).row() | {
         "error_percent": round(result.error_percent, 2),
         "engine_s": round(result.engine_s, 3),
         "again": result.again,

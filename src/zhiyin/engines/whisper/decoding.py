@@ -41,9 +41,9 @@ K = TypeVar("K", bound=Hashable)
 class Carry:
     """What earlier passes over a clip found.
 
-    `language` is None when a short window left it open: the full one is listened to next.
+    `language` is None when a short window left it open: the full one is decoded next.
     `first` is the doubtful hypothesis of the short window. When speech was passed over, the clip
-    is decoded in `parts` (those still to come, in seconds from its start), `heard` is what lies
+    is decoded in `parts` (those still to come, in seconds from its start), `before` is what lies
     before them, and `whole` what all of it together gave. `rest` says that the one part is the end
     of the clip, where the decoder had stopped: it is believed only when it is sure.
     """
@@ -52,7 +52,7 @@ class Carry:
     probability: float | None = None
     first: Hypothesis | None = None
     parts: tuple[Span, ...] = ()
-    heard: tuple[Segment, ...] = ()
+    before: tuple[Segment, ...] = ()
     whole: tuple[Segment, ...] = ()
     rest: bool = False
 
@@ -95,7 +95,7 @@ class Take:
     def hurried(self) -> bool:
         """No higher temperatures: five samples of a loop take seconds and are hardly better.
 
-        For who waits for a live final, and for a lost end, which must be sure anyway.
+        For a live final that is waited for, and for a lost end, which must be sure anyway.
         """
         return self.clip.urgent or self.is_rest
 
@@ -105,12 +105,12 @@ class Take:
         return self.clip.draft or (self.carry is not None and bool(self.carry.parts))
 
     @property
-    def begun(self) -> float:
-        """When speech was detected first, in seconds."""
+    def speech_start_s(self) -> float:
+        """Where speech was detected first, in seconds."""
         return self.clip.speech[0][0] if self.clip.speech else 0.0
 
     @property
-    def spoken(self) -> float:
+    def speech_s(self) -> float:
         """Detected speech in seconds."""
         return sum(end - begin for begin, end in self.clip.speech or ())
 
@@ -140,7 +140,7 @@ class Kind:
     window: float
     pad_audio: bool
     beam_size: int
-    heard: bool
+    has_language: bool
     task: str
     temperature: float
     context: tuple[str, str]
@@ -180,11 +180,11 @@ class Pass:
             [t.samples for t in self._takes], self._window, pad_audio=self._kind.pad_audio
         )
         self._encoded = backend.encode(features)
-        self._heard = [(t.language, t.probability) for t in self._takes]
+        self._languages = [(t.language, t.probability) for t in self._takes]
 
     def run(self) -> list[ClipResult | Again]:
         """One outcome per clip, in order."""
-        if any(language is None for language, _ in self._heard):
+        if any(language is None for language, _ in self._languages):
             self._detect()
         certain = [i for i in range(len(self._takes)) if i not in self._outcomes]
         for i in certain:
@@ -196,8 +196,8 @@ class Pass:
         return [self._outcomes[i] for i in range(len(self._takes))]
 
     def _detect(self) -> None:
-        self._heard = list(self._backend.detect(self._encoded))
-        for i, (_, probability) in enumerate(self._heard):
+        self._languages = list(self._backend.detect(self._encoded))
+        for i, (_, probability) in enumerate(self._languages):
             unsure = not self._kind.draft and (probability or 0.0) < _SURE_LANGUAGE
             if self._window < FULL_WINDOW_S and unsure:
                 self._outcomes[i] = Again(replace(self._takes[i].clip, carry=Carry()))
@@ -211,10 +211,10 @@ class Pass:
         return same and self._kind.pad_audio == policy.pad_audio
 
     def _again(self, i: int, **found: Any) -> Again:
-        return self._takes[i].again(self._language(i), self._heard[i][1], **found)
+        return self._takes[i].again(self._language(i), self._languages[i][1], **found)
 
     def _language(self, i: int) -> str:
-        language = self._heard[i][0]
+        language = self._languages[i][0]
         assert language is not None, "the language is known by now"
         return language
 
@@ -244,9 +244,9 @@ class Pass:
         self._align(believed)
 
     def _is_doubtful(self, i: int, h: Hypothesis) -> bool:
-        """Whether the full window is worth its time; who waits for the answer has little."""
-        told = is_failed if self._takes[i].clip.urgent else is_doubtful
-        return told(h, self._policy(i))
+        """Whether the full window is worth its time; an urgent clip has little."""
+        test = is_failed if self._takes[i].clip.urgent else is_doubtful
+        return test(h, self._policy(i))
 
     def _doubt(self, i: int, hypothesis: Hypothesis) -> None:
         """The full window next; a doubtful rest is not worth one."""
@@ -265,29 +265,29 @@ class Pass:
         return self._takes[i].is_rest and unsure
 
     def _is_silent(self, i: int, h: Hypothesis) -> bool:
-        """For who waits speech that was cut in mid-word is speech too, however it begins."""
+        """In an urgent clip speech that was cut in mid-word is speech too, however it begins."""
         take, policy = self._takes[i], self._policy(i)
         if not is_silence(h, policy):
             return False
-        if not take.clip.urgent or take.is_rest or take.spoken < policy.likely_s:
+        if not take.clip.urgent or take.is_rest or take.speech_s < policy.likely_speech_s:
             return True
-        if take.spoken < policy.spoken_s:
+        if take.speech_s < policy.sure_speech_s:
             return is_failed(h, policy)
         return is_failed(h, policy) and h.no_speech_prob > policy.no_speech
 
     def _is_no_draft(self, i: int, h: Hypothesis) -> bool:
         policy = self._policy(i)
-        silent = is_silence(h, policy) and self._takes[i].spoken < policy.spoken_s
+        silent = is_silence(h, policy) and self._takes[i].speech_s < policy.sure_speech_s
         hopeless = h.avg_logprob < policy.draft_logprob or runs_away(h, policy)
         return silent or hopeless or not h.text
 
     def _nothing(self, i: int, h: Hypothesis) -> ClipResult | Again:
         """No text, or a second look at what may be speech after all."""
         take, policy = self._takes[i], self._policy(i)
-        silent = take.spoken < policy.spoken_s or not is_unsure_silence(h, policy)
+        silent = take.speech_s < policy.sure_speech_s or not is_unsure_silence(h, policy)
         if take.looked_at_once or silent:
             return self._result(i, ())
-        begin = take.begun + policy.second_look_s
+        begin = take.speech_start_s + policy.second_look_s
         return self._again(i, first=None, parts=((begin, take.clip.seconds),))
 
     def _better(self, i: int, now: Hypothesis) -> Hypothesis:
@@ -348,27 +348,26 @@ class Pass:
         take, asked = self._takes[i], self._takes[i].clip.options
         written_in = "en" if asked.task == "translate" else self._language(i)
         segments = to_segments(hypothesis, words, written_in, take.seconds, asked.words)
-        hole_s = self._policy(i).hole_s
         spans = () if take.looked_at_once else take.clip.speech or ()
-        holes = find_gaps(spans, words, hole_s)
-        if not holes or not words:
+        gaps = find_gaps(spans, words, self._policy(i).gap_s)
+        if not gaps or not words:
             return self._result(i, segments)
-        if holes[0][0] >= words[-1].end:
+        if gaps[0][0] >= words[-1].end:
             rest = (words[-1].end, take.clip.seconds)
             return self._again(
-                i, first=None, parts=(rest,), heard=segments, whole=segments, rest=True
+                i, first=None, parts=(rest,), before=segments, whole=segments, rest=True
             )
-        parts = cut(take.clip.speech or (), holes, take.clip.seconds)
+        parts = cut(take.clip.speech or (), gaps, take.clip.seconds)
         return self._again(i, first=None, parts=parts, whole=segments)
 
     def _result(self, i: int, segments: tuple[Segment, ...]) -> ClipResult | Again:
-        carry, (_, probability) = self._takes[i].carry, self._heard[i]
+        carry, (_, probability) = self._takes[i].carry, self._languages[i]
         if carry is not None and carry.parts:
-            heard = carry.heard + tuple(s.shifted(carry.parts[0][0]) for s in segments)
+            found = carry.before + tuple(s.shifted(carry.parts[0][0]) for s in segments)
             if len(carry.parts) > 1:
-                return self._again(i, first=None, parts=carry.parts[1:], heard=heard)
+                return self._again(i, first=None, parts=carry.parts[1:], before=found)
             # Parts are decoded to find more; should they give less, the whole was right.
-            segments = max(heard, carry.whole, key=_tokens)
+            segments = max(found, carry.whole, key=_tokens)
         return ClipResult(segments, self._language(i), probability)
 
 

@@ -18,7 +18,7 @@ from zhiyin.engines.whisper.weights import fingerprint
 class WhisperEngine:
     """One Whisper model. `folder` is asked for at load, when weights are verified.
 
-    `weights` is the SHA-256 that they are verified against, None when nobody knows it.
+    `weights` is the SHA-256 that they are verified against, None when it is not known.
     """
 
     def __init__(

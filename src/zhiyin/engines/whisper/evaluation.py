@@ -1,4 +1,4 @@
-"""What a policy would have cost and heard, from a table of decodings. Pure: nothing is decoded.
+"""Evaluation of policies: cost and text, looked up in a table of decodings. Pure: decodes nothing.
 
 A clip is decoded once for each window, padding and beam. Every policy, with any guard threshold,
 is then looked up: `doubt_logprob` only decides whether the full window is looked up as well.
@@ -40,7 +40,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class HeardClip:
+class DecodedClip:
     """A clip of `seconds` with all that was tried on it."""
 
     seconds: float
@@ -48,16 +48,16 @@ class HeardClip:
 
 
 @dataclass(frozen=True, slots=True)
-class HeardRecording:
-    """The clips of a recording in order, and what is said in it."""
+class DecodedRecording:
+    """The clips of a recording in order, and its reference text."""
 
     reference: str
-    clips: tuple[HeardClip, ...]
+    clips: tuple[DecodedClip, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a policy hears in a clip; `again` says that the full window was needed as well."""
+    """A policy's text of a clip; `again`: the full window was needed as well."""
 
     text: str
     engine_s: float
@@ -92,13 +92,13 @@ class Choice:
 
 def settings(seconds: float, windows: Iterable[tuple[float, float]]) -> set[Setting]:
     """All that has to be tried on a clip so that every policy can be looked up."""
-    lengths = {DecodePolicy(floor=floor, tail=tail).window(seconds) for floor, tail in windows}
+    lengths = {DecodePolicy(floor_s=floor, tail_s=tail).window(seconds) for floor, tail in windows}
     lengths.add(FULL_WINDOW_S)
     return {Setting(w, pad, beam) for w in lengths for pad in PADDINGS for beam in BEAMS}
 
 
-def hear(clip: HeardClip, policy: DecodePolicy) -> Outcome:
-    """What the engine would have made of the clip; see `decoding.Pass`."""
+def look_up(clip: DecodedClip, policy: DecodePolicy) -> Outcome:
+    """What the engine would have decoded; see `decoding.Pass`."""
     window = policy.window(clip.seconds)
     first = _attempt(clip, policy, window)
     if window >= FULL_WINDOW_S or not is_doubtful(first.hypothesis, policy):
@@ -108,25 +108,25 @@ def hear(clip: HeardClip, policy: DecodePolicy) -> Outcome:
     return Outcome(_text(believed, policy), first.engine_s + second.engine_s, again=True)
 
 
-def evaluate(recordings: Iterable[HeardRecording], policy: DecodePolicy, count: Count) -> Result:
+def evaluate(recordings: Iterable[DecodedRecording], policy: DecodePolicy, count: Count) -> Result:
     """Sums over all recordings."""
     total = Result(policy, 0, 0, 0.0, 0, 0)
     for recording in recordings:
-        heard = [hear(clip, policy) for clip in recording.clips]
-        errors, units = count(recording.reference, join_texts(o.text for o in heard))
+        outcomes = [look_up(clip, policy) for clip in recording.clips]
+        errors, units = count(recording.reference, join_texts(o.text for o in outcomes))
         total = replace(
             total,
             errors=total.errors + errors,
             units=total.units + units,
-            engine_s=total.engine_s + sum(o.engine_s for o in heard),
-            clips=total.clips + len(heard),
-            again=total.again + sum(o.again for o in heard),
+            engine_s=total.engine_s + sum(o.engine_s for o in outcomes),
+            clips=total.clips + len(outcomes),
+            again=total.again + sum(o.again for o in outcomes),
         )
     return total
 
 
 def choose(
-    recordings: Sequence[HeardRecording],
+    recordings: Sequence[DecodedRecording],
     windows: Sequence[tuple[float, float]],
     count: Count,
     tolerance: float,
@@ -172,11 +172,11 @@ def _short_policies(windows: Iterable[tuple[float, float]]) -> Iterator[list[Dec
     """Groups that differ in the guard's threshold only."""
     for floor, tail in windows:
         for full in _full_policies():
-            short = replace(full, floor=floor, tail=tail)
+            short = replace(full, floor_s=floor, tail_s=tail)
             yield [replace(short, doubt_logprob=threshold) for threshold in THRESHOLDS]
 
 
-def _attempt(clip: HeardClip, policy: DecodePolicy, window: float) -> Attempt:
+def _attempt(clip: DecodedClip, policy: DecodePolicy, window: float) -> Attempt:
     return clip.attempts[Setting(window, policy.pad_audio, policy.beam_size)]
 
 

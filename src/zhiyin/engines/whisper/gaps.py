@@ -1,7 +1,7 @@
 """Speech that the decoder passed over: where it is, and how to cut the clip to get at it. Pure.
 
 Without time tokens Whisper now and then leaves out an utterance of a clip that holds several, and
-does not know it. The alignment shows it: one word then lasts for seconds while somebody speaks.
+does not know it. The alignment shows it: one word then lasts for seconds of speech.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from zhiyin.domain.audio import Span
 from zhiyin.domain.segmenting import TimedText
 
 _WORD_S = 1.0  # of a longer word, that much at either end is taken for the word itself
-_PAUSE_S = 0.5  # a hole that begins this close to a pause is cut at the pause
+_PAUSE_S = 0.5  # a gap that begins this close to a pause is cut at the pause
 _LEAST_S = 0.2
 
 
@@ -22,21 +22,21 @@ def find_gaps(speech: Sequence[Span], words: Sequence[TimedText], least_s: float
 
     All times in seconds from the start of the clip.
     """
-    covered = sorted(span for word in words for span in _transcript_builder(word))
-    return [hole for span in speech for hole in _uncovered(span, covered, least_s)]
+    covered = sorted(span for word in words for span in _covered_by(word))
+    return [gap for span in speech for gap in _uncovered(span, covered, least_s)]
 
 
-def cut(speech: Sequence[Span], holes: Sequence[Span], seconds: float) -> tuple[Span, ...]:
-    """The clip in parts with the holes apart, at pauses where there are some."""
+def cut(speech: Sequence[Span], gaps: Sequence[Span], seconds: float) -> tuple[Span, ...]:
+    """The clip in parts with the gaps apart, at pauses where there are some."""
     marks = {0.0, seconds}
-    for begin, end in holes:
+    for begin, end in gaps:
         marks |= {_before(speech, begin), _after(speech, end, seconds)}
     ordered = sorted(marks)
     parts = pairwise(ordered)
     return tuple(p for p in parts if p[1] - p[0] >= _LEAST_S and _holds_speech(p, speech))
 
 
-def _transcript_builder(word: TimedText) -> tuple[Span, Span]:
+def _covered_by(word: TimedText) -> tuple[Span, Span]:
     begin, end = word.start, word.end
     return (begin, min(end, begin + _WORD_S)), (max(begin, end - _WORD_S), end)
 
@@ -51,7 +51,7 @@ def _uncovered(span: Span, covered: Sequence[Span], least_s: float) -> list[Span
 
 
 def _before(speech: Sequence[Span], begin: float) -> float:
-    """The middle of the pause before a hole, or its very beginning."""
+    """The middle of the pause before a gap, or its very beginning."""
     ends = [e for _, e in speech if e <= begin]
     starts = [s for s, _ in speech if s <= begin]
     if not starts or begin - starts[-1] > _PAUSE_S:
@@ -60,7 +60,7 @@ def _before(speech: Sequence[Span], begin: float) -> float:
 
 
 def _after(speech: Sequence[Span], end: float, seconds: float) -> float:
-    """The middle of the pause after a hole, or its very end."""
+    """The middle of the pause after a gap, or its very end."""
     starts = [s for s, _ in speech if s >= end]
     ends = [e for _, e in speech if e >= end]
     if not ends or ends[0] - end > _PAUSE_S:

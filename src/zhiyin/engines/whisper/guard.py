@@ -1,4 +1,4 @@
-"""Is a hypothesis believable? Pure functions over one decoded clip."""
+"""Guard: is a hypothesis failed, doubtful or silence? Pure functions over one decoded clip."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Hypothesis:
 
 
 def is_silence(h: Hypothesis, policy: DecodePolicy) -> bool:
-    """The model thinks nobody spoke and does not trust its text either (Whisper's rule)."""
+    """The model takes it for silence and does not trust its text either (Whisper's rule)."""
     return any(h.no_speech_prob > p and h.avg_logprob < score for p, score in policy.silence)
 
 

@@ -35,7 +35,7 @@ _M_ARENA_MAX = -8
 class Placement:
     """A model in memory, once or twice: for a call alone, and for `concurrency` calls at once.
 
-    The second copy is loaded when calls have come together for a while: whoever recognizes one
+    The second copy is loaded when calls have come together for a while: recognizing one
     file after another needs no more memory than one copy takes.
     """
 

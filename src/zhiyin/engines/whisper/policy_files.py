@@ -22,12 +22,17 @@ PACKAGED = Path(__file__).parent / "calibrations"
 
 
 class PolicyEntry(BaseModel):
-    """What a calibration decides about a language; seconds, and a mean log-probability."""
+    """What a calibration decides about a language, named as `DecodePolicy` has it.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    In the file `floor_s` and `tail_s` are called `floor` and `tail`, as they always were.
+    """
 
-    floor: float = Field(ge=1, le=FULL_WINDOW_S)
-    tail: float = Field(ge=0, le=FULL_WINDOW_S)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True
+    )
+
+    floor_s: float = Field(ge=1, le=FULL_WINDOW_S, alias="floor")
+    tail_s: float = Field(ge=0, le=FULL_WINDOW_S, alias="tail")
     pad_audio: bool
     beam_size: int = Field(ge=1, le=10)
     doubt_logprob: float = Field(le=0)
@@ -40,6 +45,10 @@ class PolicyEntry(BaseModel):
     def policy(self) -> DecodePolicy:
         """With the default for everything that is not calibrated."""
         return DecodePolicy(**self.model_dump())
+
+    def row(self) -> dict[str, Any]:
+        """As the file has it."""
+        return self.model_dump(by_alias=True)
 
 
 class CalibrationFile(BaseModel):
@@ -70,7 +79,7 @@ class CalibrationFile(BaseModel):
         return ModelPolicy(
             default=self.default.policy() if self.default else full.default,
             languages={lang: entry.policy() for lang, entry in self.policies.items()},
-            unheard=self.unheard.policy() if self.unheard else full.unheard,
+            undetected=self.unheard.policy() if self.unheard else full.undetected,
         )
 
 
@@ -104,7 +113,7 @@ def reserve(path: Path) -> None:
 def save(path: Path, content: CalibrationFile) -> None:
     """Write the file in one step, so that no reader ever sees half of it. Raises AsrError."""
     reserve(path)
-    text = content.model_dump_json(indent=2, exclude_none=True)
+    text = content.model_dump_json(indent=2, exclude_none=True, by_alias=True)
     partial = path.with_name(f".{path.name}.part")
     try:
         partial.write_text(text + "\n", encoding="utf-8")

@@ -31,27 +31,27 @@ def to_segments(
 
 
 def without_echo(words: list[TimedText]) -> list[TimedText]:
-    """Without words at the end that say the last ones once more and have no time for it.
+    """Without words at the end that repeat the last ones and have no time for it.
 
     The decoder had gone round once; a loop of two is too short for the other guards.
     """
-    said = [_clean(w.text).casefold() for w in words]
+    texts = [_clean(w.text).casefold() for w in words]
     for size in range(len(words) // 2, _ECHO_WORDS - 1, -1):
         again = words[-size:]
         timeless = all(w.end - w.start < _NO_TIME_S for w in again)
-        if timeless and said[-size:] == said[-2 * size : -size]:
+        if timeless and texts[-size:] == texts[-2 * size : -size]:
             return words[:-size]
     return words
 
 
 def _segment(hypothesis: Hypothesis, words: list[TimedText], with_words: bool) -> Segment:
-    spoken = [w for w in words if _clean(w.text)]
+    with_text = [w for w in words if _clean(w.text)]
     return Segment(
         text=_clean(_text(words)),
         start=words[0].start,
         end=words[-1].end,
         confidence=sum(w.confidence for w in words) / len(words),
-        words=tuple(_word(parts) for parts in _written(spoken)) if with_words else (),
+        words=tuple(_word(parts) for parts in _written(with_text)) if with_words else (),
         stats=DecodingStats(
             tokens=tuple(t for w in words for t in w.tokens),
             temperature=hypothesis.temperature,

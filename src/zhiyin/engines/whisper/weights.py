@@ -1,7 +1,7 @@
 """Finding, fetching and verifying Whisper weights on disk.
 
 A model is a folder with `model.bin`, `config.json`, `tokenizer.json` and a vocabulary. Weights
-that zhiyin puts there itself are hashed once; a marker beside them remembers size and time, so
+that zhiyin puts there itself are hashed once; a marker beside them records size and time, so
 that the next start need not read hundreds of megabytes again.
 """
 

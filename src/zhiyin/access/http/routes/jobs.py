@@ -123,8 +123,8 @@ async def delete(job_id: str, context: Context, owner: Owner) -> Json:
 @router.get("/{job_id}/events", summary="Follow a job (server-sent events)")
 async def events(job_id: str, context: Context, owner: Owner) -> Response:
     """An event for every change; the last has the final state."""
-    changes = await sse.started(_service(context).watch(owner, job_id))
-    return sse.EventStream(changes, render.job_event, _nothing)
+    changes = _service(context).watch(owner, job_id)
+    return sse.EventStream(await sse.first(changes), changes, render.job_event, _nothing)
 
 
 def _service(context: AppContext) -> JobService:

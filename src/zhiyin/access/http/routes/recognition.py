@@ -180,7 +180,7 @@ async def _stream(
         timeout_s=context.limits.timeout_s,
         recall=asked.cache,
     )
-    started = await sse.started(events)
-    response = sse.EventStream(started, to_wire, stack.pop_all().aclose)
+    first = await sse.first(events)
+    response = sse.EventStream(first, events, to_wire, stack.pop_all().aclose)
     response.headers[CACHE_HEADER] = asked.cache.outcome
     return response

@@ -21,12 +21,12 @@ def steady(begin: float, end: float) -> list[Span]:
     return [(begin + i / 4, begin + (i + 1) / 4) for i in range(count)]
 
 
-def test_words_all_over_the_speech_leave_no_hole() -> None:
+def test_words_all_over_the_speech_leave_no_gap() -> None:
     heard = words(*steady(1, 5), *steady(6.25, 9.75), *steady(11.25, 14))
     assert find_gaps(SPEECH, heard, 1.0) == []
 
 
-def test_an_utterance_under_one_long_word_is_a_hole() -> None:
+def test_an_utterance_under_one_long_word_is_a_gap() -> None:
     heard = words(*steady(1, 4.75), (4.75, 11.4), *steady(11.5, 14))
     ((begin, end),) = find_gaps(SPEECH, heard, 1.0)
     assert (begin, end) == (6.3, 9.8)
@@ -42,14 +42,14 @@ def test_a_lost_start_and_a_lost_end() -> None:
     assert end == (11.3, 13.9)
 
 
-def test_a_hole_inside_unbroken_speech_is_cut_at_its_edges() -> None:
+def test_a_gap_inside_unbroken_speech_is_cut_at_its_edges() -> None:
     speech: tuple[Span, ...] = ((0.0, 20.0),)
-    (hole,) = find_gaps(speech, words(*steady(0, 6), (6.0, 14.0), *steady(14, 20)), 1.0)
-    assert hole == (7.0, 13.0)
-    assert cut(speech, [hole], 20.0) == ((0.0, 7.0), (7.0, 13.0), (13.0, 20.0))
+    (gap,) = find_gaps(speech, words(*steady(0, 6), (6.0, 14.0), *steady(14, 20)), 1.0)
+    assert gap == (7.0, 13.0)
+    assert cut(speech, [gap], 20.0) == ((0.0, 7.0), (7.0, 13.0), (13.0, 20.0))
 
 
-def test_no_speech_no_hole_and_parts_hold_speech() -> None:
+def test_no_speech_no_gap_and_parts_hold_speech() -> None:
     assert find_gaps((), words((0, 9)), 1.0) == []
     parts = cut(SPEECH, [(11.3, 13.9)], 30.0)
     assert all(any(s < e2 and b2 < e for s, e in SPEECH) for b2, e2 in parts)

@@ -12,8 +12,8 @@ import pytest
 
 from tests.support.clock import Clock
 from tests.support.schedulers import WAIT_S, clip, running, text, until
-from zhiyin.core.scheduling.admission import Admission, SchedulerLimits, retry_after
 from zhiyin.core.scheduling.batching import BatchPolicy, Lane
+from zhiyin.core.scheduling.entries import AdmittedRequest, SchedulerLimits, retry_after
 from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip, ClipResult
@@ -53,7 +53,7 @@ def test_a_caller_that_left_gets_no_second_pass() -> None:
         engine.gate.set()
         with s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
             assert text(admission.submit(clip(2))) == "t2"
-        until(lambda: not s._queue)
+        until(lambda: s.queue.waiting == 0)
     assert len(engine.calls) == 2
 
 
@@ -76,19 +76,19 @@ def test_long_recordings_leave_one_thread_free() -> None:
 def test_a_recording_of_unknown_length_shows_that_it_is_long() -> None:
     engine = ScriptedEngine(concurrency=2)
     with running(engine) as s, s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
-        assert not admission.bulk
+        assert not admission.request.bulk
         for i in range(1, 30):
             admission.submit(clip(i)).result(WAIT_S)
-        admission.spent_s = BatchPolicy().bulk_s
+        admission.request.spent_s = BatchPolicy().bulk_s
         admission.submit(clip(30)).result(WAIT_S)
-        assert admission.bulk
+        assert admission.request.bulk
 
 
 def test_idle_threads_share_what_waits() -> None:
     engine = ScriptedEngine(max_batch=8, concurrency=2, gate=threading.Event())
     assert engine.gate is not None
     with running(engine) as s, s.admit(Caller(), Lane.ONE_SHOT, 1) as admission:
-        until(lambda: s._workers.idle == 3)
+        until(lambda: s._workers.consumer.idle == 3)
         futures = [admission.submit(clip(i)) for i in range(1, 4)]
         until(lambda: len(engine.calls) == 3)
         engine.gate.set()
@@ -177,17 +177,14 @@ def test_one_request_of_many_clips_equals_many_of_one() -> None:
 
 
 def test_retry_after_follows_the_predicted_work() -> None:
-    with running(ScriptedEngine()) as s:
-        limits = SchedulerLimits(max_requests=4, max_backlog_s=100)
-        admissions = [
-            Admission(s, Caller(), Lane.ONE_SHOT, backlog, None) for backlog in (10, 20, 70)
-        ]
-        assert retry_after(admissions, 40, limits, threads=1) == 40, "the excess must be done"
-        assert retry_after(admissions, 40, limits, threads=2) == 20
-        full = [*admissions, Admission(s, Caller(), Lane.ONE_SHOT, 5, None)]
-        assert retry_after(full, 0, limits, threads=1) == 20, "the smallest of four goes first"
-        assert retry_after(admissions, 0, limits, threads=1) == 1
-        assert retry_after(admissions, 9999, limits, threads=1) == 120
+    limits = SchedulerLimits(max_requests=4, max_backlog_s=100)
+    requests = [AdmittedRequest(Caller(), Lane.ONE_SHOT, backlog, None) for backlog in (10, 20, 70)]
+    assert retry_after(requests, 40, limits, threads=1) == 40, "the excess must be done"
+    assert retry_after(requests, 40, limits, threads=2) == 20
+    full = [*requests, AdmittedRequest(Caller(), Lane.ONE_SHOT, 5, None)]
+    assert retry_after(full, 0, limits, threads=1) == 20, "the smallest of four goes first"
+    assert retry_after(requests, 0, limits, threads=1) == 1
+    assert retry_after(requests, 9999, limits, threads=1) == 120
 
 
 def _ramp(i: int) -> Clip:
