@@ -10,7 +10,8 @@ from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
 
 from tests.support.app_server import AppServer
 from tests.support.live_stack import LiveStack
-from zhiyin.access.app import HttpLimits, create_app
+from zhiyin.access.app import create_app
+from zhiyin.access.context import AccessLimits
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "README.zh-CN.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")))
@@ -28,7 +29,7 @@ def plain(path: str) -> str:
 @pytest.fixture(scope="module")
 def routes() -> list[APIRoute | APIWebSocketRoute]:
     stack = LiveStack()
-    app = create_app(AppServer(stack), HttpLimits(1 << 20, 8, 60.0))
+    app = create_app(AppServer(stack), AccessLimits(1 << 20, 8, 60.0))
     stack.pool.shutdown()
     found = [context.original_route for context in iter_route_contexts(app.routes)]
     return [route for route in found if isinstance(route, APIRoute | APIWebSocketRoute)]

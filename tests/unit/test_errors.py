@@ -1,4 +1,4 @@
-"""Each door has a row for every error."""
+"""Every API has a row for every error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from zhiyin.access.errors import STATUS, error_body, error_response, status_of
 from zhiyin.access.ws import errors as ws
 from zhiyin.access.ws.realtime import render as realtime
-from zhiyin.cli.exits import EXIT, code_of
+from zhiyin.cli.exit_codes import EXIT_CODES, exit_code
 from zhiyin.core.jobs.failure_policy import DISPOSITIONS, disposition_of
 from zhiyin.domain import errors as e
 
@@ -67,12 +67,12 @@ def test_every_error_is_an_event_of_both_sockets(kind: type[e.AsrError]) -> None
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_error_has_an_exit_code(kind: type[e.AsrError]) -> None:
-    has_a_row(EXIT, kind, ROOT_EXIT)
-    assert 1 <= code_of(kind("x")) <= 5
+    has_a_row(EXIT_CODES, kind, ROOT_EXIT)
+    assert 1 <= exit_code(kind("x")) <= 5
 
 
 def test_the_root_row_is_meant_for_those_only_that_have_no_other() -> None:
-    nearest = {next(k for k in kind.__mro__ if k in EXIT) for kind in ROOT_EXIT}
+    nearest = {next(k for k in kind.__mro__ if k in EXIT_CODES) for kind in ROOT_EXIT}
     assert nearest == {e.AsrError}
 
 
@@ -82,7 +82,7 @@ def test_an_error_without_a_row_is_found() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_error_has_a_jobs_fate(kind: type[e.AsrError]) -> None:
+def test_every_error_has_a_disposition(kind: type[e.AsrError]) -> None:
     row = has_a_row(DISPOSITIONS, kind)
     assert disposition_of(kind("x")) is DISPOSITIONS[row]
 

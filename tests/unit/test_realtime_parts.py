@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime import client
 from zhiyin.access.ws.realtime.settings import SessionSettings, Sound, Turns
 from zhiyin.access.ws.realtime.tokens import Tokens
-from zhiyin.access.ws.transport import Json
 from zhiyin.domain.errors import InvalidRequest, TooLarge, Unauthenticated
 from zhiyin.domain.live import AudioFormat, LiveDefaults
 from zhiyin.store.cipher_aesgcm import AesCipher, generate, parse_keys

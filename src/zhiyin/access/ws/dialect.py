@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterable, Coroutine
 from typing import Any, NoReturn, Protocol
 
-from zhiyin.access.ws.transport import Json, Transport
+from zhiyin.access.json_types import Json
+from zhiyin.access.ws.transport import Transport
 from zhiyin.domain.errors import AsrError
 
 Attachment = asyncio.Future[NoReturn]

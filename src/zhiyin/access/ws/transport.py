@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
 
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.errors import INTERNAL, close_code, error_event
 from zhiyin.access.ws.read_ahead import AHEAD_BYTES, ReadAhead
 from zhiyin.domain.errors import AsrError, DeadlineExceeded, SlowReader, TooLarge
@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 
 _GONE = (RuntimeError, WebSocketDisconnect)  # raised by sending when the client has disconnected
 
-Json = dict[str, Any]
 Render = Callable[[AsrError], Json]
 """Makes the event of an error."""
 

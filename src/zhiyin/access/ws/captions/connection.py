@@ -21,11 +21,11 @@ from zhiyin.domain.errors import AsrError, InvalidRequest, SlowReader
 
 async def view(transport: Transport, rooms: Rooms, room: str) -> None:
     """Serve a viewer until it leaves. Raises AsrError, WebSocketDisconnect."""
-    async with rooms.view(room) as (captions, viewer):
+    async with rooms.subscribe(room) as (captions, viewer):
 
         async def events() -> AsyncIterator[str]:
             yield render.history(captions)
-            async for event in viewer.told():
+            async for event in viewer.events():
                 yield render.text(event)
 
         await converse(send_events(transport, events()), _until_gone(transport))
@@ -105,7 +105,7 @@ class SpeakerConnection:
         return False
 
     async def _captions(self) -> AsyncIterator[str]:
-        async for event in self._speaker.inbox.told():
+        async for event in self._speaker.inbox.events():
             if isinstance(event, Ended):
                 return
             yield render.text(event)

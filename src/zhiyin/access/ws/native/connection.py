@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.dialect import Attachment, converse, read_messages, send_events
 from zhiyin.access.ws.errors import error_event
 from zhiyin.access.ws.native.resumable import ResumableSession
 from zhiyin.access.ws.native.schemas import Start, read, read_first
 from zhiyin.access.ws.native.sessions import SessionTable
-from zhiyin.access.ws.transport import Json, Transport
+from zhiyin.access.ws.transport import Transport
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import AsrError, InvalidRequest, SessionTaken
 

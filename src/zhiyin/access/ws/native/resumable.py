@@ -8,11 +8,11 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.dialect import Attachment, let_go
 from zhiyin.access.ws.native import render
 from zhiyin.access.ws.native.event_log import EventLog
 from zhiyin.access.ws.native.schemas import Start
-from zhiyin.access.ws.transport import Json
 from zhiyin.core.live.service import LiveSession
 from zhiyin.domain.errors import AsrError, InvalidRequest, SessionTaken, SlowReader
 from zhiyin.domain.live import Partial

@@ -8,8 +8,8 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime.schemas import FlatSession, Input, Session, parse
-from zhiyin.access.ws.transport import Json
 from zhiyin.domain.errors import InvalidRequest, TooLarge
 
 MAX_AUDIO_BYTES = 15 << 20

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from zhiyin.access.context import Service
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime.byte_alignment import completes
 from zhiyin.access.ws.realtime.conversation import Conversation
 from zhiyin.access.ws.realtime.render import new_id
 from zhiyin.access.ws.realtime.settings import SessionSettings
-from zhiyin.access.ws.transport import Json
 from zhiyin.core.live.service import LiveSession
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import TooLong

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws import errors
 from zhiyin.access.ws.realtime.settings import SessionSettings
 from zhiyin.access.ws.realtime.tokens import Token
-from zhiyin.access.ws.transport import Json
 from zhiyin.domain.errors import AsrError
 
 

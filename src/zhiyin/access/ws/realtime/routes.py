@@ -14,13 +14,14 @@ from starlette.websockets import WebSocket
 
 from zhiyin.access.context import AppContext, Context, Service, app_context, make_caller, read_store
 from zhiyin.access.errors import error_response
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime import render
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.access.ws.realtime.connection import Connection
 from zhiyin.access.ws.realtime.schemas import FlatSecretRequest, SecretRequest
 from zhiyin.access.ws.realtime.settings import SessionSettings, Turns
 from zhiyin.access.ws.realtime.tokens import Tokens
-from zhiyin.access.ws.transport import Json, serving
+from zhiyin.access.ws.transport import serving
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import AsrError, InvalidRequest, Overloaded, UnknownModel
 

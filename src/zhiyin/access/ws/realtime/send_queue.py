@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.dialect import Attachment
-from zhiyin.access.ws.transport import Json
 from zhiyin.domain.errors import SlowReader
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime.schemas import (
     FlatSession,
     Format,
@@ -11,7 +12,6 @@ from zhiyin.access.ws.realtime.schemas import (
     Transcription,
     TurnDetection,
 )
-from zhiyin.access.ws.transport import Json
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import AudioFormat, Encoding, LiveDefaults, LiveOptions
 from zhiyin.domain.options import DecodeOptions, TextOptions
