@@ -46,7 +46,7 @@ async def insisted(queue: KafkaQueue, job: str) -> None:
 
 
 async def expected(queue: KafkaQueue, job: str) -> Delivery:
-    """That job's ticket, whatever comes before and however often the broker is away."""
+    """That job's delivery, skipping others and retrying while the broker is away."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         try:

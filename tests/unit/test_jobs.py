@@ -1,4 +1,4 @@
-"""The use cases of jobs, with real stores in a folder and the scripted engine."""
+"""Job service and worker, with real stores in a folder and the scripted engine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ POLICY = JobPolicy(lease_s=5, max_attempts=2, retry_s=0.0, max_waiting=8)
 async def job_runtime(
     folder: Path, engine: ScriptedEngine
 ) -> AsyncIterator[tuple[JobService, Worker]]:
-    """The use cases and a worker that does not run yet."""
+    """The service and a worker that does not run yet."""
     database = jobs_database(f"sqlite+aiosqlite:///{folder / 'x.sqlite3'}")
     records = JobRecords(SqlJobs(database, PlainRing()), POLICY)
     queue, blobs = LocalQueue(database), FolderBlobs(folder / "blobs")
@@ -98,7 +98,7 @@ async def test_an_engine_that_fails_is_tried_again_then_the_job_fails(tmp_path: 
                 await asyncio.sleep(0.05)
                 held = await jobs.get("ann", job.id)
                 if held.state is JobState.QUEUED and held.attempts:
-                    await jobs.queue.put(job.id, Priority.NORMAL)  # as the keeper would
+                    await jobs.queue.put(job.id, Priority.NORMAL)  # as the reconciler would
         work.cancel()
     assert held.state is JobState.FAILED
     assert held.attempts == POLICY.max_attempts

@@ -89,7 +89,11 @@ class Services:
     @property
     def degraded(self) -> dict[str, str]:
         """What is not there at the moment, though recognition goes on."""
-        return {"history": self.history_writer.trouble} if self.history_writer.trouble else {}
+        return (
+            {"history": self.history_writer.degraded_reason}
+            if self.history_writer.degraded_reason
+            else {}
+        )
 
     @property
     def ready(self) -> bool:
@@ -135,7 +139,7 @@ class Services:
             log.error("the default model could not be loaded: %s", error.message)
 
 
-def build(settings: Settings, workers: int | None = None, *, remember: bool = True) -> Services:
+def build(settings: Settings, workers: int | None = None, *, persist: bool = True) -> Services:
     """Everything for these settings; no model is loaded yet. Raises ConfigError, MissingExtra.
 
     `workers` is the number of jobs at once in this process; None is a process without jobs.
@@ -147,12 +151,12 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     registry = make_registry(settings, decoder, observer)
     preparer = make_preparer(settings, pool)
     ring = key_ring(settings)
-    cache = make_cache(settings, ring) if remember else None
+    cache = make_cache(settings, ring) if persist else None
     steps = make_text_steps(settings)
     made_by = f"{edition()} {preparer.edition} {steps.edition}"
     results = None if cache is None else ResultCache(cache, made_by, observer)
     transcriber = Transcriber(registry, preparer, results, steps=steps)
-    stored = make_history(settings, ring) if remember and has_history(settings) else None
+    stored = make_history(settings, ring) if persist and has_history(settings) else None
     history = (stored if settings.history.enabled else None) or NoHistory()
     writer = HistoryWriter(history, HistoryWriterPolicy(waiting=settings.history.max_waiting))
     live = make_live(settings, registry, preparer.vad, pool, writer, steps)
