@@ -1,4 +1,4 @@
-"""zhiyin as a library, behind the same face as the peers. The only file here that knows it."""
+"""zhiyin as a library, behind the same interface as the peers. The only file here that knows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decoder port: what zhiyin asks of an audio decoder."""
+"""Port: audio decoder."""
 
 from __future__ import annotations
 

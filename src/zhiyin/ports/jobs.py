@@ -1,4 +1,4 @@
-"""What zhiyin asks of the place where the records of jobs are kept."""
+"""Port: store of job records."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class JobStore(Protocol):
         ...
 
     async def remove(self, job: Job) -> bool:
-        """Forget the record, if the stored one still has `job.version`."""
+        """Delete the record, if the stored one still has `job.version`."""
         ...
 
     async def scrub(self) -> None:
-        """Let what was removed leave the disk too, as far as the store can."""
+        """Erase removed records from the disk too, as far as the store can."""
         ...
 
     async def list(self, query: JobQuery) -> Sequence[Job]:
@@ -39,7 +39,7 @@ class JobStore(Protocol):
         ...
 
     async def due(self, now: float, limit: int) -> Sequence[Job]:
-        """Jobs whose `attend_at` has come, the most overdue first."""
+        """Jobs whose `next_check_at` has come, the most overdue first."""
         ...
 
     async def backlog(self, ahead_of: Job | None = None) -> Backlog:

@@ -1,4 +1,4 @@
-"""What zhiyin asks of a queue of jobs."""
+"""Port: job queue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zhiyin.domain.job import Priority
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A job that was taken from the queue; `receipt` means something to the queue alone."""
+    """A job that was taken from the queue; `receipt` is opaque but to the queue."""
 
     job_id: str
     priority: Priority
@@ -18,11 +18,11 @@ class Delivery:
 
 
 class JobQueue(Protocol):
-    """Says which job is next, at least once for every `put`. It never carries more than ids.
+    """Delivers job ids, each at least once for every `put`, by priority.
 
-    Tickets are held for seconds: whoever takes one leases the job in its record and then
-    acknowledges, so that it is the lease that brings back the job of a worker that died. All
-    verbs raise Unavailable when the queue is away; its tickets come again.
+    Deliveries are held for seconds: a worker leases the job in its record and then
+    acknowledges, so that it is the lease that brings back the job of a crashed worker. All
+    methods raise Unavailable when the queue can't be reached; its deliveries come again.
     """
 
     async def put(self, job_id: str, priority: Priority) -> None:
@@ -34,21 +34,21 @@ class JobQueue(Protocol):
         ...
 
     async def ack(self, delivery: Delivery) -> None:
-        """The job is leased, or needs nobody; do not bring the ticket again."""
+        """Acknowledge: the job is leased or has ended; do not redeliver."""
         ...
 
     async def give_back(self, delivery: Delivery) -> None:
-        """Nobody could look at the job; bring the ticket again."""
+        """Return: the job could not be leased; redeliver."""
         ...
 
     async def dead_letter(self, job_id: str, reason: str) -> None:
-        """Put a job that nobody could do among the dead letters; `reason` is an error's code."""
+        """Add a job whose attempts are used up to the dead letters; `reason` is an error's code."""
         ...
 
     async def lag(self) -> int:
-        """How many tickets wait."""
+        """How many jobs wait in the queue."""
         ...
 
     async def close(self) -> None:
-        """Leave; tickets that were not acknowledged come again elsewhere."""
+        """Disconnect; unacknowledged deliveries are redelivered elsewhere."""
         ...

@@ -261,12 +261,12 @@ class Session:
         if not self._policy.partials or not self._keeps_up() or utterance is None or self._out:
             return None
         policy, now = self._policy, self._points.frame
-        transcript_builder = (utterance.ended - utterance.began) * FRAME_S
+        speech_s = (utterance.ended - utterance.began) * FRAME_S
         paced = policy.cost_factor * self._pass_s if any(utterance.shown) else 0.0
         wanted = max(policy.cadence, paced)
         fresh = (now - utterance.looked) * FRAME_S
         first = utterance.looked == utterance.began
-        if transcript_builder < policy.first_partial or (fresh < wanted and not first):
+        if speech_s < policy.first_partial or (fresh < wanted and not first):
             return None
         if utterance.ended <= utterance.looked:
             return None  # nothing was said since
