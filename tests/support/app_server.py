@@ -38,6 +38,7 @@ from zhiyin.core.scheduling.registry import Registry
 from zhiyin.core.segmentation.cutting import CutPolicy
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.engines.scripted import ScriptedEngine
+from zhiyin.ops.observer_memory import MemoryObserver
 from zhiyin.store.captions_memory import MemoryCaptions
 from zhiyin.store.cipher_aesgcm import AesCipher, generate, parse_keys
 from zhiyin.store.history_off import NoHistory
@@ -61,6 +62,10 @@ class AppServer:
     @property
     def registry(self) -> Registry:
         return self.stack.registry
+
+    @property
+    def observer(self) -> MemoryObserver:
+        return self.stack.observer
 
     @property
     def live(self) -> LiveService:

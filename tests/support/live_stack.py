@@ -28,6 +28,7 @@ from zhiyin.domain.engine import Clip
 from zhiyin.domain.live import LiveEvent, LiveOptions
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.engines.scripted import ScriptedEngine
+from zhiyin.ops.observer_memory import MemoryObserver
 from zhiyin.ports.engine import Engine
 
 E = TypeVar("E", bound=LiveEvent)
@@ -49,6 +50,7 @@ class LiveStack:
     engine: ScriptedEngine = field(default_factory=ScriptedEngine)
     limits: LiveLimits = field(default_factory=LiveLimits)
     steps: TextSteps = field(default_factory=TextSteps)
+    observer: MemoryObserver = field(default_factory=MemoryObserver)
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -64,10 +66,11 @@ class LiveStack:
             SessionPolicy(),
             self.clock,
             steps=self.steps,
+            observer=self.observer,
         )
 
     def _schedule(self, make: Callable[[], Engine]) -> Scheduler:
-        self.schedulers.append(Scheduler(make))
+        self.schedulers.append(Scheduler(make, observer=self.observer))
         return self.schedulers[-1]
 
     async def open(self, **options: object) -> LiveSession:

@@ -23,6 +23,7 @@ from zhiyin.domain.caller import ALL_SCOPES, Caller
 from zhiyin.domain.errors import InvalidRequest, Overloaded
 from zhiyin.ports.cipher import Cipher
 from zhiyin.ports.history import History
+from zhiyin.ports.observer import Observer
 from zhiyin.ports.sound import LiveDecoder
 
 _YES_OR_NO = TypeAdapter(bool)
@@ -74,6 +75,11 @@ class Service(Protocol):
     @property
     def token_cipher(self) -> Cipher:
         """Seals what clients hold for a while."""
+        ...
+
+    @property
+    def observer(self) -> Observer:
+        """What errors are reported to."""
         ...
 
     @property

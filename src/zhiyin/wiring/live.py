@@ -10,17 +10,18 @@ from zhiyin.core.live.service import LiveLimits, LiveService
 from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.scheduling.registry import Registry
 from zhiyin.core.text_steps import TextSteps
+from zhiyin.ports.observer import Observer
 from zhiyin.ports.vad import Vad
 
 
 def make_live(
     settings: Settings, registry: Registry, vad: Vad, pool: ThreadPoolExecutor,
-    history_writer: HistoryWriter, steps: TextSteps,
+    history_writer: HistoryWriter, steps: TextSteps, observer: Observer,
 ) -> LiveService:  # fmt: skip
     """Live sessions over the engines of `registry`; detection runs on `pool`."""
     return LiveService(
         registry, vad, pool, _live_limits(settings), SessionPolicy(),
-        history_writer=history_writer, steps=steps,
+        history_writer=history_writer, steps=steps, observer=observer,
     )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ from zhiyin.domain.errors import AsrError, Overloaded, SlowReader, TooLong
 from zhiyin.domain.live import Final, LiveEvent, LiveOptions, Partial
 from zhiyin.domain.options import TextOptions, TranscribeOptions
 from zhiyin.domain.transcript import Transcript
+from zhiyin.ports.observer import UNOBSERVED, Observer
 from zhiyin.ports.text import TextContext
 from zhiyin.ports.vad import FRAME, Vad
 
@@ -78,7 +79,10 @@ class LiveService:
         clock: Callable[[], float] = time.monotonic,
         history_writer: HistoryWriter | None = None,
         steps: TextSteps | None = None,
+        *,
+        observer: Observer = UNOBSERVED,
     ) -> None:
+        self._observer = observer
         self._registry = registry
         self._vad = vad
         self._pool = pool
@@ -132,8 +136,10 @@ class LiveService:
             self._clock,
             caller,
             self._finish(options),
+            observer=self._observer,
         )
         self._sessions.add(session)
+        self._observer.count("live.opened")
         session.on_close = lambda: self._closed(session)
         return session
 
@@ -144,6 +150,7 @@ class LiveService:
 
     def _closed(self, session: LiveSession) -> None:
         self._sessions.discard(session)
+        self._observer.count("live.closed")
         transcript = session.transcript()
         if self._history_writer is not None and transcript.segments:
             self._history_writer.remember(session.caller, transcript, session.latency_s)
@@ -203,7 +210,10 @@ class LiveSession:
         clock: Callable[[], float],
         caller: Caller,
         finish: Callable[[Final], Final],
+        *,
+        observer: Observer,
     ) -> None:
+        self._observer = observer
         self._finish = finish
         self.model = transcript_builder.model
         self.caller = caller
@@ -349,6 +359,7 @@ class LiveSession:
             # The session tries again; in the end the partial result is the final.
             self._session.failed(work)
         else:
+            self._observer.live(work.kind, self._clock() - begun)
             self._session.done(work, task.result(), self._clock() - begun)
         self._turn()
 

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from zhiyin.access.context import Context, Service, app_context, make_caller, read_store
-from zhiyin.access.errors import error_response
+from zhiyin.access.errors import error_response, observe_error
 from zhiyin.access.ws.realtime import render
 from zhiyin.access.ws.realtime.connection import serve
 from zhiyin.access.ws.realtime.schemas import FlatSecretRequest, Json, SecretRequest
@@ -99,6 +99,7 @@ async def realtime(websocket: WebSocket) -> None:
             await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
             await serve(websocket, context, settings, caller, flat=_is_flat(websocket))
     except AsrError as error:
+        observe_error(websocket.scope, error.code)
         await websocket.send_denial_response(error_response(error))
 
 
