@@ -40,7 +40,7 @@ test: $(VENV)/.test lint  ## Lint, types, walls, and every test
 
 lint: $(VENV)/.test  ## Style, types, import walls, sizes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	@$(BIN)/lint-imports --no-logo | tail -3
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
 	@$(BIN)/python -m tools.check_size
 

@@ -1,25 +1,55 @@
-"""A real server with the real model, started once for all tests that talk to one."""
+"""Servers that many tests talk to: databases and brokers once a run, zhiyin once a process."""
 
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tools.mariadb import MariaDb
+from tools.mariadb import MariaDbClient
 
 from tests.support import media
 from tests.support.history_databases import HistoryDatabase
-from tests.support.kafka import Broker, running_broker
 from tests.support.log_leaks import leaks
+from tests.support.run_servers import KAFKA, MARIADB, RunServers, ask, unique
 from tests.support.server import STARTED, Server, running
 
 # How long an example takes says nothing on a machine that others use too.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+
+_OWNER = pytest.StashKey[RunServers]()
+_ADDRESS = "zhiyin_run_servers"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that was started by hand owns the servers of the run."""
+    if not hasattr(config, "workerinput"):
+        config.stash[_OWNER] = RunServers()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of xdist where to ask for them."""
+    node.workerinput[_ADDRESS] = node.config.stash[_OWNER].address
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Also after an interruption."""
+    if _OWNER in config.stash:
+        config.stash[_OWNER].close()
+
+
+@pytest.fixture(scope="session")
+def run_server(pytestconfig: pytest.Config) -> Callable[[str], Any]:
+    """From a kind of server to how the one of this run is reached."""
+    if _OWNER in pytestconfig.stash:
+        return pytestconfig.stash[_OWNER].get
+    return partial(ask, pytestconfig.workerinput[_ADDRESS])  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -64,10 +94,9 @@ def small_server(data_dir: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def kafka_broker() -> Iterator[Broker]:
-    """A broker that speaks Kafka, on loopback."""
-    with running_broker() as started:
-        yield started
+def kafka(run_server: Callable[[str], Any]) -> str:
+    """The address of this run's broker that speaks Kafka."""
+    return str(run_server(KAFKA))
 
 
 @pytest.fixture(scope="session")
@@ -85,10 +114,11 @@ def chromium_path() -> str:
 
 
 @pytest.fixture(scope="session")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
-    """One MariaDB for the whole run; `make test` installs it."""
-    with MariaDb(tmp_path_factory.mktemp("mariadb")) as started:
-        yield started
+def mariadb(run_server: Callable[[str], Any]) -> MariaDbClient:
+    """This run's MariaDB; `make test` installs it. It is stopped by nobody."""
+    found = run_server(MARIADB)
+    assert isinstance(found, MariaDbClient)
+    return found
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])
@@ -97,10 +127,10 @@ async def history_db(request: pytest.FixtureRequest, tmp_path: Path) -> HistoryD
     if request.param == "sqlite":
         file = tmp_path / "history.db"
         return HistoryDatabase(f"sqlite+aiosqlite:///{file}", file=file)
-    server: MariaDb = request.getfixturevalue("mariadb")
-    name = f"t{uuid.uuid4().hex[:12]}"
+    server: MariaDbClient = request.getfixturevalue("mariadb")
+    name = unique("history")
     server.sql(f"CREATE DATABASE {name}")
-    made = HistoryDatabase(server.url(name), server=server)
+    made = HistoryDatabase(server.url(name))
     async with made.open() as history:
         await history.migrate()
     return made

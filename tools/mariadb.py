@@ -83,6 +83,7 @@ class MariaDb(MariaDbClient):
             if self._run("SELECT 1").returncode == 0:
                 return
             time.sleep(0.05)
+        self.stop()
         raise RuntimeError(f"MariaDB did not start:\n{self._log.read_text()[-2000:]}")
 
     def stop(self) -> None:

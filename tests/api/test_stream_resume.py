@@ -216,7 +216,7 @@ async def test_sound_under_way_when_the_connection_breaks_is_taken_whole() -> No
         second = await service.call()
         last = {"session_id": client.ready["session_id"], "last_event": 0}
         await second.tell("resume", **last)
-        await until(lambda: held._hold is not None)
+        await until(lambda: held._attachment is not None)
         gate.set()
         ready = await second.hear()
         assert ready["received_bytes"] == len(data)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tools.mariadb import MariaDbClient
 
+from tests.support.run_servers import unique
 from zhiyin.store.jobs_sql.database import jobs_database
 from zhiyin.store.sql.database import Database
-
-_NUMBERS = itertools.count()
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])
@@ -19,8 +18,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database."""
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'jobs.sqlite3'}"
-    server = request.getfixturevalue("mariadb")
-    return str(server.database(f"contract_{next(_NUMBERS)}"))
+    server: MariaDbClient = request.getfixturevalue("mariadb")
+    return server.database(unique("jobs"))
 
 
 @pytest.fixture

@@ -135,7 +135,7 @@ async def test_nothing_is_recorded_twice(make: Make) -> None:
     assert await store.publish("hall", "a", said(0, talk=1))
     for number in (0, 1, 2, 3):
         assert await store.publish("hall", "a", said(number))
-    assert [p.talk for p in await store.history("hall")] == [0, 0, 0, 1, 0]
+    assert [p.turn for p in await store.history("hall")] == [0, 0, 0, 1, 0]
 
 
 async def test_others_hear_everything_in_order(make: Make) -> None:
@@ -288,7 +288,7 @@ async def test_an_owners_captions_are_erased(make: Make) -> None:
         await anext(batches)
         assert await store.erase("ann") == 4
         (told,) = await anext(batches)
-    assert told.told == CaptionsErased("ann")
+    assert told.event == CaptionsErased("ann")
     for room in ("hall", "cellar"):
         assert await store.history(room) == (before[1], before[3])
     assert await store.erase("ann") == 0

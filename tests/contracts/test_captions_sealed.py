@@ -74,7 +74,7 @@ async def test_captions_can_not_be_swapped(valkey: Valkey) -> None:
             await store.history("hall")
         async with aclosing(store.follow("hall")) as batches:
             first = await anext(batches)
-        told = [p.told.text for p in first if isinstance(p.told, Caption)]
+        told = [p.event.text for p in first if isinstance(p.event, Caption)]
         assert told == ["hall 0", "hall 1"]
         assert first[-1] == CaptionMessage("", 0, UNREADABLE)
 
@@ -104,7 +104,7 @@ async def test_a_server_with_a_wrong_key_says_so_and_goes_on(valkey: Valkey) -> 
         speaker.publish(final(0))
         await until(lambda: not here._rooms["hall"]._outbox)
         with pytest.raises(CannotDecrypt):
-            await there.posts("hall")
+            await there.history("hall")
         async with reading(there, "hall") as far, reading(here, "hall") as near:
             speaker.publish(final(1))
             speaker.publish(final(2))

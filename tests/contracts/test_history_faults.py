@@ -14,10 +14,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
-from tools.mariadb import MariaDb
+from tools.mariadb import MariaDb, MariaDbClient
 
 from tests.support.history_databases import HistoryDatabase, entry, texts
 from tests.support.processes import environment
+from tests.support.run_servers import unique
 from tests.support.waiting import until
 from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.domain.caller import ANONYMOUS
@@ -105,9 +106,8 @@ async def test_tables_of_a_newer_zhiyin_are_refused(history_db: HistoryDatabase)
             await history.prepare()
 
 
-async def test_a_server_is_migrated_by_its_operator_only(mariadb: MariaDb) -> None:
-    mariadb.sql("CREATE OR REPLACE DATABASE unmigrated")
-    async with HistoryDatabase(mariadb.url("unmigrated")).open() as history:
+async def test_a_server_is_migrated_by_its_operator_only(mariadb: MariaDbClient) -> None:
+    async with HistoryDatabase(mariadb.database(unique("unmigrated"))).open() as history:
         with pytest.raises(Unavailable, match="zhiyin migrate"):
             await history.add([entry()])
         await history.migrate()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from tools.mariadb import MariaDb
+from tools.mariadb import MariaDbClient
 
-from tests.support.kafka import Broker
 from tests.support.queues import WAIT_S, ids, taken
+from tests.support.run_servers import unique
 from zhiyin.domain.job import Priority
 from zhiyin.ports.queue import JobQueue
 from zhiyin.store.jobs_sql.database import jobs_database
@@ -20,7 +19,6 @@ from zhiyin.store.queue_kafka import KafkaAddress, KafkaQueue
 from zhiyin.store.sql.database import Database
 
 VISIBILITY_S = 2.0
-_NUMBERS = itertools.count()
 
 Make = Callable[[], JobQueue]
 
@@ -31,8 +29,8 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     made: list[JobQueue] = []
     database: Database | None = None
     if request.param == "kafka":
-        broker: Broker = request.getfixturevalue("kafka_broker")
-        address = KafkaAddress((broker.address,), f"contract{next(_NUMBERS)}", partitions=3)
+        broker: str = request.getfixturevalue("kafka")
+        address = KafkaAddress((broker,), unique("contract"), partitions=3)
     else:
         database = jobs_database(_url(request, tmp_path))
 
@@ -54,8 +52,8 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 def _url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "local on sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'queue.sqlite3'}"
-    server: MariaDb = request.getfixturevalue("mariadb")
-    return server.database(f"queue{next(_NUMBERS)}")
+    server: MariaDbClient = request.getfixturevalue("mariadb")
+    return server.database(unique("queue"))
 
 
 async def test_an_empty_queue_gives_nothing(make: Make) -> None:

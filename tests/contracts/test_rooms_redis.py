@@ -50,7 +50,7 @@ def texts(*numbers: int) -> list[str]:
 
 
 async def said(rooms: Rooms, room: str = "hall") -> list[str]:
-    return [c.text for c in captions(await rooms.posts(room))]
+    return [c.text for c in captions(await rooms.history(room))]
 
 
 @pytest.mark.parametrize("kind", ["valkey", "forgetful"])
@@ -79,7 +79,7 @@ async def test_a_server_that_dies_costs_nothing(kind: str, request: pytest.Fixtu
             server.start()
             await far_late.has(*texts(*range(10)))
         await far.has(*texts(*range(10)))
-        await until(lambda: not here._rooms["hall"]._troubled and not here.away)
+        await until(lambda: not here._rooms["hall"]._degraded and not here.away)
         speaker.publish(final(10))
         await speaker.finish()
         for reader in (near, far):
@@ -98,7 +98,7 @@ async def test_every_outage_is_told_once(valkey: Valkey) -> None:
             await until(lambda outage=outage: viewer.warned == outage)  # type: ignore[misc]
             await asyncio.sleep(0.5)
             valkey.start()
-            await until(lambda: not rooms.away and not rooms._rooms["hall"]._troubled)
+            await until(lambda: not rooms.away and not rooms._rooms["hall"]._degraded)
         assert viewer.warned == 3
 
 
@@ -140,7 +140,7 @@ async def test_rooms_begin_without_the_server(valkey: Valkey) -> None:
         await until(lambda: near.warned == 1 and far.warned == 1)
         assert await said(here) == texts(0)
         with pytest.raises(Unavailable):
-            await here.posts("elsewhere")
+            await here.history("elsewhere")
         valkey.start()
         await far.has(*texts(0))
         speaker.publish(final(1))
@@ -308,13 +308,13 @@ async def test_what_is_erased_is_gone_in_all_processes(valkey: Valkey) -> None:
         await far.has(*texts(0, 1))
         assert await third.erase("bob") == 0
         assert await third.erase("ann") == 2
-        await until(lambda: not len(here._rooms["hall"].record))
-        await until(lambda: not len(there._rooms["hall"].record))
+        await until(lambda: not len(here._rooms["hall"].log))
+        await until(lambda: not len(there._rooms["hall"].log))
         speaker.publish(final(2))
         await far.has(*texts(0, 1, 2))
         valkey.kill()
         valkey.start()
-        await until(lambda: not here._rooms["hall"]._troubled and not here.away)
+        await until(lambda: not here._rooms["hall"]._degraded and not here.away)
         speaker.publish(final(3))
         await far.has(*texts(0, 1, 2, 3))
         await until(lambda: not third.away)

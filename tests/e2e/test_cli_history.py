@@ -10,10 +10,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tools.mariadb import MariaDb
+from tools.mariadb import MariaDbClient
 
 from tests.support.command_line import zhiyin
 from tests.support.history_databases import HistoryDatabase, entry, ring
+from tests.support.run_servers import unique
 from zhiyin.store.cipher_aesgcm import AesRing, generate, parse_keys
 
 
@@ -97,10 +98,9 @@ def test_going_back_to_no_encryption(sqlite: HistoryDatabase) -> None:
 
 
 def test_moving_between_the_databases(
-    sqlite: HistoryDatabase, mariadb: MariaDb, tmp_path: Path
+    sqlite: HistoryDatabase, mariadb: MariaDbClient, tmp_path: Path
 ) -> None:
-    mariadb.sql("CREATE OR REPLACE DATABASE moved")
-    server = HistoryDatabase(mariadb.url("moved"))
+    server = HistoryDatabase(mariadb.database(unique("moved")))
     first, second = generate("k1"), generate("k2")
     fill(sqlite, AesRing(parse_keys(first)), 450)
     out, back = tmp_path / "out.jsonl", tmp_path / "back.jsonl"
@@ -109,7 +109,10 @@ def test_moving_between_the_databases(
     early = operate(server, "history", "import", str(out), keys=second)
     assert early.returncode == 1
     assert "zhiyin migrate" in early.stderr
-    assert operate(server, "migrate").returncode == 0
+    migrated = operate(server, "migrate")
+    assert migrated.returncode == 0, migrated.stderr
+    assert "The history's tables have revision 0002." in migrated.stdout
+    assert "The tables of jobs have revision 0001." in migrated.stdout
     done = operate(server, "history", "import", str(out), keys=second)
     assert "450 transcripts imported, 0 were there" in done.stderr
     again = operate(server, "history", "import", str(out), keys=second)

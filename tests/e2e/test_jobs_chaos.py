@@ -9,10 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tools.mariadb import MariaDb
+from tools.mariadb import MariaDbClient
 
 from tests.support.jobs import recording, settings, submit, wait
-from tests.support.kafka import Broker
+from tests.support.run_servers import unique
 from tests.support.server import running
 from tests.support.webhook_receiver import Receiver, receiver
 from tests.support.worker_processes import Worker, worker_fleet
@@ -27,11 +27,11 @@ def stores(request: pytest.FixtureRequest) -> tuple[dict[str, str], float]:
     """Settings of where records and tickets are, and seconds between kills."""
     if request.param == "sqlite, local":
         return {}, 2.0
-    database: MariaDb = request.getfixturevalue("mariadb")
-    broker: Broker = request.getfixturevalue("kafka_broker")
+    database: MariaDbClient = request.getfixturevalue("mariadb")
+    broker: str = request.getfixturevalue("kafka")
     env = {
-        "ZHIYIN_JOBS__DATABASE": database.database("chaos"),
-        "ZHIYIN_JOBS__QUEUE": f"kafka://{broker.address}/chaos",
+        "ZHIYIN_JOBS__DATABASE": database.database(unique("chaos")),
+        "ZHIYIN_JOBS__QUEUE": f"kafka://{broker}/{unique('chaos')}",
     }
     # A consumer group needs 6 s to notice that a member is dead, and then gives out its part.
     return env, 8.0

@@ -37,8 +37,10 @@ from zhiyin.core.recognition.transcriber import Transcriber
 from zhiyin.core.scheduling.registry import Registry
 from zhiyin.core.segmentation.cutting import CutPolicy
 from zhiyin.domain.audio import AudioLimits
+from zhiyin.domain.live import LiveDefaults
 from zhiyin.engines.scripted import ScriptedEngine
 from zhiyin.ops.observer_memory import MemoryObserver
+from zhiyin.ports.sound import LiveDecoder
 from zhiyin.store.captions_memory import MemoryCaptions
 from zhiyin.store.cipher_aesgcm import AesCipher, generate, parse_keys
 from zhiyin.store.history_off import NoHistory
@@ -53,7 +55,6 @@ class AppServer:
     stack: LiveStack
     url: str = ""
     app: FastAPI = field(default_factory=FastAPI)
-    sound: AvLiveDecoder = field(default_factory=AvLiveDecoder)
     ready: bool = True
     history: NoHistory = field(default_factory=NoHistory)
     token_cipher: AesCipher = field(default_factory=lambda: AesCipher(parse_keys(generate())))
@@ -179,10 +180,16 @@ async def app_server(
     idle_s: float = 30.0,
     grace_s: float = 30.0,
     kib: int = 1024,
+    defaults: LiveDefaults | None = None,
+    decoder: LiveDecoder | None = None,
     **limits: Any,
 ) -> AsyncIterator[AppServer]:
     """A running service."""
-    made = AppServer(LiveStack(engine or ScriptedEngine(), LiveLimits(**limits)))
+    stack = LiveStack(
+        engine or ScriptedEngine(), LiveLimits(**limits), defaults=defaults or LiveDefaults(),
+        decoder=decoder or AvLiveDecoder(),
+    )  # fmt: skip
+    made = AppServer(stack)
     bounds = AccessLimits(1 << 20, 8, 60.0, idle_s, grace_s, kib)
     made.app = create_app(made, bounds)
     listener = socket.create_server(("127.0.0.1", 0))

@@ -45,7 +45,7 @@ class Reader:
 
     async def _read(self, viewer: Subscription) -> None:
         try:
-            async for told in viewer.told():
+            async for told in viewer.events():
                 self.told.append(told)
         except AsrError as error:
             self.error = error
@@ -81,7 +81,7 @@ class Reader:
 @asynccontextmanager
 async def reading(rooms: Rooms, room: str) -> AsyncIterator[Reader]:
     """A viewer of the room."""
-    async with rooms.view(room) as (history, viewer):
+    async with rooms.subscribe(room) as (history, viewer):
         reader = Reader(history, viewer)
         try:
             yield reader

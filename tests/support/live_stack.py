@@ -18,6 +18,7 @@ import numpy as np
 from tests.support import media
 from tests.support.clock import Clock
 from tests.support.scripted_engine import LoudnessVad, Provider
+from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.core.live.service import LiveLimits, LiveService, LiveSession
 from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.scheduling.registry import Registry, RegistryPolicy
@@ -25,14 +26,17 @@ from zhiyin.core.scheduling.scheduler import Scheduler
 from zhiyin.core.text_steps import TextSteps
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip
-from zhiyin.domain.live import LiveEvent, LiveOptions
+from zhiyin.domain.live import AudioFormat, LiveDefaults, LiveEvent, LiveOptions
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.engines.scripted import ScriptedEngine
 from zhiyin.ops.observer_memory import MemoryObserver
 from zhiyin.ports.engine import Engine
+from zhiyin.ports.sound import LiveDecoder
 
 E = TypeVar("E", bound=LiveEvent)
 ENGLISH = DecodeOptions(language="en")
+STEP_S = 0.256
+"""Seconds that `write` hands to the decoder at once: 16 KiB."""
 
 
 def said(level: int, seconds: float = 1.0) -> media.Samples:
@@ -43,6 +47,11 @@ def silence(seconds: float = 1.0) -> media.Samples:
     return np.zeros(round(seconds * media.RATE), np.float32)
 
 
+async def write(session: LiveSession, sound: media.Samples) -> None:
+    """As a client of `House.open` sends it."""
+    await session.write(sound.astype("<f4").tobytes())
+
+
 @dataclass
 class LiveStack:
     """A live service with all that is under it."""
@@ -50,6 +59,8 @@ class LiveStack:
     engine: ScriptedEngine = field(default_factory=ScriptedEngine)
     limits: LiveLimits = field(default_factory=LiveLimits)
     steps: TextSteps = field(default_factory=TextSteps)
+    defaults: LiveDefaults = field(default_factory=LiveDefaults)
+    decoder: LiveDecoder = field(default_factory=AvLiveDecoder)
     observer: MemoryObserver = field(default_factory=MemoryObserver)
 
     def __post_init__(self) -> None:
@@ -59,15 +70,9 @@ class LiveStack:
         policy = RegistryPolicy("script", {}, max_loaded=1)
         self.registry = Registry([Provider(self.engine)], policy, self._schedule)
         self.service = LiveService(
-            self.registry,
-            LoudnessVad(),
-            self.pool,
-            self.limits,
-            SessionPolicy(),
-            self.clock,
-            steps=self.steps,
-            observer=self.observer,
-        )
+            self.registry, self.decoder, LoudnessVad(), self.pool, self.limits, SessionPolicy(),
+            clock=self.clock, defaults=self.defaults, steps=self.steps, observer=self.observer,
+        )  # fmt: skip
 
     def _schedule(self, make: Callable[[], Engine]) -> Scheduler:
         self.schedulers.append(Scheduler(make, observer=self.observer))
@@ -75,7 +80,8 @@ class LiveStack:
 
     async def open(self, **options: object) -> LiveSession:
         chosen = {"decode": ENGLISH} | options
-        return await self.service.open(LiveOptions(**chosen), Caller())  # type: ignore[arg-type]
+        made = LiveOptions(**chosen)  # type: ignore[arg-type]
+        return await self.service.open(made, AudioFormat("f32le", media.RATE), Caller())
 
     @property
     def admissions(self) -> int:

@@ -1,4 +1,4 @@
-"""Server processes on loopback: a free port, a clean environment, start and stop."""
+"""Server processes on loopback: a free port, an environment of their own, start and stop."""
 
 from __future__ import annotations
 

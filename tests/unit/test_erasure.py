@@ -115,7 +115,7 @@ async def test_everything_of_the_owner_is_gone_and_counted(place: Place) -> None
     assert receipt.counts == NOTHING | {"history": 7, "jobs": 7, "recordings": 7, "captions": 7}
     assert traces(place.folder, "ann-said") == []
     assert [await place.service.records.store.get(job.id) for job in jobs] == [None] * 7
-    assert await place.rooms.posts("ann") == ()
+    assert await place.rooms.history("ann") == ()
     assert (await place.erasure.erase("ann")).counts == NOTHING
 
 
@@ -129,7 +129,7 @@ async def test_another_owners_data_stays(place: Place) -> None:
     assert len(blobs) == 10
     assert set(blobs) <= set(traces(place.folder, "bob-said"))
     assert await texts(place.history, owner="bob") == ["bob-said"] * 5
-    assert len(await place.rooms.posts("bob")) == 5
+    assert len(await place.rooms.history("bob")) == 5
     assert (await place.erasure.erase("bob")).counts["jobs"] == 5
 
 

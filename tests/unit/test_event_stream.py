@@ -17,6 +17,7 @@ from starlette.types import Message
 import zhiyin
 from tests.support.scripted_engine import options, recording, service
 from zhiyin.access.http import render, sse
+from zhiyin.access.json_types import Json
 from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.core.recognition.result_cache import CachePolicy, ResultCache
 from zhiyin.core.recognition.service import RecognitionService
@@ -75,7 +76,7 @@ async def streaming(
         recording(SOUND), options(), Caller(), timeout_s=60.0, recall=recall
     )
 
-    def to_wire(event: Event) -> render.Json | None:
+    def to_wire(event: Event) -> Json | None:
         return render.recognition_event(event, "req")
 
     async def close() -> None:

@@ -9,7 +9,16 @@ import weakref
 import numpy as np
 import pytest
 
-from tests.support.live_stack import Reader, gated, idle, live_stack, said, silence
+from tests.support.live_stack import (
+    STEP_S,
+    Reader,
+    gated,
+    idle,
+    live_stack,
+    said,
+    silence,
+    write,
+)
 from tests.support.waiting import until
 from zhiyin.core.live.service import LiveSession
 from zhiyin.domain.engine import Clip, Plan
@@ -24,9 +33,9 @@ async def test_every_event_and_then_the_end() -> None:
         session = await h.open()
         reader = Reader(session)
         for level in (10, 20):
-            await session.feed(said(level, 1.5))
+            await write(session, said(level, 1.5))
             await until(lambda: idle(session))
-            await session.feed(silence())
+            await write(session, silence())
         await session.finish()
         await reader.task
         assert [{*f.text.split()} for f in reader.of(Final)] == [{"t10"}, {"t20"}]
@@ -41,11 +50,11 @@ async def test_a_result_worked_on_ahead_is_the_final() -> None:
     async with live_stack() as h:
         session = await h.open(partials=False)
         reader = Reader(session)
-        await session.feed(said(10))
-        await session.feed(silence(0.3))
+        await write(session, said(10))
+        await write(session, silence(0.3))
         await until(lambda: len(h.finals()) == 1 and idle(session))
         assert not reader.of(Final)
-        await session.feed(silence(0.3))
+        await write(session, silence(0.3))
         await until(lambda: reader.of(Final))
         assert len(h.finals()) == 1
         assert not reader.of(Final)[0].degraded
@@ -55,14 +64,14 @@ async def test_speech_after_a_pause_makes_what_was_worked_on_ahead_a_hypothesis(
     async with live_stack() as h:
         session = await h.open(partials=False)
         reader = Reader(session)
-        await session.feed(said(10))
-        await session.feed(silence(0.3))
+        await write(session, said(10))
+        await write(session, silence(0.3))
         await until(lambda: h.finals() and idle(session))
         opened = session._session._open
         assert opened is not None
         assert {*opened.agreement.view.unstable.split()} == {"t10"}
-        await session.feed(said(20, 0.5))
-        await session.feed(silence(0.6))
+        await write(session, said(20, 0.5))
+        await write(session, silence(0.6))
         await until(lambda: reader.of(Final))
         assert {*reader.of(Final)[0].text.split()} == {"t10", "t20"}
         assert not reader.of(Partial), "they were not wanted"
@@ -74,7 +83,7 @@ async def test_an_engine_that_fails_once_is_asked_again(mood: str) -> None:
     async with live_stack() as h:
         session = await h.open(partials=False)
         reader = Reader(session)
-        await session.feed(said(10))
+        await write(session, said(10))
         h.engine.moods = [mood]
         await session.commit()
         await until(lambda: reader.of(Final))
@@ -87,14 +96,14 @@ async def test_an_engine_that_fails_twice_gives_what_was_known() -> None:
     async with live_stack() as h:
         session = await h.open()
         reader = Reader(session)
-        await session.feed(said(10, 0.8))
+        await write(session, said(10, 0.8))
         await until(lambda: reader.of(Partial))
         h.engine.moods = ["fail"] * 2
         await session.commit()
         await until(lambda: reader.of(Final))
         (final,) = reader.of(Final)
         assert ({*final.text.split()}, final.degraded) == ({"t10"}, True)
-        await session.feed(said(20))
+        await write(session, said(20))
         await session.commit()
         await until(lambda: len(reader.of(Final)) == 2)
         assert not reader.of(Final)[1].degraded
@@ -105,9 +114,9 @@ async def test_an_engine_that_fails_in_a_pause_is_not_asked_for_ever() -> None:
     async with live_stack() as h:
         session = await h.open(partials=False, silence_s=None)
         reader = Reader(session)
-        await session.feed(said(10))
+        await write(session, said(10))
         h.engine.moods = ["fail"] * 2
-        await session.feed(silence(5.0))
+        await write(session, silence(5.0))
         await until(lambda: idle(session))
         assert len(h.finals()) == 1
         await session.commit()
@@ -123,7 +132,7 @@ async def test_an_engine_that_was_given_up_is_loaded_again() -> None:
         reader = Reader(session)
         h.engine.moods = ["die"] * 4
         for level in (10, 20, 30):
-            await session.feed(said(level))
+            await write(session, said(level))
             await session.commit()
             await until(lambda: len(reader.of(Final)) == session.segments)
         assert [f.degraded for f in reader.of(Final)] == [True, True, False]
@@ -142,7 +151,7 @@ async def test_a_fault_of_an_engine_holds_nobody_up(caplog: pytest.LogCaptureFix
     async with live_stack(Unplannable()) as h:
         session = await h.open()
         reader = Reader(session)
-        await session.feed(said(10))
+        await write(session, said(10))
         await session.finish()
         await reader.task
         assert reader.of(Final)[0].degraded
@@ -155,7 +164,7 @@ async def test_a_client_that_leaves_in_mid_word_frees_everything() -> None:
         before = asyncio.all_tasks()
         session = await h.open()
         reader = Reader(session)
-        await session.feed(said(10))
+        await write(session, said(10))
         await until(lambda: engine.calls)
         assert h.admissions == 1
         await session.close()
@@ -176,7 +185,7 @@ async def test_what_waited_is_dropped_with_its_client() -> None:
     async with live_stack(engine) as h:
         first, second = await h.open(), await h.open()
         for session in (first, second):
-            await session.feed(said(10))
+            await write(session, said(10))
             await session.commit()
         await until(lambda: engine.calls)
         await second.close()
@@ -191,7 +200,7 @@ async def test_reading_pauses_while_the_engine_is_behind() -> None:
         session = await h.open()
         reader = Reader(session)
         turn = np.concatenate([said(10, 3.0), silence()])
-        feeding = asyncio.create_task(session.feed(np.tile(turn, 30)))
+        feeding = asyncio.create_task(write(session, np.tile(turn, 30)))
         await until(lambda: session._session.waiting_s > 10.0)
         for _ in range(100):
             await asyncio.sleep(0)
@@ -207,7 +216,7 @@ async def test_reading_pauses_while_the_engine_is_behind() -> None:
 
 async def talk(session: LiveSession, turns: int) -> None:
     for _ in range(turns):
-        await session.feed(np.concatenate([said(10), silence()]))
+        await write(session, np.concatenate([said(10), silence()]))
         await until(lambda: idle(session))
 
 
@@ -226,9 +235,9 @@ async def test_partials_give_way_and_nothing_else_does() -> None:
         session = await h.open()
         for level in (10, 20):
             for _ in range(10):
-                await session.feed(said(level))
+                await write(session, said(level))
                 await until(lambda: idle(session))
-            await session.feed(silence())
+            await write(session, silence())
         await session.finish()
         await until(lambda: idle(session))
         told = [type(e) async for e in session.events()]
@@ -241,11 +250,11 @@ async def test_a_partial_that_gave_way_before_it_began_is_not_waited_for() -> No
     async with live_stack() as h:
         session = await h.open()
         reader = Reader(session)
-        await session.feed(said(10, 0.8))
+        await write(session, said(10, 2 * STEP_S))  # the last of it makes the partial due
         assert [w.kind for w in session._tasks] == ["partial"]
         await session.commit()
         await until(lambda: reader.of(Final))
-        await session.feed(said(20, 0.8))
+        await write(session, said(20, 0.8))
         await until(lambda: reader.of(Partial))
         assert {*reader.of(Partial)[0].unstable.split()} == {"t20"}
 
@@ -256,13 +265,13 @@ async def test_what_is_abandoned_is_not_decoded() -> None:
         session = await h.open(partials=False, silence_s=None)
         reader = Reader(session)
         other = await h.open(partials=False)
-        await other.feed(said(90))
+        await write(other, said(90))
         await other.commit()
         await until(lambda: engine.calls)  # it holds the engine
-        await session.feed(np.concatenate([said(10, 30.0), silence(0.3)]))
+        await write(session, np.concatenate([said(10, 30.0), silence(0.3)]))
         assert session.segments == 2
         await session.abandon(0)
-        await session.feed(said(20))
+        await write(session, said(20))
         await session.commit()
         gate.set()
         await until(lambda: len(reader.of(Final)) == 3)
@@ -276,15 +285,15 @@ async def test_a_slow_engine_gets_less_to_do() -> None:
     async with live_stack(engine) as h:
         session = await h.open()
         reader = Reader(session)
-        await session.feed(said(10, 0.8))
+        await write(session, said(10, 0.8))
         await until(lambda: len(engine.calls) == 1)
         h.clock.now = 1.0
         gate.set()
         await until(lambda: reader.of(Partial))
-        await session.feed(said(20, 2.5))
+        await write(session, said(20, 2.5))
         await until(lambda: idle(session))
         assert len(engine.calls) == 1, "three times what the last one took has not passed"
-        await session.feed(said(20, 1.0))
+        await write(session, said(20, STEP_S))
         await until(lambda: len(engine.calls) == 2)
 
 
@@ -293,7 +302,7 @@ async def test_a_language_once_heard_for_sure_is_kept() -> None:
         session = await h.open(decode=DecodeOptions())
         reader = Reader(session)
         for seconds in (1.0, 3.0, 1.0):
-            await session.feed(said(10, seconds))
+            await write(session, said(10, seconds))
             await session.commit()
             await until(lambda: len(reader.of(Final)) == session.segments)
     # A partial result of the second may have been sure before its final was asked for.
@@ -325,9 +334,9 @@ async def test_a_session_may_last_so_long() -> None:
     async with live_stack(max_seconds=2.0) as h:
         session = await h.open()
         reader = Reader(session)
-        await session.feed(said(10, 1.9))
+        await write(session, said(10, 1.9))
         with pytest.raises(TooLong):
-            await session.feed(said(10, 0.2))
+            await write(session, said(10, 0.2))
         await session.finish()
         await reader.task
         assert {*reader.of(Final)[0].text.split()} == {"t10"}
@@ -336,8 +345,8 @@ async def test_a_session_may_last_so_long() -> None:
 async def test_a_service_that_stops_ends_its_sessions() -> None:
     async with live_stack() as h:
         reader = Reader(await h.open())
-        await reader.session.feed(said(10))
+        await write(reader.session, said(10))
         await h.service.close()
         await reader.task
-        await reader.session.feed(said(10))
+        await write(reader.session, said(10))
         assert h.admissions == 0

@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from tests.support.live_stack import LiveStack, Reader, idle, live_stack, said, silence
+from tests.support.live_stack import LiveStack, Reader, idle, live_stack, said, silence, write
 from tests.support.waiting import until
 from zhiyin.core.live.service import LiveSession
 from zhiyin.domain.live import Done, Final, Partial, SpeechEnded, SpeechStarted
@@ -22,7 +22,7 @@ def streaming(h: LiveStack) -> ScriptedStreamingEngine:
 async def speak(session: LiveSession, level: int, seconds: float) -> None:
     """A tenth of a second at a time, each heard before the next comes."""
     for _ in range(round(seconds * 10)):
-        await session.feed(said(level, 0.1))
+        await write(session, said(level, 0.1))
         await until(lambda: idle(session))
 
 
@@ -31,7 +31,7 @@ async def test_sound_is_given_to_the_engine_once() -> None:
         session = await h.open()
         reader = Reader(session)
         await speak(session, 10, 1.5)
-        await session.feed(silence())
+        await write(session, silence())
         await speak(session, 20, 1.5)
         await session.finish()
         await reader.task
@@ -51,10 +51,10 @@ async def test_no_final_is_worked_on_in_a_pause() -> None:
     async with live_stack(ScriptedStreamingEngine()) as h:
         session = await h.open(partials=False)
         reader = Reader(session)
-        await session.feed(said(10))
-        await session.feed(silence(0.3))
-        await session.feed(said(20))
-        await session.feed(silence(0.6))
+        await write(session, said(10))
+        await write(session, silence(0.3))
+        await write(session, said(20))
+        await write(session, silence(0.6))
         await until(lambda: reader.of(Final))
         assert {*reader.of(Final)[0].text.split()} == {"t10", "t20"}
         assert streaming(h).opened == 1
@@ -82,7 +82,7 @@ async def test_speech_without_a_pause_is_split_and_nothing_is_lost_or_repeated()
         session = await h.open()
         reader = Reader(session)
         for level in range(1, 41):
-            await session.feed(np.full(10 * SLOT, level / 100, np.float32))
+            await write(session, np.full(10 * SLOT, level / 100, np.float32))
             await until(lambda: idle(session))
         await session.finish()
         await reader.task

@@ -20,7 +20,7 @@ from tests.support.log_leaks import SECRET
 from tests.support.processes import environment
 from zhiyin.access.http.access_log import AccessLog
 from zhiyin.access.http.middleware import RequestId
-from zhiyin.ops.addresses import truncated
+from zhiyin.ops.client_address import truncated
 from zhiyin.ops.logging import FIELDS
 
 _HEAD = f"""

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from zhiyin.ops.memory import give_back, give_back_regularly
+from zhiyin.ops.memory import release, release_regularly
 
 _PIECE_BYTES, _PIECES = 100_000, 2_000
 
@@ -46,15 +46,15 @@ def scattered() -> list[np.ndarray]:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not the GNU C library")
 @pytest.mark.parametrize("by_itself", [False, True])
 def test_what_is_free_between_pieces_in_use_is_given_back(by_itself: bool) -> None:
-    give_back()
+    release()
     before = rss()
     held = scattered()
     kept = rss()
     assert kept - before > 0.8 * _PIECE_BYTES * _PIECES, "it is kept until it is given back"
-    stop = give_back_regularly(0.05) if by_itself else give_back
+    stop = release_regularly(0.05) if by_itself else release
     try:
         if not by_itself:
-            give_back()
+            release()
         _wait(lambda: rss() < kept - 0.5 * _PIECE_BYTES * _PIECES, "it is kept still")
     finally:
         stop()
@@ -63,7 +63,7 @@ def test_what_is_free_between_pieces_in_use_is_given_back(by_itself: bool) -> No
 
 def test_what_only_the_collector_finds_is_given_back_again_and_again() -> None:
     old = Knot()
-    stop = give_back_regularly(0.05)
+    stop = release_regularly(0.05)
     try:
         _wait(lambda: gc.get_freeze_count() > 1000, "what is there is not looked through again")
         for _ in range(3):

@@ -10,17 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime import client
-from zhiyin.access.ws.realtime.schemas import Json
 from zhiyin.access.ws.realtime.settings import SessionSettings, Sound, Turns
 from zhiyin.access.ws.realtime.tokens import Tokens
 from zhiyin.domain.errors import InvalidRequest, TooLarge, Unauthenticated
+from zhiyin.domain.live import AudioFormat, LiveDefaults
 from zhiyin.store.cipher_aesgcm import AesCipher, generate, parse_keys
 
 
 def update(session: Json, kind: str = "session.update") -> SessionSettings:
     event = client.read(json.dumps({"type": kind, "session": session}))
-    return SessionSettings(model="m").updated(client.session_of(event))
+    return SessionSettings(model="m").updated(client.session_of(event), LiveDefaults())
 
 
 def test_only_what_is_sent_changes() -> None:
@@ -30,7 +31,7 @@ def test_only_what_is_sent_changes() -> None:
             "transcription": {"keywords": ["a", "b"]}, "turn_detection": {"type": "server_vad",
             "threshold": 0.7}}}}})
     )  # fmt: skip
-    second = first.updated(client.session_of(event))
+    second = first.updated(client.session_of(event), LiveDefaults())
     assert (second.model, second.language, second.prompt) == ("m", "zh", "p")
     assert second.turns == Turns(0.7)
     options = second.options()
@@ -58,7 +59,8 @@ def test_both_shapes_mean_the_same() -> None:
 
 def test_the_older_event_may_have_its_fields_at_the_top() -> None:
     text = json.dumps({"type": "transcription_session.update", "turn_detection": None})
-    assert SessionSettings().updated(client.session_of(client.read(text))).turns is None
+    fields = client.session_of(client.read(text))
+    assert SessionSettings().updated(fields, LiveDefaults()).turns is None
 
 
 def test_semantic_turns_are_the_default_ones() -> None:
@@ -70,7 +72,7 @@ def test_semantic_turns_are_the_default_ones() -> None:
 
 def test_other_rates_are_kept_and_shown() -> None:
     made = update({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16000}}}})
-    assert made.sound.seconds(32_000) == 1.0
+    assert made.sound.audio_format == AudioFormat("s16le", 16_000)
     assert made.nested()["audio"]["input"]["format"] == {"type": "audio/pcm", "rate": 16000}
 
 

@@ -57,7 +57,7 @@ async def test_the_next_speaker_counts_on() -> None:
             speaker.publish(final(0))
             speaker.publish(final(1))
             await speaker.finish()
-        assert [c.id for c in captions(await rooms.posts("hall"))] == [0, 1, 2, 3]
+        assert [c.id for c in captions(await rooms.history("hall"))] == [0, 1, 2, 3]
 
 
 async def test_a_second_speaker_is_refused() -> None:
@@ -102,7 +102,7 @@ async def test_replicas_see_the_same() -> None:
                     await until(lambda reader=reader: reader.ended)  # type: ignore[misc]
                     assert reader.texts == ["text 0", "text 1"]
         for rooms in (here, there, third):
-            assert [c.text for c in captions(await rooms.posts("hall"))] == ["text 0", "text 1"]
+            assert [c.text for c in captions(await rooms.history("hall"))] == ["text 0", "text 1"]
 
 
 async def test_a_place_that_was_lost_ends_the_speech() -> None:
@@ -130,9 +130,9 @@ async def test_a_slow_viewer_gets_every_final_and_the_newest_partial() -> None:
     viewer = Subscription(10)
     for number in range(8):
         for seq in range(50):
-            viewer.show(Caption(number, f"{number} {seq}", "", False, 0, 1, ""))
+            viewer.put(Caption(number, f"{number} {seq}", "", False, 0, 1, ""))
         if number < 7:
-            viewer.show(Caption(number, f"{number}", f"{number}", True, 0, 1, ""))
+            viewer.put(Caption(number, f"{number}", f"{number}", True, 0, 1, ""))
     reader = Reader((), viewer)
     await until(lambda: len(reader.told) == 8)
     shown = [t.text for t in reader.told if isinstance(t, Caption)]
@@ -145,7 +145,7 @@ async def test_a_viewer_that_never_reads_is_told_so_and_harms_nobody() -> None:
     async with (
         replicas(MemoryCaptions(), limits=limits) as (rooms,),
         reading(rooms, "hall") as good,
-        rooms.view("hall") as (_, lazy),
+        rooms.subscribe("hall") as (_, lazy),
     ):
         speaker = await rooms.speak("hall", Caller())
         for number in range(100):
@@ -153,7 +153,7 @@ async def test_a_viewer_that_never_reads_is_told_so_and_harms_nobody() -> None:
             await asyncio.sleep(0)
         assert len(lazy._waiting) == 0
         with pytest.raises(SlowReader) as late:
-            await anext(lazy.told())
+            await anext(lazy.events())
         assert late.value.code == "too_slow"
         await good.has(*(f"text {number}" for number in range(100)))
         await speaker.finish()
@@ -164,9 +164,9 @@ async def test_rooms_and_viewers_are_limited() -> None:
     async with replicas(MemoryCaptions(), limits=limits) as (rooms,):
         async with reading(rooms, "one"), reading(rooms, "one"), reading(rooms, "two"):
             with pytest.raises(Overloaded):
-                await rooms.view("one").__aenter__()
+                await rooms.subscribe("one").__aenter__()
             with pytest.raises(Overloaded):
-                await rooms.view("three").__aenter__()
+                await rooms.subscribe("three").__aenter__()
             with pytest.raises(Overloaded):
                 await rooms.speak("three", Caller())
             speaker = await rooms.speak("one", Caller())
@@ -201,10 +201,10 @@ async def test_a_silent_room_is_forgotten() -> None:
         now[0] = 101.0
         async with reading(rooms, "hall") as later:
             assert later.texts == []
-        assert await rooms.posts("hall") == ()
+        assert await rooms.history("hall") == ()
         speaker = await rooms.speak("hall", Caller())
         speaker.publish(final(0))
-        assert [c.id for c in captions(await rooms.posts("hall"))] == [1]
+        assert [c.id for c in captions(await rooms.history("hall"))] == [1]
         await speaker.finish()
     assert not rooms._rooms
     await rooms.close()
@@ -217,7 +217,7 @@ async def test_what_says_nothing_is_shown_but_not_kept() -> None:
         speaker.publish(Final(0, "", 0, 1, "en", 0.0, "vad"))
         await speaker.finish()
         await until(lambda: viewer.ended)
-        assert await rooms.posts("hall") == ()
+        assert await rooms.history("hall") == ()
         assert viewer.texts[-1:] == [""]
 
 

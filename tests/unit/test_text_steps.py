@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.support.live_stack import Reader, idle, live_stack, said, silence
+from tests.support.live_stack import Reader, idle, live_stack, said, silence, write
 from tests.support.scripted_engine import options, recording, service
 from tests.support.waiting import until
 from zhiyin.core.recognition.result_cache import CachePolicy, ResultCache
@@ -94,9 +94,9 @@ async def test_partials_are_spelled_and_finals_begin_with_what_was_stable() -> N
         session = await h.open()
         reader = Reader(session)
         for _ in range(4):
-            await session.feed(said(30, 1.5))
+            await write(session, said(30, 1.5))
             await until(lambda: idle(session))
-        await session.feed(silence())
+        await write(session, silence())
         await session.finish()
         await reader.task
         (final,) = reader.of(Final)

@@ -146,7 +146,7 @@ def test_what_newer_versions_wrote_is_read() -> None:
     segment = body["segments"][0]
     known = (body, segment, segment["stats"], segment["words"][0], body["notices"][0])
     for part in known:
-        part["display"] = {"text": ["Licht"]}
+        part["emotion"] = {"text": ["Licht"]}
     assert load_transcript(json.dumps(body).encode()) == OLD
 
 

@@ -1,1 +1,1 @@
-"""The doors: HTTP and the web page."""
+"""Access layer: HTTP, WebSocket and the web page."""

@@ -1,4 +1,4 @@
-"""The HTTP application. It is given a finished service and builds nothing."""
+"""FastAPI application: routes, middleware, lifespan. It is given a finished service."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ Self-hosted speech recognition: any audio in, good text out.
   its clients work with `base_url` set to this server's `/v1`.
 * `POST /v1/jobs` takes long recordings and answers at once; the text is fetched later.
 * `GET /v1/history` finds what was recognized before.
-* `DELETE /v1/owners/me/data` erases everything that is kept of the caller.
-* `WS /v1/stream` is the plain way for speech that is still being spoken.
+* `DELETE /v1/owners/me/data` erases all stored data of the caller.
+* `WS /v1/stream` is the plain way for live speech.
 * `WS /ws/subtitle` shows what one speaker says to many viewers.
-* `WS /v1/realtime` speaks OpenAI's Realtime transcription, text while it is spoken.
+* `WS /v1/realtime` speaks OpenAI's Realtime transcription protocol.
 
 Errors always have the form `{"error": {"message", "type", "param", "code"}}`.
 """
@@ -49,7 +49,7 @@ class RunningService(Service, Protocol):
     """A service that the app starts and stops."""
 
     def start(self) -> None:
-        """Begin to load."""
+        """Start loading models."""
         ...
 
     async def close(self) -> None:

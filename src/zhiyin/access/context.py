@@ -1,4 +1,4 @@
-"""What every door is given: the finished services, its limits, and who asks."""
+"""Request context for HTTP and WebSocket: services, limits, the caller, upload slots."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ from zhiyin.domain.errors import InvalidRequest, Overloaded
 from zhiyin.ports.cipher import Cipher
 from zhiyin.ports.history import History
 from zhiyin.ports.observer import Observer
-from zhiyin.ports.sound import LiveDecoder
 
 _YES_OR_NO = TypeAdapter(bool)
 
 
 class Service(Protocol):
-    """The part of `wiring.Services` that the HTTP door uses."""
+    """The part of `wiring.Services` that the access layer uses."""
 
     @property
     def registry(self) -> Registry:
@@ -39,42 +38,37 @@ class Service(Protocol):
 
     @property
     def recognition(self) -> RecognitionService:
-        """Recognition, with a memory."""
+        """Recognition, with history."""
         ...
 
     @property
     def history(self) -> History:
-        """What is remembered."""
+        """Kept transcripts."""
         ...
 
     @property
     def live(self) -> LiveService:
-        """Speech while it is spoken."""
+        """Live sessions."""
         ...
 
     @property
     def rooms(self) -> Rooms:
-        """Captions for many."""
-        ...
-
-    @property
-    def sound(self) -> LiveDecoder:
-        """Bytes to samples, piece by piece."""
+        """Caption rooms."""
         ...
 
     @property
     def jobs(self) -> JobRuntime:
-        """Recognition that is done later."""
+        """Asynchronous jobs."""
         ...
 
     @property
     def erasure(self) -> Erasure:
-        """Forgetting an owner."""
+        """Erasure of an owner's data."""
         ...
 
     @property
     def token_cipher(self) -> Cipher:
-        """Seals what clients hold for a while."""
+        """Seals short-lived tokens of clients."""
         ...
 
     @property
@@ -89,18 +83,18 @@ class Service(Protocol):
 
     @property
     def degraded(self) -> dict[str, str]:
-        """What is not there at the moment, though recognition goes on."""
+        """Parts that are unavailable while recognition goes on."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class AccessLimits:
-    """Bounds of all doors: bytes of an upload, uploads at once, seconds for one request.
+    """Limits of the access layer: bytes of an upload, concurrent uploads, seconds for a request.
 
     A live connection that sends nothing for `idle_s` is closed; a session whose connection broke
     waits `grace_s`; a message may have `max_message_kb` KiB. A viewer of a caption room that takes
-    nothing for `stall_s` is closed. `publish_token` and `view_token` are what speakers and viewers
-    of rooms must know; empty: nothing.
+    nothing for `stall_s` is closed. `publish_token` and `view_token` are required of speakers and
+    viewers of rooms; empty: no token.
     """
 
     max_upload_bytes: int
@@ -116,15 +110,15 @@ class AccessLimits:
 
 @dataclass(slots=True)
 class AppContext:
-    """What every door is given, and the count of uploads under way."""
+    """Services and limits, and the count of running uploads."""
 
     service: Service
     limits: AccessLimits
     running: int = 0
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """One of `max_uploads` places; Overloaded, before the body is read, when none is free."""
+    def upload_slot(self) -> Iterator[None]:
+        """Limits concurrent uploads: raises Overloaded, before the body is read."""
         if self.running >= self.limits.max_uploads:
             raise Overloaded(
                 "The server has too many uploads at once. Try again later.", retry_after_s=2.0
@@ -143,7 +137,7 @@ def app_context(connection: HTTPConnection) -> AppContext:
 
 
 def make_caller(connection: HTTPConnection) -> Caller:
-    """Who asks; before a WebSocket is accepted. The one place that says so."""
+    """The caller of a request, or of a WebSocket before it is accepted; made nowhere else."""
     limits = app_context(connection).limits
     return Caller(
         request_id=str(connection.state.request_id),
@@ -152,7 +146,7 @@ def make_caller(connection: HTTPConnection) -> Caller:
 
 
 def read_store(connection: HTTPConnection) -> bool:
-    """Whether `store=` lets the history keep what is said. Raises InvalidRequest."""
+    """The query parameter `store`: whether the transcript is kept. Raises InvalidRequest."""
     try:
         return _YES_OR_NO.validate_python(connection.query_params.get("store", "true"))
     except ValidationError as error:
@@ -166,12 +160,12 @@ TheCaller = Annotated[Caller, Depends(make_caller)]
 
 
 def owner(caller: TheCaller) -> str:
-    """Whose data the caller may see and make."""
+    """The owner of the data that the caller may read and create."""
     return caller.owner
 
 
 def cache_policy(request: Request) -> CachePolicy:
-    """Whether a request wants cached results: not with `Cache-Control: no-store`."""
+    """Cache policy of a request: `Cache-Control: no-store` bypasses the result cache."""
     wanted = request.headers.get("cache-control", "").lower().split(",")
     return CachePolicy(allowed="no-store" not in (part.strip() for part in wanted))
 

@@ -1,9 +1,8 @@
-"""From error class to HTTP answer, for requests and refused handshakes; looked up by the MRO."""
+"""HTTP error responses: status by error class (looked up by the MRO), OpenAI's error shape."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Scope
 
+from zhiyin.access.json_types import Json
 from zhiyin.domain import errors as e
 from zhiyin.ports.observer import UNOBSERVED, Observer
 
@@ -61,30 +61,30 @@ def error_type(status: int) -> str:
     return "invalid_request_error" if status < 500 else "server_error"
 
 
-def error_body(error: e.AsrError) -> dict[str, Any]:
+def error_body(error: e.AsrError) -> Json:
     """The error shape of the OpenAI API: all four keys, always."""
     return _body(status_of(error), error.message, error.param, error.code)
 
 
-def _body(status: int, message: str, param: str | None, code: str | None) -> dict[str, Any]:
+def _body(status: int, message: str, param: str | None, code: str | None) -> Json:
     kind = error_type(status)
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def error_response(error: e.AsrError) -> JSONResponse:
-    """The whole answer, with the headers that retrying clients read."""
+    """The whole response, with the headers that retrying clients read."""
     status = status_of(error)
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     if status >= 500:
-        # The OpenAI client sends a failed request three times unless it is told not to.
+        # The OpenAI client retries a failed request twice unless this header forbids it.
         headers["X-Should-Retry"] = "true" if error.retryable else "false"
     return JSONResponse(error_body(error), status, headers)
 
 
 def internal_error() -> JSONResponse:
-    """The answer to what nobody expected; see `access_log`."""
+    """The response to an unexpected exception; see `access_log`."""
     return JSONResponse(_body(500, _INTERNAL, None, "internal_error"), 500)
 
 
@@ -95,7 +95,7 @@ def observe_error(scope: Scope, code: str) -> None:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every failure that is told by an exception in the API's own shape."""
+    """Register exception handlers that answer in the API's error shape."""
 
     @app.exception_handler(e.AsrError)
     async def _asr(request: Request, error: e.AsrError) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Tokens that the operator gives to speakers and viewers of caption rooms."""
+"""Authorization of caption rooms by the operator's tokens for speakers and viewers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zhiyin.domain.errors import Unauthenticated
 
 
 def missing_scopes(connection: HTTPConnection, publish: str, view: str) -> frozenset[Scope]:
-    """Scopes of rooms whose token `token=` or the bearer is not; an empty one lets all in."""
+    """Room scopes whose token neither `token=` nor the bearer matches; an empty one lets all in."""
     bearer = connection.headers.get("authorization", "").removeprefix("Bearer ")
     given = (connection.query_params.get("token") or bearer).encode()
     tokens: dict[Scope, str] = {"captions:publish": publish, "captions:view": view}

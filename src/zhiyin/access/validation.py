@@ -21,7 +21,7 @@ Language = Annotated[str, AfterValidator(_language)]
 
 
 def validated(model: type[Form], fields: dict[str, object]) -> Form:
-    """The fields as `model`; pydantic's first complaint as InvalidRequest."""
+    """The fields as `model`; pydantic's first error as InvalidRequest."""
     try:
         return model.model_validate(fields)
     except ValidationError as error:
@@ -42,11 +42,11 @@ def validated(model: type[Form], fields: dict[str, object]) -> Form:
 
 
 def complaint(message: str) -> str:
-    """Pydantic's message without what it puts before ours."""
+    """Pydantic's message without its own prefix."""
     return message.removeprefix("Value error, ")
 
 
 def missing(name: str, hint: str = "") -> InvalidRequest:
-    """The error for a field that must be there."""
+    """The error for a required field that is missing."""
     message = f"The field '{name}' is missing. {hint}".strip()
     return InvalidRequest(message, code="missing_required_parameter", param=name)

@@ -61,9 +61,19 @@ class ContainerSound:
             raise self._broken()
         return self._taken()
 
-    def settle(self) -> Received:
+    @property
+    def incomplete_bytes(self) -> int:
+        """See `ports.sound`: a container has no samples that could be cut."""
+        return 0
+
+    @property
+    def received(self) -> Received:
         """See `ports.sound`."""
         return Received(self._bytes, self._samples / SAMPLE_RATE)
+
+    def settle(self) -> Received:
+        """See `ports.sound`."""
+        return self.received
 
     def close(self) -> None:
         """See `ports.sound`; the thread ends by itself after the packet it is at."""

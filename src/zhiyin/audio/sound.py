@@ -1,4 +1,4 @@
-"""Sound that arrives piece by piece, as mono 16 kHz float32."""
+"""Streaming decoder by FFmpeg (PyAV): chunks of bytes to mono 16 kHz float32."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from av.audio.codeccontext import AudioCodecContext
 from zhiyin.audio.container import MAGIC, ContainerSound
 from zhiyin.audio.mono import Mono
 from zhiyin.domain.audio import Samples
-from zhiyin.domain.errors import InvalidRequest, UndecodableAudio
-from zhiyin.domain.live import MAX_RATE, MIN_RATE, Encoding, Received
+from zhiyin.domain.errors import UndecodableAudio
+from zhiyin.domain.live import CONTAINERS, AudioFormat, Received
 from zhiyin.ports.sound import LiveSound
 
 _CODECS = {
@@ -27,32 +27,26 @@ _HEAD = 4
 
 
 class AvLiveDecoder:
-    """Streams by the FFmpeg that PyAV brings."""
+    """Implements `ports.sound.LiveDecoder`."""
 
-    def open(self, encoding: Encoding, sample_rate: int) -> LiveSound:
+    def open(self, audio_format: AudioFormat) -> LiveSound:
         """See `ports.sound`."""
-        if encoding in MAGIC:
-            return ContainerSound(encoding)
-        if not MIN_RATE <= sample_rate <= MAX_RATE:
-            raise InvalidRequest(
-                f"A sample rate of {sample_rate} Hz is not between {MIN_RATE} and {MAX_RATE}.",
-                code="invalid_value",
-                param="sample_rate",
-            )
-        return RawSound(encoding, sample_rate)
+        if audio_format.encoding in CONTAINERS:
+            return ContainerSound(audio_format.encoding)
+        return RawSound(audio_format)
 
 
 class RawSound:
     """Implements `ports.sound.LiveSound` for samples without a container."""
 
-    def __init__(self, encoding: Encoding, sample_rate: int) -> None:
-        name, self._width = _CODECS[encoding]
+    def __init__(self, audio_format: AudioFormat) -> None:
+        name, self._width = _CODECS[audio_format.encoding]
         codec = av.CodecContext.create(name, "r")
         assert isinstance(codec, AudioCodecContext)
-        codec.sample_rate = sample_rate
+        codec.sample_rate = audio_format.sample_rate
         codec.layout = "mono"
         self._codec = codec
-        self._rate = sample_rate
+        self._rate = audio_format.sample_rate
         self._mono = Mono()
         self._head = b""
         self._odd = b""
@@ -76,10 +70,20 @@ class RawSound:
         """See `ports.sound`."""
         return self._mono.finish()
 
+    @property
+    def incomplete_bytes(self) -> int:
+        """See `ports.sound`."""
+        return len(self._odd)
+
+    @property
+    def received(self) -> Received:
+        """See `ports.sound`."""
+        return Received(self._bytes, self._bytes / (self._width * self._rate))
+
     def settle(self) -> Received:
         """See `ports.sound`."""
         self._odd, self._head = b"", self._head[: self._bytes]
-        return Received(self._bytes, self._bytes / (self._width * self._rate))
+        return self.received
 
     def close(self) -> None:
         """Nothing is held."""

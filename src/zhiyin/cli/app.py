@@ -1,4 +1,4 @@
-"""The `zhiyin` command. Heavy imports wait until a command needs them."""
+"""The `zhiyin` command: options of all subcommands. Heavy imports wait until one needs them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from zhiyin import __version__
-from zhiyin.cli import exits
+from zhiyin.cli.exit_codes import exit_code
 from zhiyin.domain.errors import AsrError
 
 app = typer.Typer(
@@ -23,8 +23,8 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="List, fetch and locate models.", no_args_is_help=True)
 config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
-keys_app = typer.Typer(help="Keys of what is kept encrypted.", no_args_is_help=True)
-history_app = typer.Typer(help="Move kept transcripts.", no_args_is_help=True)
+keys_app = typer.Typer(help="Encryption keys of stored data.", no_args_is_help=True)
+history_app = typer.Typer(help="Export and import transcripts.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
 app.add_typer(history_app, name="history")
@@ -32,7 +32,7 @@ app.add_typer(config_app, name="config")
 err = Console(stderr=True)
 
 DataDir = Annotated[
-    Path | None, typer.Option(help="Where models and everything kept live.", file_okay=False)
+    Path | None, typer.Option(help="Folder of models and stored data.", file_okay=False)
 ]
 Script = Annotated[
     str,
@@ -74,11 +74,11 @@ def serve(
 @app.command()
 def worker(
     workers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Jobs at once; jobs.workers when left out.")
+        int | None, typer.Option(min=1, max=64, help="Concurrent jobs; jobs.workers when left out.")
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Work on jobs without serving; any number of these, on any number of machines."""
+    """Process jobs without serving HTTP; any number of workers, on any number of machines."""
     from zhiyin.cli.worker import run
 
     run(workers, data_dir)
@@ -104,11 +104,13 @@ def transcribe(
         None
     ),
     previous_text: Annotated[
-        bool, typer.Option("--previous-text", help="The text so far is context for the next piece.")
+        bool, typer.Option("--previous-text", help="Condition each piece on the text so far.")
     ] = False,
     script: Script = "",
     words: Annotated[bool, typer.Option("--words", help="Times for every word (json).")] = False,
-    vad: Annotated[bool, typer.Option(help="Skip what is not speech.")] = True,
+    vad: Annotated[
+        bool, typer.Option(help="Skip what is not speech (voice activity detection).")
+    ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -144,8 +146,11 @@ def listen(
     prompt: Annotated[str, typer.Option(help="Text that could have come before.")] = "",
     hotwords: Annotated[str, typer.Option(help="Words that are likely to come.")] = "",
     silence_ms: Annotated[
-        int, typer.Option(min=100, max=5000, help="A silence of this length ends a segment.")
-    ] = 500,
+        int | None,
+        typer.Option(
+            min=100, max=5000, help="A silence of this length ends a segment; live.silence_s else."
+        ),
+    ] = None,
     encoding: Annotated[
         str, typer.Option(help="Of standard input: s16le, f32le, mulaw or alaw, one channel.")
     ] = "s16le",
@@ -157,17 +162,19 @@ def listen(
     as_json: Annotated[bool, typer.Option("--json", help="Every event as a line of JSON.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Show captions of what is being said, without a server."""
+    """Show live captions from a microphone or file, without a server."""
     from zhiyin.cli.listen import Request, run
     from zhiyin.domain.languages import parse_language
-    from zhiyin.domain.live import LiveOptions, parse_encoding
+    from zhiyin.domain.live import AudioFormat, parse_encoding
     from zhiyin.domain.options import DecodeOptions, TextOptions
     from zhiyin.domain.script import parse_script, script_of_tag
 
     decode = DecodeOptions(language=parse_language(language), prompt=prompt, hotwords=hotwords)
     text = TextOptions(parse_script(script) or script_of_tag(language))
-    options = LiveOptions(model, decode, silence_s=silence_ms / 1000, text=text)
-    run(Request(source, options, parse_encoding(encoding), rate, pace, as_json), data_dir)
+    silence_s = None if silence_ms is None else silence_ms / 1000
+    audio_format = AudioFormat(parse_encoding(encoding), rate)
+    request = Request(source, model, decode, silence_s, text, audio_format, pace, as_json)
+    run(request, data_dir)
 
 
 @app.command(context_settings={"allow_extra_args": True, "allow_interspersed_args": False})
@@ -245,7 +252,7 @@ def models_path(model: str, data_dir: DataDir = None) -> None:
 
 @app.command()
 def migrate(data_dir: DataDir = None) -> None:
-    """Bring the tables of the history and of jobs up to date, before a new version starts."""
+    """Migrate the tables of the history and of jobs, before a new version starts."""
     from zhiyin.cli.migrate import migrate
 
     migrate(data_dir)
@@ -254,12 +261,12 @@ def migrate(data_dir: DataDir = None) -> None:
 @app.command()
 def erase(
     owner: Annotated[
-        str, typer.Argument(help="Whose; anonymous as long as there are no API keys.")
+        str, typer.Argument(help="The owner; anonymous as long as there are no API keys.")
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Erase everything that is kept of an owner, and print a receipt; the service may run."""
+    """Erase all stored data of an owner, and print a receipt; the service may run."""
     from zhiyin.cli.erase import run
 
     if not yes:
@@ -282,7 +289,7 @@ def keys_generate(
 
 @keys_app.command("list")
 def keys_list(data_dir: DataDir = None) -> None:
-    """Which keys there are and what is encrypted with them; never the keys themselves."""
+    """List keys and how much is encrypted with each; never the keys themselves."""
     from zhiyin.cli.keys import show
 
     show(data_dir)
@@ -291,11 +298,11 @@ def keys_list(data_dir: DataDir = None) -> None:
 @keys_app.command("rotate")
 def keys_rotate(
     plain: Annotated[
-        bool, typer.Option("--plain", help="Decrypt everything instead, to go on without keys.")
+        bool, typer.Option("--plain", help="Decrypt everything instead, to run without keys.")
     ] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Encrypt everything that is kept anew, with the first key; the service may run meanwhile."""
+    """Re-encrypt all stored data with the first key; the service may run meanwhile."""
     from zhiyin.cli.keys import rotate
 
     rotate(data_dir, plain=plain)
@@ -321,7 +328,7 @@ def history_import(
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Add exported transcripts; those that are there already are passed over."""
+    """Add exported transcripts; existing ones are skipped."""
     from zhiyin.cli.history import import_
 
     import_(file, data_dir)
@@ -329,7 +336,7 @@ def history_import(
 
 @config_app.command("check")
 def config_check() -> None:
-    """Say whether the configuration is right; exit 2 when it is not."""
+    """Validate the configuration; exit 2 when it is wrong."""
     from zhiyin.cli.configure import check
 
     check()
@@ -353,7 +360,7 @@ def main() -> None:
         app()
     except AsrError as error:
         err.print(f"[red]error:[/red] {escape(error.message)}", highlight=False)
-        sys.exit(exits.code_of(error))
+        sys.exit(exit_code(error))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`zhiyin bench`: the benches of a source checkout."""
+"""`zhiyin bench`: run the benchmarks of a source checkout."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _err = Console(stderr=True, highlight=False)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the command line asked for; no languages: all that the model knows."""
+    """Options of the command line; no languages: all that the model knows."""
 
     model: str
     manifest: Path
@@ -73,10 +73,10 @@ def run(request: Request, data_dir: Path | None) -> None:
     settings = load(data_dir=data_dir)
     provider, model = find(request.model, settings)
     calibrator = _calibrator(provider, model)
-    provider.path(model.id)  # better missing now than after the recordings were read
+    provider.path(model.id)  # raises now, not after the recordings were read
     files = _selected(request, model)
     with _progress("reading", len(files)) as on_progress:
-        recordings = asyncio.run(_listen(settings, request, model, files, on_progress))
+        recordings = asyncio.run(_read_recordings(settings, request, model, files, on_progress))
     if not recordings:
         raise InvalidRequest("None of the recordings could be used.")
     with _progress("measuring", len(recordings)) as on_progress:
@@ -126,7 +126,7 @@ def _selected(request: Request, model: ModelInfo) -> list[LabelledFile]:
     return files
 
 
-async def _listen(
+async def _read_recordings(
     settings: Settings,
     request: Request,
     model: ModelInfo,

@@ -1,4 +1,4 @@
-"""`zhiyin config`: the settings as a zhiyin.toml, with their documentation."""
+"""`zhiyin config`: check the settings, or print them as a documented zhiyin.toml."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pydantic import BaseModel, SecretStr
 from zhiyin.config import Settings, load, settings_file
 from zhiyin.domain.errors import ConfigError
 
-_SECRET = re.compile(r"(?<=://).*@")  # what an address says of who asks
+_SECRET = re.compile(r"(?<=://).*@")  # credentials in a URL
 
 
 def check() -> None:
-    """Say that all is well, or raise ConfigError with every problem."""
+    """Validate; raises ConfigError with every problem."""
     settings = load()
     file = settings_file()
     if settings.models.default not in set(_model_ids(settings)):

@@ -1,4 +1,4 @@
-"""`zhiyin erase`: everything that is kept of an owner."""
+"""`zhiyin erase`: erasure of all stored data of an owner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`zhiyin history`."""
+"""`zhiyin history`: export and import of transcripts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def export(file: Path | None, data_dir: Path | None) -> None:
 
 
 def import_(file: Path | None, data_dir: Path | None) -> None:
-    """Add what `export` wrote; transcripts that are there already are passed over."""
+    """Add what `export` wrote; existing transcripts are skipped."""
     try:
         if file is None:
             new, seen = asyncio.run(_import(sys.stdin, data_dir))

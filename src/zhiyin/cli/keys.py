@@ -1,4 +1,4 @@
-"""`zhiyin keys`: the keys of what is kept encrypted."""
+"""`zhiyin keys`: generate, list and rotate encryption keys."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def make(name: str, file: Path | None) -> None:
 
 
 def show(data_dir: Path | None) -> None:
-    """Which keys there are, and what they hold; never the keys themselves."""
+    """List keys and what is encrypted with each; never the keys themselves."""
     settings = load(data_dir=data_dir)
     names = list(key_ring(settings).names)
     history, jobs = asyncio.run(_uses(settings))

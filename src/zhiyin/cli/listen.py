@@ -24,7 +24,8 @@ from zhiyin.core.live.service import LiveSession
 from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Samples
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import UndecodableAudio
-from zhiyin.domain.live import Encoding, Final, LiveEvent, LiveOptions, Partial, Warned
+from zhiyin.domain.live import AudioFormat, Final, LiveEvent, LiveOptions, Partial, Warned
+from zhiyin.domain.options import DecodeOptions, TextOptions
 from zhiyin.domain.source import AudioSource
 from zhiyin.wiring import Services, build
 
@@ -35,13 +36,16 @@ _CHUNK_S = 0.1
 class Request:
     """What the command line asked for; `source` is a file, "-" or empty for the microphone.
 
-    `pace` is the speed at which a file is played; 0 is as fast as it goes.
+    `silence_s` None is the setting's. `audio_format` is that of standard input. `pace` is the speed
+    at which a file is played; 0 is as fast as it goes.
     """
 
     source: str
-    options: LiveOptions
-    encoding: Encoding
-    sample_rate: int
+    model: str
+    decode: DecodeOptions
+    silence_s: float | None
+    text: TextOptions
+    audio_format: AudioFormat
     pace: float
     as_json: bool
 
@@ -70,33 +74,49 @@ async def _listen(request: Request, services: Services) -> None:
     console = Console(stderr=True)
     async with services:
         with console.status("Loading the model..."):
-            session = await services.live.open(request.options, Caller(door="cli", store=False))
+            session = await services.live.open(
+                _options(request, services), _audio_format(request),
+                Caller(door="cli", store=False),
+            )  # fmt: skip
         if not request.source:
             console.print("Listening. Ctrl-C ends.", style="dim")
         showing = asyncio.create_task(_show(session, request.as_json))
-        with suppress(asyncio.CancelledError):  # Ctrl-C: the rest of the text is still wanted
-            await _feed(session, request, services)
-        await session.finish()
-        await showing
-        await session.close()
+        try:
+            with suppress(asyncio.CancelledError):  # Ctrl-C: the rest of the text is still wanted
+                await _write(session, request, services)
+        finally:
+            await session.finish()
+            await showing
+            await session.close()
 
 
-async def _feed(session: LiveSession, request: Request, services: Services) -> None:
-    blocks = _blocks(request, services)
+def _options(request: Request, services: Services) -> LiveOptions:
+    defaults = services.live.defaults
+    silence_s = defaults.silence_s if request.silence_s is None else request.silence_s
+    return LiveOptions(
+        request.model, request.decode, silence_s=silence_s, threshold=defaults.threshold,
+        lead_in_s=defaults.lead_in_s, text=request.text,
+    )  # fmt: skip
+
+
+def _audio_format(request: Request) -> AudioFormat:
+    """Of the bytes that are written; a file and the microphone give samples."""
+    raw = request.source == "-"
+    return request.audio_format if raw else AudioFormat("f32le", SAMPLE_RATE)
+
+
+async def _write(session: LiveSession, request: Request, services: Services) -> None:
+    data = _standard_input() if request.source == "-" else _encoded(request, services)
+    async with aclosing(data):
+        async for chunk in data:
+            await session.write(chunk)
+
+
+async def _encoded(request: Request, services: Services) -> AsyncGenerator[bytes, None]:
+    blocks = _file(request, services) if request.source else microphone()
     async with aclosing(blocks):
         async for block in blocks:
-            await session.feed(block)
-
-
-async def _blocks(request: Request, services: Services) -> AsyncGenerator[Samples, None]:
-    if not request.source:
-        blocks = microphone()
-    elif request.source == "-":
-        blocks = _standard_input(request, services)
-    else:
-        blocks = _file(request, services)
-    async for block in blocks:
-        yield block
+            yield block.astype("<f4").tobytes()
 
 
 async def _file(request: Request, services: Services) -> AsyncGenerator[Samples, None]:
@@ -114,12 +134,10 @@ async def _file(request: Request, services: Services) -> AsyncGenerator[Samples,
                     await asyncio.sleep(max(0.0, due - time.monotonic()))
 
 
-async def _standard_input(request: Request, services: Services) -> AsyncGenerator[Samples, None]:
-    sound = services.sound.open(request.encoding, request.sample_rate)
+async def _standard_input() -> AsyncGenerator[bytes, None]:
     descriptor = sys.stdin.fileno()
     while data := await _read(descriptor):
-        yield await asyncio.to_thread(sound.push, data)
-    yield await asyncio.to_thread(sound.finish)
+        yield data
 
 
 def _read(descriptor: int) -> asyncio.Future[bytes]:

@@ -1,4 +1,4 @@
-"""A manifest: recordings with their language and what is said in them, one a line.
+"""Manifest of labelled recordings: file, language and reference text, one a line.
 
 Tab separated without quoting, with a header. `file` (relative to the manifest), `lang` and
 `reference` are needed; `seconds`, `grade` and `tags` are honoured where there are any.

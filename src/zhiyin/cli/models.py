@@ -1,4 +1,4 @@
-"""`zhiyin models`."""
+"""`zhiyin models`: list, pull and locate models."""
 
 from __future__ import annotations
 

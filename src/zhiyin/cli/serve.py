@@ -1,4 +1,4 @@
-"""`zhiyin serve`."""
+"""`zhiyin serve`: the HTTP server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.config import Settings, load
 from zhiyin.domain.errors import ConfigError
 from zhiyin.ops.logging import configure
-from zhiyin.ops.memory import give_back_regularly
+from zhiyin.ops.memory import release_regularly
 from zhiyin.wiring import build
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     chosen = {key: value for key, value in server.items() if value is not None}
     settings = load(server=chosen or None, data_dir=data_dir)
     configure(settings.log.level, settings.log.format)
-    stream = _listen(settings)
+    stream = _bind(settings)
     services = build(settings, settings.jobs.workers)
     rooms = settings.captions
     limits = AccessLimits(
@@ -52,20 +52,22 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         timeout_graceful_shutdown=math.ceil(settings.server.shutdown_s),
         server_header=False,
         ws_max_size=max(MAX_MESSAGE_BYTES, settings.live.max_message_kb << 10),
-        # A pong waits behind the sound of a client that sends faster than it is heard.
+        # A pong waits behind the audio of a client that sends faster than it is processed.
         ws_ping_timeout=None,
         h11_max_incomplete_event_size=64 << 10,
     )
-    # uvicorn raises the signal again when all is shut down; being told to stop is no failure.
+    # uvicorn raises the signal again after shutdown; being stopped is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    give_back_regularly()
+    release_regularly()
     _announce(stream)
     if settings.history.enabled and not ipaddress.ip_address(stream.getsockname()[0]).is_loopback:
-        log.warning("whoever reaches this address can read what is kept: see docs/data.md")
+        log.warning(
+            "every client that reaches this address can read stored transcripts: see docs/data.md"
+        )
     uvicorn.Server(config).run(sockets=[stream])
 
 
-def _listen(settings: Settings) -> socket.socket:
+def _bind(settings: Settings) -> socket.socket:
     host, port = settings.server.host, settings.server.port
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from zhiyin.access.http import render
-from zhiyin.cli.exits import code_of
+from zhiyin.cli.exit_codes import exit_code
 from zhiyin.config import load
 from zhiyin.domain import events
 from zhiyin.domain.caller import Caller
@@ -35,7 +35,7 @@ SUFFIX = {"text": "txt", "srt": "srt", "vtt": "vtt", "json": "json", "verbose_js
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the command line asked for."""
+    """Options of the command line."""
 
     files: list[str]
     output: str
@@ -82,8 +82,8 @@ class _Session:
                     try:
                         await self._one(services, name)
                     except AsrError as error:
-                        self._failed(name, error.message)
-                        code = code or code_of(error)
+                        self._print_error(name, error.message)
+                        code = code or exit_code(error)
         return code
 
     async def _one(self, services: Services, name: str) -> None:
@@ -91,14 +91,14 @@ class _Session:
         begun = time.perf_counter()
         try:
             with _opened(name) as source:
-                transcript = await self._heard(services, source, task, begun)
+                transcript = await self._recognize(services, source, task, begun)
             self._write(name, transcript)
         except BaseException:
             self._bar.remove_task(task)
             raise
-        self._tell(name, transcript, time.perf_counter() - begun)
+        self._print_summary(name, transcript, time.perf_counter() - begun)
 
-    async def _heard(
+    async def _recognize(
         self, services: Services, source: AudioSource, task: TaskID, begun: float
     ) -> Transcript:
         run = services.transcriber.stream(
@@ -121,7 +121,7 @@ class _Session:
         audio = f"{seconds:.0f}{of} s  RTF {rtf:.2f}" if seconds else ""
         self._bar.update(task, completed=seconds, total=total, audio=audio)
 
-    def _tell(self, name: str, transcript: Transcript, took: float) -> None:
+    def _print_summary(self, name: str, transcript: Transcript, took: float) -> None:
         rtf = took / transcript.duration if transcript.duration else 0.0
         self._console.print(
             f"{escape(_label(name))}: {transcript.duration:.1f} s of audio in {took:.1f} s "
@@ -131,7 +131,7 @@ class _Session:
         for notice in transcript.notices:
             self._console.print(f"  [yellow]note:[/yellow] {notice.message}", highlight=False)
 
-    def _failed(self, name: str, message: str) -> None:
+    def _print_error(self, name: str, message: str) -> None:
         self._errors.print(
             f"[red]error:[/red] {escape(_label(name))}: {escape(message)}", highlight=False
         )
@@ -149,7 +149,7 @@ class _Session:
             raise AsrError(f"Can't write {path}: {error.strerror}.", code="io_error") from error
 
     def _free_path(self, folder: Path, name: str) -> Path:
-        """A name nobody in this run has: a.wav and a.mp3 must not overwrite each other's text."""
+        """A unique name in this run: a.wav and a.mp3 must not overwrite each other's text."""
         stem = "stdin" if name == "-" else Path(name).stem
         suffix = SUFFIX[self._request.output]
         path, count = folder / f"{stem}.{suffix}", 1

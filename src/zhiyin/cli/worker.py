@@ -1,4 +1,4 @@
-"""`zhiyin worker`: jobs without an HTTP door."""
+"""`zhiyin worker`: processes jobs without an HTTP server."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from zhiyin.config import Settings, load
 from zhiyin.ops.logging import configure
-from zhiyin.ops.memory import give_back_regularly
+from zhiyin.ops.memory import release_regularly
 from zhiyin.wiring import build
 
 
 def run(workers: int | None, data_dir: Path | None) -> None:
-    """Work until SIGTERM or SIGINT; the jobs under way are given back. Raises ConfigError."""
+    """Run until SIGTERM or SIGINT; running jobs go back to the queue. Raises ConfigError."""
     settings = load(data_dir=data_dir)
     configure(settings.log.level, settings.log.format)
     asyncio.run(_work(settings, workers or max(1, settings.jobs.workers)))
@@ -26,6 +26,6 @@ async def _work(settings: Settings, workers: int) -> None:
         loop.add_signal_handler(number, stop.set)
     async with build(settings, workers) as services:
         services.start()
-        give_back_regularly()
+        release_regularly()
         print(f"zhiyin works on {workers} job{'s' * (workers > 1)} at once", flush=True)
         await stop.wait()

@@ -1,4 +1,4 @@
-"""All settings. Order: command-line flag > environment > zhiyin.toml > default.
+"""Settings. Order: command-line flag > environment > zhiyin.toml > default.
 
 Environment names are `ZHIYIN_` plus the path with two underscores between the parts, such as
 `ZHIYIN_SERVER__PORT=9000`. Unknown keys stop the start. Read once, in the command line, and
@@ -50,7 +50,8 @@ class Settings(BaseSettings):
     )  # fmt: skip
 
     data_dir: Annotated[
-        Path, Field(default_factory=_default_data_dir, description="Models and everything kept.")
+        Path,
+        Field(default_factory=_default_data_dir, description="Folder of models and stored data."),
     ]
     server: ServerSettings = ServerSettings()
     models: ModelSettings = ModelSettings()
@@ -107,7 +108,7 @@ def load(**flags: Any) -> Settings:
         settings = Settings(**{k: v for k, v in flags.items() if v is not None})
     except ValidationError as error:
         problems += [_explain(item) for item in error.errors()]
-    except ValueError as error:  # a file that is no TOML, a list or table that is no JSON
+    except ValueError as error:  # a file that is not TOML, a list or table that is not JSON
         problems.append(str(error))
     if problems:
         raise ConfigError("The configuration is wrong:\n  " + "\n  ".join(problems))
@@ -121,7 +122,7 @@ def _explain(item: Any) -> str:
 
 
 def _unknown_variables() -> Iterator[str]:
-    """Environment variables with our prefix that mean nothing; pydantic passes over them."""
+    """Environment variables with our prefix that match no setting; pydantic ignores them."""
     for variable in sorted(os.environ):
         if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
             continue

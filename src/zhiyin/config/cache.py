@@ -1,4 +1,4 @@
-"""Settings of the cache of results."""
+"""Settings of the result cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CACHES = ("memory", "redis", "rediss", "unix", "off")
 
 
 class CacheSettings(Group):
-    """Results of recordings that were recognized before; see docs/operations.md."""
+    """The result cache; see docs/operations.md."""
 
     url: str = Field(
         "memory://", description="memory://, redis://HOST:PORT/NUMBER, rediss://, unix:// or off."
@@ -21,7 +21,7 @@ class CacheSettings(Group):
         1024, ge=1, le=16_384, description="Largest result that is kept, compressed, in KiB."
     )
     timeout_ms: int = Field(
-        250, ge=10, le=10_000, description="redis://: a server that takes longer counts as away."
+        250, ge=10, le=10_000, description="redis://: a slower server counts as unreachable."
     )
 
     @field_validator("url")

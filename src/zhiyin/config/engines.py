@@ -34,7 +34,7 @@ class ModelSettings(Group):
         default={}, description="Your own CTranslate2 Whisper models: name = folder."
     )
     max_loaded: int = Field(
-        2, ge=1, le=64, description="Models in memory at once; the longest idle one goes first."
+        2, ge=1, le=64, description="Models in memory at once; the least recently used is unloaded."
     )
 
 
@@ -51,7 +51,7 @@ class EngineSettings(Group):
         0, ge=0, le=256, description="CPU threads per model, all replicas together; 0 means all."
     )
     replicas: int = Field(
-        0, ge=0, le=64, description="Recognitions side by side on a CPU; 0 chooses by measurement."
+        0, ge=0, le=64, description="Concurrent engine calls on a CPU; 0 chooses by measurement."
     )
 
 

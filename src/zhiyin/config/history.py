@@ -8,9 +8,9 @@ from zhiyin.config.base import Group
 
 
 class HistorySettings(Group):
-    """Transcripts that are kept, to be listed, searched and exported."""
+    """Transcript history: listed, searched, exported."""
 
-    enabled: bool = Field(True, description="Whether transcripts are kept at all.")
+    enabled: bool = Field(True, description="Whether transcripts are kept.")
     url: SecretStr = Field(
         SecretStr(""),
         description="Database: mysql+asyncmy://USER:PASSWORD@HOST/NAME, or "
@@ -24,18 +24,18 @@ class HistorySettings(Group):
         30, ge=0, le=36_500, description="Transcripts are deleted after so long; 0 keeps them."
     )
     sweep_s: float = Field(
-        600, ge=1, le=86_400, description="How often old transcripts are looked for."
+        600, ge=1, le=86_400, description="How often expired transcripts are deleted."
     )
     max_waiting: int = Field(
         1000,
         ge=1,
         le=1_000_000,
-        description="Transcripts that may wait for a database that is away; more are dropped.",
+        description="Transcripts that may wait for an unreachable database; more are dropped.",
     )
 
 
 class EncryptionSettings(Group):
-    """What is kept is encrypted (AES-256-GCM) as soon as there is a key."""
+    """Encryption at rest (AES-256-GCM) of all stored data, as soon as there is a key."""
 
     keys: SecretStr = Field(
         SecretStr(""),

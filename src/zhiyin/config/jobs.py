@@ -8,10 +8,10 @@ from zhiyin.config.base import Group
 
 
 class JobSettings(Group):
-    """Recognition that is asked for now and done later."""
+    """Asynchronous jobs."""
 
     workers: int = Field(
-        1, ge=0, le=64, description="Jobs at once in `zhiyin serve`; 0 leaves them to workers."
+        1, ge=0, le=64, description="Concurrent jobs in `zhiyin serve`; 0 leaves them to workers."
     )
     database: SecretStr = Field(
         SecretStr(""),
@@ -28,7 +28,10 @@ class JobSettings(Group):
     )
     queue_replicas: int = Field(1, ge=1, le=10, description="Copies Kafka keeps of each.")
     redeliver_s: float = Field(
-        300, ge=2, le=86_400, description="A job that waits so long in an idle queue is put again."
+        300,
+        ge=2,
+        le=86_400,
+        description="A job that waits so long in an idle queue is queued again.",
     )
     blobs: str = Field(
         "",
@@ -42,12 +45,15 @@ class JobSettings(Group):
     )
     blobs_secret: SecretStr = Field(SecretStr(""), description="s3://: secret access key.")
     blobs_timeout_s: float = Field(
-        30, gt=0, le=600, description="s3://: a request that takes longer is tried again."
+        30, gt=0, le=600, description="s3://: a slower request is retried."
     )
-    max_waiting: int = Field(1000, ge=1, le=1_000_000, description="Jobs in line; more get 429.")
+    max_waiting: int = Field(1000, ge=1, le=1_000_000, description="Queued jobs; more get 429.")
     max_attempts: int = Field(5, ge=1, le=100, description="A job fails for good after so many.")
     lease_s: float = Field(
-        60, ge=2, le=3600, description="A worker that is silent for so long has lost its job."
+        60,
+        ge=2,
+        le=3600,
+        description="A worker that does not renew its lease for so long loses its job.",
     )
     timeout_s: float = Field(21_600, gt=0, le=604_800, description="Longest time for one attempt.")
     audio_ttl_s: float = Field(
@@ -67,5 +73,5 @@ class JobSettings(Group):
     webhook_attempts: int = Field(8, ge=1, le=30, description="Tries to deliver a webhook.")
     webhook_s: float = Field(10, gt=0, le=60, description="Longest time for one try.")
     max_watchers: int = Field(
-        200, ge=1, le=100_000, description="Clients that follow a job's events at once."
+        200, ge=1, le=100_000, description="Concurrent clients that follow job events."
     )

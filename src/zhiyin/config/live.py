@@ -8,9 +8,9 @@ from zhiyin.config.base import Group
 
 
 class LiveSettings(Group):
-    """Speech that is recognized while it is spoken."""
+    """Live sessions."""
 
-    max_sessions: int = Field(64, ge=1, le=10_000, description="Live sessions at once.")
+    max_sessions: int = Field(64, ge=1, le=10_000, description="Concurrent live sessions.")
     max_seconds: float = Field(
         14_400, gt=0, le=360_000, description="Longest session, in seconds of audio."
     )
@@ -18,13 +18,19 @@ class LiveSettings(Group):
         60, ge=1, le=3600, description="A connection that sends nothing for so long is closed."
     )
     grace_s: float = Field(
-        30, ge=0, le=3600, description="How long a broken session waits for its client."
+        30,
+        ge=0,
+        le=3600,
+        description="How long a disconnected session waits for its client to resume.",
     )
     max_message_kb: int = Field(
         1024, ge=16, le=65_536, description="Largest WebSocket message, in KiB."
     )
     max_events: int = Field(
-        1000, ge=10, le=100_000, description="Events that wait for a client; then it is too slow."
+        1000,
+        ge=10,
+        le=100_000,
+        description="Events that may wait for a client; more fail the session.",
     )
     silence_s: float = Field(
         0.5, ge=0.1, le=5, description="A silence of this length ends a segment, by default."

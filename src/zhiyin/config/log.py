@@ -13,4 +13,4 @@ class LogSettings(Group):
     """Logs go to standard error and never hold text, audio, file names or keys."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level.")
-    format: Literal["console", "json"] = Field("console", description="For people or programs.")
+    format: Literal["console", "json"] = Field("console", description="Text or JSON lines.")

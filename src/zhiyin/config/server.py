@@ -1,4 +1,4 @@
-"""Settings of the HTTP server, and of recordings that it takes."""
+"""Settings of the HTTP server, and of audio input."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ class ServerSettings(Group):
     port: int = Field(8000, ge=0, le=65535, description="Port; 0 takes a free one.")
     max_upload_mb: float = Field(200, gt=0, le=10_000, description="Largest upload, in MiB.")
     max_uploads: int = Field(
-        64, ge=1, le=10_000, description="Uploads and recognitions at once; more get 429."
+        64, ge=1, le=10_000, description="Concurrent uploads and recognitions; more get 429."
     )
     request_timeout_s: float = Field(
         1800, gt=0, le=86_400, description="Longest time for one recognition; then 504."
     )
     stall_s: float = Field(
-        60, ge=1, le=3600, description="A client that takes no data for so long is cut off (Linux)."
+        60,
+        ge=1,
+        le=3600,
+        description="A client that reads nothing for so long is disconnected (Linux).",
     )
     shutdown_s: float = Field(
         20, ge=0, le=600, description="How long running requests may finish at shutdown."
@@ -28,21 +31,21 @@ class ServerSettings(Group):
 
 
 class AudioSettings(Group):
-    """What is accepted as a recording, and how it is cut."""
+    """Limits of recordings, and their segmentation."""
 
     max_seconds: float = Field(
         7200, gt=0, le=360_000, description="Longest recording, in seconds of audio."
     )
     workers: int = Field(2, ge=1, le=64, description="Threads that decode files.")
     max_piece_s: float = Field(
-        28, ge=5, le=30, description="Longest stretch that is recognized at once."
+        28, ge=5, le=30, description="Longest piece that is decoded at once."
     )
     piece_s: float = Field(
         14,
         ge=4,
         le=28,
-        description="A stretch this long ends at the next pause; shorter ones are quicker.",
+        description="A piece this long ends at the next pause; shorter ones are faster.",
     )
     split_gap_s: float = Field(
-        2, ge=0.3, le=10, description="A silence of this length separates two stretches."
+        2, ge=0.3, le=10, description="A silence of this length separates two pieces."
     )

@@ -1,4 +1,4 @@
-"""Erasing all that is kept of an owner, wherever it is kept."""
+"""Erasure of all stored data of an owner, in every store, with a receipt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from zhiyin.ports.erasure import Erasable
 log = logging.getLogger(__name__)
 
 KINDS = ("history", "jobs", "recordings", "captions", "cache")
-_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Goes through all places, in their order."""
+    """Erases in all places, in order; a failing one does not stop the others."""
 
     places: Sequence[Erasable]
     clock: Callable[[], datetime] = _now

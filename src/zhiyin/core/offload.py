@@ -1,4 +1,4 @@
-"""Blocking work off the event loop."""
+"""Run blocking calls on a thread pool, off the event loop."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ T = TypeVar("T")
 async def offload(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
     """Run `call` on the pool. A cancelled caller still waits for a call that already runs.
 
-    Whoever cancels closes files next; they must not be closed under a thread that reads them.
+    The caller closes files after cancelling; not under a thread that reads them.
     """
-    submitted = pool.submit(copy_context().run, call)  # what is logged there has the request's id
+    submitted = pool.submit(copy_context().run, call)  # its log lines have the request id
     waiting = asyncio.wrap_future(submitted)
     try:
         return await asyncio.shield(waiting)

@@ -1,4 +1,4 @@
-"""Ending tasks for good."""
+"""Cancel asyncio tasks reliably."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The only form of sound past the decoder."""
+"""Audio samples: 16 kHz mono float32, the only form past the decoder; pieces and limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the caller should know about an otherwise good result."""
+    """A warning about an otherwise good result."""
 
     code: str
     message: str
@@ -31,7 +31,7 @@ class Piece:
     """A stretch of one recording that is decoded as a unit.
 
     `start` is in seconds from the start of the recording, `speech` the stretches of speech that
-    were detected, in seconds from the start of the piece; None when nobody looked.
+    were detected, in seconds from the start of the piece; None without detection.
     """
 
     samples: Samples

@@ -1,4 +1,4 @@
-"""Calibration of an engine: labelled recordings, and how to choose."""
+"""Calibration input: labelled recordings, score function, options."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Score = Callable[[str, str, str], tuple[int, int]]
 """From reference, text and language to the errors in the text and the units of the reference."""
 
 OnProgress = Callable[[int, int], None]
-"""Called with how many of how many recordings are done."""
+"""Called with the number of recordings done, and of all."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """A recording on disk and its reference text."""
+    """A recording on disk with its reference text."""
 
     path: Path
     language: str

@@ -1,4 +1,4 @@
-"""Who asks: one value from every door down to the scheduler."""
+"""The caller of a request: owner, request id, scopes; from every API down to the scheduler."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 ANONYMOUS = "anonymous"
-"""The owner of everything, as long as there are no API keys."""
+"""The owner of all data, as long as there are no API keys."""
 
 Scope = Literal[
     "recognize", "stream", "captions:publish", "captions:view", "jobs", "history", "admin"
@@ -29,9 +29,9 @@ _UNLIMITED = CallerLimits()
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Made once, at the door; a WebSocket's before it is accepted.
+    """Made once per request, by the access layer; a WebSocket's before it is accepted.
 
-    `owner` is whose data it is and who shares the engine fairly, `request_id` names the request
+    `owner` owns the data and has a fair share of the engine, `request_id` names the request
     (or the session or job) in log and history, `door` says through which API it came. Without
     `store` no transcript is kept.
     """
@@ -44,5 +44,5 @@ class Caller:
     limits: CallerLimits = _UNLIMITED
 
     def at(self, door: str, *, store: bool = True, request_id: str = "") -> Caller:
-        """The same caller at a door, under another id if one is given."""
+        """The same caller of an API, under another id if one is given."""
         return replace(self, door=door, store=store, request_id=request_id or self.request_id)

@@ -1,4 +1,4 @@
-"""What is told in a caption room."""
+"""Caption events and messages, and the names of rooms."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def parse_room(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A segment's text as it stands; seconds of the speaker's sound. `stable` begins `text`.
+    """A segment's text so far; seconds of the speaker's audio. `text` begins with `stable`.
 
-    Ids grow within a room. A final caption never changes; others give way to a later one of the
-    same id.
+    Ids grow within a room. A final caption never changes; a partial one is replaced by the next
+    of the same id.
     """
 
     id: int
@@ -43,7 +43,7 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The speaker has finished."""
+    """The speaker's turn has ended."""
 
 
 CaptionEvent = Caption | Warned | Ended
@@ -56,24 +56,24 @@ UNREADABLE = Warned(
 
 @dataclass(frozen=True, slots=True)
 class CaptionsErased:
-    """All that was said on behalf of the owner is erased: whoever has a copy drops it."""
+    """The owner's captions are erased: every process deletes its copies."""
 
     owner: str
 
 
 @dataclass(frozen=True, slots=True)
 class CaptionMessage:
-    """Something told by a speaker: the `talk`-th of the process `replica`, on behalf of `owner`.
+    """An event of a speaker's turn, the `turn`-th of the process `replica`, for `owner`.
 
-    Replica, talk and a caption's id name a caption for good, however often it is passed on.
+    Replica, turn and caption id identify a caption, however often it is published.
     """
 
     replica: str
-    talk: int
-    told: CaptionEvent | CaptionsErased
+    turn: int
+    event: CaptionEvent | CaptionsErased
     owner: str = ANONYMOUS
 
     @property
     def settled(self) -> bool:
-        """Whether it belongs into the room's record: a final caption that says something."""
-        return isinstance(self.told, Caption) and self.told.final and bool(self.told.text)
+        """Whether it belongs in the room's log: a final caption with text."""
+        return isinstance(self.event, Caption) and self.event.final and bool(self.event.text)

@@ -1,4 +1,4 @@
-"""What an engine takes and gives. Engines are asked what they can do before any work."""
+"""Engine data: capabilities (checked before any work), models, clips, results, plans."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EngineContext:
 class EngineCapabilities:
     """`max_seconds` is the longest clip one call takes, `max_batch` the most clips.
 
-    `streaming`: it is a `ports.engine.Streaming`, which takes sound as it comes.
+    `streaming`: it is a `ports.engine.Streaming`, which takes audio as it comes.
     """
 
     languages: frozenset[str]
@@ -64,18 +64,19 @@ class Clip:
     """One unit of engine work: at most `max_seconds` of samples, and how to decode them.
 
     `speech` holds the stretches where speech was detected, in seconds from the start of the clip,
-    so that an engine can see what it passed over; None when it was not looked for.
+    so that an engine can see what it passed over; None without detection.
     """
 
     samples: Samples
     options: DecodeOptions = field(default_factory=DecodeOptions)
     speech: tuple[Span, ...] | None = None
     bulk: bool = False
-    """Of a long recording: others may be quicker at its cost."""
+    """Of a long recording: others may go first."""
     draft: bool = False
-    """Of speech that goes on: quick rather than sure, never `Again` for the sake of doubt."""
+    """Of an unfinished utterance: fast rather than sure, never `Again` because of doubt."""
     urgent: bool = False
-    """For a live final: `Again` only for a failed result, not for one that is merely unsure."""
+    """A live final that a client waits for: `Again` only for a failed result, not for a doubtful
+    one."""
     carry: object = None
     """What the engine wrote on it for a second pass; see `Again`."""
 

@@ -1,6 +1,6 @@
-"""The one error tree. Codes are stable and machine-readable; messages are for the caller.
+"""The error tree. Codes are stable and machine-readable; messages are for the caller.
 
-Nothing here knows a wire format: each door has one table from class to answer.
+Nothing here knows a wire format: each API has one table from class to response.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class UnknownJob(AsrError):
 
 
 class Conflict(AsrError):
-    """What is asked for does not go with the state of things."""
+    """The request conflicts with the current state."""
 
     code = "conflict"
 
@@ -129,7 +129,7 @@ class Overloaded(AsrError):
 
 
 class SlowReader(AsrError):
-    """A live client does not take what it is told."""
+    """A live client reads too slowly."""
 
     code = "too_slow"
 
@@ -141,13 +141,13 @@ class SessionTaken(AsrError):
 
 
 class DeadlineExceeded(AsrError):
-    """The result did not come within the request's time limit."""
+    """Timeout: no result within the request's time limit."""
 
     code = "deadline_exceeded"
 
 
 class EngineFailed(AsrError):
-    """The engine broke on this clip."""
+    """The engine failed on this clip."""
 
     code = "engine_failed"
 
@@ -160,7 +160,7 @@ class Unavailable(AsrError):
 
 
 class Unreachable(AsrError):
-    """An address that a client gave does not answer, or not well."""
+    """A URL that a client named does not respond, or with an error."""
 
     code = "unreachable"
     retryable = True
@@ -180,7 +180,7 @@ class MissingExtra(Unavailable):
 
 
 class NotFound(AsrError):
-    """There is no such record, or it is somebody else's."""
+    """There is no such record, or it has another owner."""
 
     code = "not_found"
 
@@ -198,5 +198,5 @@ class ConfigError(AsrError):
 
 
 def row_for(table: Mapping[type[AsrError], Row], error: AsrError) -> Row:
-    """A door's answer to an error: that of its class, else of the nearest base with a row."""
+    """The row of an error in a table: of its class, else of the nearest base with one."""
     return next(table[kind] for kind in type(error).__mro__ if kind in table)

@@ -1,4 +1,4 @@
-"""What a running recognition tells whoever listens, in order; `Finished` is the last."""
+"""Events of a recognition, in order: progress, segments, `Finished` last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of a recognition, and how it is asked for. All times are UTC."""
+"""History entries, queries and pages. All times are UTC."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Summary:
 class HistoryQuery:
     """Which entries of an owner, newest first: at most `limit`, with ids below `before`.
 
-    Every one of the `terms` (see `domain.search`) stands in the text. Empty strings and None ask
-    for nothing in particular; `since` is included, `until` is not.
+    Every one of the `terms` (see `domain.search`) stands in the text. Empty strings and None don't
+    filter; `since` is included, `until` is not.
     """
 
     owner: str
@@ -73,7 +73,7 @@ class HistoryPage:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """Receipt for what was removed."""
+    """Counts of erased rows."""
 
     transcripts: int
     keys: int
@@ -81,7 +81,7 @@ class Erased:
 
 @dataclass(frozen=True, slots=True)
 class Resealed:
-    """One step of a key rotation: how many rows were sealed anew, and how many don't open.
+    """One step of a key rotation: how many rows were re-encrypted, and how many don't decrypt.
 
     `after` is where the next step begins; None when all is done.
     """

@@ -1,7 +1,7 @@
-"""A recognition that is asked for now and done later. All times are unix seconds.
+"""Jobs: asynchronous recognition with states, leases and webhooks. All times are unix seconds.
 
-The record of a job is the truth about it; queues carry its id only. Records are compared and
-swapped by `version`: what a transition was computed from must still be what is stored.
+The record of a job is authoritative; queues carry its id only. Records are updated by compare and
+swap of `version`: a transition is stored only if its input is still the stored record.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ID = re.compile(r"job_[0-9a-f]{32}")
 
 
 class JobState(StrEnum):
-    """Where a job is in its life."""
+    """State of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -31,12 +31,12 @@ class JobState(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more happens by itself."""
+        """Whether the state is terminal."""
         return self not in (JobState.QUEUED, JobState.RUNNING)
 
 
 class Priority(IntEnum):
-    """Who goes first; equals go in the order in which they came."""
+    """Order in the queue; first in, first out among equals."""
 
     LOW = 0
     NORMAL = 1
@@ -44,7 +44,7 @@ class Priority(IntEnum):
 
 
 class WebhookState(StrEnum):
-    """What became of the message about a job's end."""
+    """Delivery state of the webhook."""
 
     NONE = "none"
     PENDING = "pending"
@@ -62,9 +62,9 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What a client asked for: with `url` the recording is fetched from there.
+    """Options of a job: with `url` the recording is fetched from there.
 
-    `webhook_url` is told of the end; empty means nobody is. With `store` the transcript
+    `webhook_url` is notified of the end; empty: none. With `store` the transcript
     goes into the history too.
     """
 
@@ -79,7 +79,7 @@ class JobRequest:
 class Recording:
     """The job's audio: `blob` names it, empty while there is none; deleted at `until`.
 
-    `duration_s` is what the container declares, None while nobody knows.
+    `duration_s` is what the container declares, None while unknown.
     """
 
     blob: str
@@ -98,7 +98,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """The message about the end: tried `attempts` times, next at `due_at`."""
+    """The notification of the end: tried `attempts` times, next at `due_at`."""
 
     delivery: WebhookState = WebhookState.NONE
     attempts: int = 0
@@ -110,12 +110,12 @@ class Job:
     """The record of a job.
 
     `key` and `fingerprint` are digests: of the client's idempotency key, and of all it sent with
-    it. `run` counts how often its owner had it done (1, and 1 more for each retry), `attempts` the
+    it. `run` counts runs (1, and 1 more for each retry by the owner), `attempts` the
     leases of this run. `due_at` is the earliest time to work on it, `put_at` when it was given to
     the queue (None: not yet), `processed_s` seconds of audio done, `result` the name of the
-    transcript's blob, `until` when the record of an ended job goes, `attend_at` when somebody must
-    look at it. `unreadable` says why what the client sent can't be decrypted: `request` and
-    `fingerprint` are then empty ones.
+    transcript's blob, `until` when the record of an ended job expires, `next_check_at` when the
+    reconciler must check it. `unreadable` says why the client's data can't be decrypted: `request`
+    and `fingerprint` are then empty.
     """
 
     id: str
@@ -144,7 +144,7 @@ class Job:
 
     @property
     def event_id(self) -> str:
-        """The id of the message about this run's end: the same however often it is sent."""
+        """The webhook id of this run's end: the same for every delivery attempt."""
         return f"msg_{self.id.removeprefix('job_')}_{self.run}"
 
     def blob(self, name: str) -> str:
@@ -158,7 +158,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobPolicy:
-    """How jobs are kept alive and how long what is kept. Seconds unless named otherwise."""
+    """Leases, retries and retention of jobs. Seconds unless named otherwise."""
 
     lease_s: float = 60.0
     max_attempts: int = 5
@@ -176,7 +176,7 @@ class JobPolicy:
 class JobQuery:
     """An owner's jobs, the newest first: those before `before` (an id), of the state, of the key.
 
-    Empty fields ask for all; at most `limit`.
+    Empty fields don't filter; at most `limit`.
     """
 
     owner: str
@@ -188,7 +188,7 @@ class JobQuery:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is to be done: jobs waiting and running, `audio_s` known seconds of audio."""
+    """Backlog of the queue: jobs waiting and running, `audio_s` known seconds of audio."""
 
     waiting: int
     running: int

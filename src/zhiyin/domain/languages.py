@@ -1,4 +1,4 @@
-"""Language codes and names, and how each language joins its words.
+"""Language list: codes, names, aliases, and whether words are joined with spaces.
 
 Codes are those of the Whisper models (ISO 639-1 where it has one); names are the ones OpenAI's
 `verbose_json` uses. Source: openai/whisper `tokenizer.py`.
@@ -156,7 +156,7 @@ _RANGES = (
 
 
 def parse_language(value: str) -> str | None:
-    """A code from what callers send: `en`, `zh-CN`, `Chinese`; None for empty or `auto`.
+    """A language code from what clients send: `en`, `zh-CN`, `Chinese`; None for empty or `auto`.
 
     Raises InvalidRequest for anything else.
     """

@@ -15,6 +15,8 @@ Reason = Literal["vad", "commit", "split", "eof"]
 Encoding = Literal["s16le", "f32le", "mulaw", "alaw", "webm", "ogg"]
 """Mono samples, little-endian, or a container as a browser's MediaRecorder writes it."""
 
+CONTAINERS: frozenset[Encoding] = frozenset({"webm", "ogg"})
+
 MIN_RATE = 8_000
 MAX_RATE = 96_000
 MIN_SILENCE_S = 0.1
@@ -34,8 +36,36 @@ def parse_encoding(value: str) -> Encoding:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """What a client's bytes are: mono, `sample_rate` in hertz; a container says its own.
+
+    Raises InvalidRequest when raw samples have a rate out of bounds.
+    """
+
+    encoding: Encoding = "s16le"
+    sample_rate: int = 16_000
+
+    def __post_init__(self) -> None:
+        if self.encoding not in CONTAINERS and not MIN_RATE <= self.sample_rate <= MAX_RATE:
+            raise InvalidRequest(
+                f"A sample rate of {self.sample_rate} Hz is not between {MIN_RATE} and {MAX_RATE}.",
+                code="invalid_value",
+                param="sample_rate",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDefaults:
+    """For sessions whose client does not say, in every protocol; fields as in `LiveOptions`."""
+
+    silence_s: float = 0.5
+    threshold: float = 0.5
+    lead_in_s: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
 class LiveOptions:
-    """One session. `model` empty means the default.
+    """Options of one session. `model` empty means the default.
 
     `silence_s` of silence ends a segment; None leaves segments to the client's commits (and to the
     length limit). `threshold` is the speech probability that counts as speech; a segment begins

@@ -1,4 +1,4 @@
-"""What is known of keys and of data that is encrypted at rest."""
+"""Encryption at rest: wrapped data keys, key use, keyed hashes for search."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import hashlib
 from dataclasses import dataclass
 
 PLAIN = b"\x00"
-"""First byte of what is stored as it is; sealed data begins with another."""
+"""First byte of plain data; sealed data begins with another."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrappedKey:
     """An owner's data key, sealed by the key `ring_key` of the operator's ring.
 
-    Whoever deletes it makes all that it sealed unreadable for good.
+    Deleting it makes all that it sealed unreadable for good.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""How text is searched: alike for scripts with and without spaces, and for encrypted text. Pure.
+"""Full-text search by n-grams: scripts with and without spaces, encrypted text too. Pure.
 
 A term is found anywhere, also inside words; case, width and punctuation don't count. The index
 knows only which one- and two-character grams a text has, so a hit of the index is checked
@@ -42,7 +42,7 @@ def normalized(text: str) -> str:
 
 
 def terms(query: str) -> tuple[str, ...]:
-    """What a query asks for; each of its words must be found."""
+    """The terms of a query; each must be found."""
     found = (normalized(word) for word in _GAP.split(query))
     return tuple(dict.fromkeys(filter(None, found)))
 

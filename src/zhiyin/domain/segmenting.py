@@ -1,4 +1,4 @@
-"""Cuts a run of words into caption-sized segments. Pure.
+"""Subtitle segmentation: groups words into caption-sized segments. Pure.
 
 Limits follow common subtitle practice: two lines of about 42 Latin or 20 CJK characters, no more
 than ten seconds (Netflix Timed Text Style Guide, General Requirements).

@@ -1,4 +1,4 @@
-"""Where a recording's bytes come from."""
+"""Audio source: the stream of a recording's bytes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import BinaryIO
 class AudioSource:
     """A seekable binary stream, read by one thread at a time; the owner closes it.
 
-    `size` is in bytes; `digest` is their SHA-256, where whoever received them has counted it on
-    the way.
+    `size` is in bytes; `digest` is their SHA-256, where it was computed on receipt.
     """
 
     stream: BinaryIO

@@ -1,4 +1,4 @@
-"""Transcripts as subtitle files. Pure.
+"""Subtitle files: SRT (SubRip) and WebVTT output. Pure.
 
 SubRip: https://www.matroska.org/technical/subtitles.html#srt-subtitles
 WebVTT: https://www.w3.org/TR/webvtt1/

@@ -1,4 +1,4 @@
-"""What was heard. All times are seconds from the start of the recording."""
+"""Transcript, segments and words with timestamps: seconds from the start of the recording."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class DecodingStats:
-    """How the decoder came to a text; the meaning of each figure is OpenAI Whisper's.
+    """Decoder statistics of a segment; each figure means what it does in OpenAI Whisper.
 
     `avg_logprob` is the mean log-probability per token (natural log), `compression_ratio` the
     ratio of UTF-8 bytes to their zlib size, `no_speech_prob` in [0, 1].

@@ -1,1 +1,1 @@
-"""Adapters to the network that clients name addresses in."""
+"""Adapter for URLs that clients name: downloads and webhooks, guarded against SSRF."""

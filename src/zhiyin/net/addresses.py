@@ -1,4 +1,4 @@
-"""Which network addresses clients may make this service reach. Pure."""
+"""SSRF guard: which IP addresses clients may make this service connect to. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Addresses that clients gave, reached by httpx with a guard on every connection.
+"""HTTP client for URLs of clients (downloads, webhooks), with an SSRF guard on each connection.
 
 A name is resolved once per connection, all its addresses are checked, and the connection goes to a
-checked address: what the name means a moment later (DNS rebinding) does not matter, and every
+checked address: a later change of the name (DNS rebinding) does not matter, and every
 redirect is a new connection. Proxies of the environment are not used.
 """
 

@@ -1,1 +1,1 @@
-"""Logging and what else operators look at."""
+"""Operations: logging, memory, version of the code."""

@@ -1,4 +1,4 @@
-"""Edition: names the code and libraries that make texts."""
+"""Version of the code and libraries that determine transcripts; part of cache keys."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _LIBRARIES = ("av", "faster-whisper", "numpy", "onnxruntime")  # faster-whisper 
 
 
 def edition() -> str:
-    """Changes with every change of the code between a recording and its text.
+    """A digest that changes with the code between a recording and its text.
 
-    A number that is raised by hand would one day let an old text pass for a new one; that a
-    change of a comment empties the cache costs little.
+    A version number kept by hand would be forgotten one day, and stale results served; that a
+    changed comment invalidates the cache costs little.
     """
     digest = hashlib.sha256()
     root = Path(zhiyin.__file__).parent

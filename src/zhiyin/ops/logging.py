@@ -1,8 +1,8 @@
-"""Logs on standard error, for people or as JSON lines. Never text, audio, names or keys.
+"""Logging on standard error, as text or JSON lines. Never transcripts, audio, names or keys.
 
-Our own lines are written so. Other libraries quote what they work on, at some levels whole messages
-(websockets) and addresses (uvicorn): of theirs only the sentence in the program is shown, with
-nothing filled in but numbers, and no exception shows its message.
+Our own messages keep to that. Other libraries log data, at some levels whole messages
+(websockets) and addresses (uvicorn): of theirs only the template is logged, with nothing but
+numbers filled in, and no exception with its message.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from structlog.typing import EventDict, Processor
 from zhiyin.ops.outline import outline
 
 FIELDS = ("method", "route", "status", "code", "took_ms", "client", "cache")
-"""What may stand in a line besides its sentence and the request's id, where the line brings it."""
+"""Extra fields that a line may have besides its message and request id."""
 
 _OURS = "zhiyin"
-_PLAIN = frozenset({"uvicorn", "asyncio"})  # their sentences are fixed, up to the first line's end
+_PLAIN = frozenset(
+    {"uvicorn", "asyncio"}
+)  # their messages are constant, up to the first line's end
 _BROKEN = ("OperationalError", "InterfaceError")  # every database driver's names (PEP 249)
 _WITHHELD = "(a message of this library)"
 log = logging.getLogger(__name__)
@@ -36,9 +38,9 @@ def configure(level: str, form: str) -> None:
     handler.addFilter(lambda record: not _is_lost_connection(record))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger(_OURS).setLevel(level.upper())
-    # Connections to brokers that are away fail every second; their user logs it once.
+    # Connections to unreachable brokers fail every second; our adapter logs it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    # The changes a database goes through: for a migration by hand, at most.
+    # Each step of a migration at INFO.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_no_addresses)
     logging.captureWarnings(capture=True)
@@ -48,7 +50,7 @@ def configure(level: str, form: str) -> None:
 
 def _formatter(form: str) -> logging.Formatter:
     shared: list[Processor] = [
-        _sentence,
+        _message,
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.ExtraAdder(FIELDS),
         structlog.stdlib.add_log_level,
@@ -74,12 +76,12 @@ def _formatter(form: str) -> logging.Formatter:
 
 
 def _no_addresses(record: logging.LogRecord) -> bool:
-    """Uvicorn logs the address of every WebSocket; `access_log` has logged its route."""
+    """Drops uvicorn's WebSocket lines, which have the client's address."""
     return '"WebSocket ' not in str(record.msg)
 
 
 def _is_lost_connection(record: logging.LogRecord) -> bool:
-    """The pool could not tidy up a connection whose database went away; its user logs it."""
+    """The pool could not close a lost connection; its user logs the loss."""
     error = record.exc_info[1] if record.exc_info else None
     broken = isinstance(error, OSError) or type(error).__name__ in _BROKEN
     return record.name.startswith("sqlalchemy.pool") and broken
@@ -89,30 +91,30 @@ def _ours(record: logging.LogRecord) -> bool:
     return record.name.split(".", 1)[0] == _OURS
 
 
-def _sentence(_: Any, __: str, line: EventDict) -> EventDict:
+def _message(_: Any, __: str, line: EventDict) -> EventDict:
     """The message, with its values only where it is ours."""
     record: logging.LogRecord = line["_record"]
     args = line.pop("positional_args")
     if _ours(record):
         line["event"] = line["event"] % args if args else line["event"]
     else:
-        line["event"] = _bare(record.name, line["event"], args)
+        line["event"] = _without_values(record.name, line["event"], args)
     line.pop("stack_info", None)
     return line
 
 
-def _bare(name: str, template: str, args: Any) -> str:
-    """A library's sentence without values: one that takes none may have been put together."""
+def _without_values(name: str, template: str, args: Any) -> str:
+    """A library's message without values; one without arguments may have been formatted before."""
     if not args and name.split(".", 1)[0] not in _PLAIN:
         return _WITHHELD
-    sentence = template.strip().split("\n", 1)[0]
+    template = template.strip().split("\n", 1)[0]
     if isinstance(args, tuple):
         known = tuple(a if isinstance(a, int | float) else "..." for a in args)
         try:
-            return sentence % known
+            return template % known
         except (TypeError, ValueError):
             pass
-    return sentence
+    return template
 
 
 def _exception(_: Any, __: str, line: EventDict) -> EventDict:

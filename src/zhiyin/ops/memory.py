@@ -1,8 +1,8 @@
-"""Gives unused memory back to the system.
+"""Return free memory to the operating system: garbage collection and malloc_trim.
 
-Connections leave objects that refer to each other, with their buffers, to Python's collector, which
-looks at the old ones seldom; and the GNU C library keeps what is freed between pieces in use. After
-a thousand live sessions these were 40 and 150 to 200 MB.
+Closed connections are reference cycles with buffers, which Python collects late in its oldest
+generation; and glibc keeps freed memory between blocks in use. After a thousand live sessions
+these were 40 and 150 to 200 MB.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from contextlib import suppress
 _EVERY_S = 15.0
 
 
-def give_back() -> None:
+def release() -> None:
     """Once, in 20 to 40 ms; the C library's part only where it can."""
     gc.collect()
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def give_back_regularly(every_s: float = _EVERY_S) -> Callable[[], None]:
-    """From now on, on a thread of its own, until what is returned is called.
+def release_regularly(every_s: float = _EVERY_S) -> Callable[[], None]:
+    """`release` on a thread of its own until the returned function is called.
 
-    What is there at the first time, modules and models, is not looked through again: of 170,000
-    objects 10,000 are left, and the collector stops the process for 15 ms instead of 125.
+    Objects that exist at the first time, modules and models, are frozen: of 170,000 objects 10,000
+    are left to scan, and a collection stops the process for 15 ms instead of 125.
     """
     over = threading.Event()
 
@@ -37,7 +37,7 @@ def give_back_regularly(every_s: float = _EVERY_S) -> Callable[[], None]:
         gc.collect()
         gc.freeze()
         while not over.wait(every_s):
-            give_back()
+            release()
 
     threading.Thread(target=work, name="zhiyin-memory", daemon=True).start()
     return over.set

@@ -1,4 +1,4 @@
-"""An exception for the log: kinds and places, and nothing that it was about."""
+"""Tracebacks for the log without exception messages, which may quote user data."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ _FRAMES = 20  # of each exception, the innermost
 
 
 def outline(error: BaseException) -> str:
-    """Each exception of the chain with the files, lines and functions it came through.
-
-    Messages are left out: whatever was being worked on may be quoted in them.
-    """
+    """Each exception of the chain: class, and file, line and function of its frames."""
     chain = _chain(extract(type(error), error, error.__traceback__))
     return "\n".join(["Traceback (without messages):", *chain])
 

@@ -1,4 +1,4 @@
-"""What zhiyin asks of the place where caption rooms of all processes meet."""
+"""Port: the store that shares caption rooms between processes."""
 
 from __future__ import annotations
 
@@ -9,48 +9,48 @@ from zhiyin.domain.captions import CaptionMessage
 
 
 class CaptionStore(Protocol):
-    """Rooms by name, each with one speaker's place and a record of settled captions.
+    """Rooms by name, each with a lease for one speaker and a log of final captions.
 
-    A place that its holder neither claims nor publishes from for a while is free again. A record
-    is bounded, and forgotten when nothing was added for long. `holder` names a process. Every
-    call raises Unavailable when the store can't be reached.
+    A lease expires unless its holder claims it again or publishes. A log is bounded, and expires
+    some time after the last caption. `holder` names a process. Every call raises Unavailable
+    when the store can't be reached.
     """
 
     async def claim(self, room: str, holder: str) -> bool:
-        """Take the speaker's place, or keep it for another while; False when it is taken."""
+        """Take or renew the speaker's lease; False when another process holds it."""
         ...
 
     async def release(self, room: str, holder: str) -> None:
-        """Leave the speaker's place; nothing happens to those who don't hold it."""
+        """Give the lease back; no effect unless `holder` has it."""
         ...
 
-    async def publish(self, room: str, holder: str, post: CaptionMessage) -> bool:
-        """Tell all who follow, and record what is settled; keeps the place.
+    async def publish(self, room: str, holder: str, message: CaptionMessage) -> bool:
+        """Send to all followers, append final captions to the log, and renew the lease.
 
-        False, and nothing is done, unless the holder has the place. What is recorded already is
-        not recorded or told again; a speaker's captions come in the order of their ids.
+        False, and nothing is done, without the lease. Duplicates are neither logged nor sent; a
+        speaker's captions come in the order of their ids.
         """
         ...
 
     async def history(self, room: str) -> tuple[CaptionMessage, ...]:
-        """The record, oldest first. Raises CannotDecrypt."""
+        """The log, oldest first. Raises CannotDecrypt."""
         ...
 
     async def erase(self, owner: str) -> int:
-        """Remove the owner's captions from all records; how many. Those who follow are told."""
+        """Delete the owner's captions from all logs; how many. Followers get CaptionsErased."""
         ...
 
     def follow(self, room: str) -> AsyncGenerator[tuple[CaptionMessage, ...], None]:
-        """First the record, then what is published, as it comes; nothing is missed in between.
+        """First the log, then messages as they are published; nothing is missed in between.
 
-        What is recorded may come once more. Raises Unavailable as soon as something may be lost.
+        Logged ones may come twice. Raises Unavailable as soon as something may be lost.
         """
         ...
 
     async def check(self) -> None:
-        """Return when the store answers."""
+        """Health check: return when the store answers."""
         ...
 
     async def close(self) -> None:
-        """Let go of everything; places that are held fall free by themselves."""
+        """Disconnect; leases that are held expire."""
         ...

@@ -1,42 +1,49 @@
-"""What zhiyin asks of a decoder of sound that arrives piece by piece."""
+"""Streaming audio decoder: bytes in any chunks to samples."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from zhiyin.domain.audio import Samples
-from zhiyin.domain.live import Encoding, Received
+from zhiyin.domain.live import AudioFormat, Received
 
 
 class LiveSound(Protocol):
-    """One stream. Calls may block, `close` excepted; not thread-safe."""
+    """The decoder of one stream. `push` and `finish` may block; not thread-safe but for `close`."""
 
     def push(self, data: bytes) -> Samples:
-        """Take any number of bytes, continuing the last; the samples that are ready.
+        """Decode any number of bytes, continuing the last; the samples that are ready.
 
         Raises UndecodableAudio.
         """
         ...
 
     def finish(self) -> Samples:
-        """The rest, once nothing more comes. Raises UndecodableAudio."""
+        """The rest, at the end of the stream. Raises UndecodableAudio."""
+        ...
+
+    @property
+    def incomplete_bytes(self) -> int:
+        """Bytes of a sample whose other bytes have not come."""
+        ...
+
+    @property
+    def received(self) -> Received:
+        """The whole samples that were pushed."""
         ...
 
     def settle(self) -> Received:
-        """What was taken until here; the first bytes of an incomplete sample are forgotten."""
+        """Drop the bytes of an incomplete sample; what was received without it."""
         ...
 
     def close(self) -> None:
-        """Free what is held; `finish` need not have been called."""
+        """Free the decoder, whether `finish` was called or not."""
         ...
 
 
 class LiveDecoder(Protocol):
-    """Opens streams."""
+    """Makes decoders."""
 
-    def open(self, encoding: Encoding, sample_rate: int) -> LiveSound:
-        """A stream of that encoding; `sample_rate` is in hertz, and of no account to containers.
-
-        Raises InvalidRequest.
-        """
+    def open(self, audio_format: AudioFormat) -> LiveSound:
+        """A decoder for one stream."""
         ...

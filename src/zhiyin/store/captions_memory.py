@@ -20,10 +20,10 @@ class _Follower:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     late: bool = False
 
-    def tell(self, post: CaptionMessage) -> None:
+    def tell(self, message: CaptionMessage) -> None:
         self.late = self.late or len(self.waiting) >= _WAITING
         if not self.late:
-            self.waiting.append(post)
+            self.waiting.append(message)
         self.changed.set()
 
 
@@ -38,11 +38,11 @@ class _Room:
     def holds(self, holder: str, now: float) -> bool:
         return self.holder == holder and now < self.held_until
 
-    def knows(self, post: CaptionMessage) -> bool:
+    def knows(self, message: CaptionMessage) -> bool:
         """Whether this or a later caption of the same speaker was recorded."""
         for known in reversed(self.record):
-            if (known.replica, known.talk) == (post.replica, post.talk):
-                return _id(known) >= _id(post)
+            if (known.replica, known.turn) == (message.replica, message.turn):
+                return _id(known) >= _id(message)
         return False
 
 
@@ -83,17 +83,17 @@ class MemoryCaptions:
             place.held_until = 0.0
             self._tidy(room)
 
-    async def publish(self, room: str, holder: str, post: CaptionMessage) -> bool:
+    async def publish(self, room: str, holder: str, message: CaptionMessage) -> bool:
         """See the port."""
         place, now = self._room(room), self._clock()
         if not place.holds(holder, now):
             self._tidy(room)
             return False
         place.held_until = now + self._lease_s
-        if post.settled and not self._recorded(place, post, now):
+        if message.settled and not self._recorded(place, message, now):
             return True
         for follower in place.followers:
-            follower.tell(post)
+            follower.tell(message)
         return True
 
     async def history(self, room: str) -> tuple[CaptionMessage, ...]:
@@ -107,7 +107,7 @@ class MemoryCaptions:
         """See the port."""
         erased = 0
         for place in self._rooms.values():
-            kept = [post for post in place.record if post.owner != owner]
+            kept = [message for message in place.record if message.owner != owner]
             erased += len(place.record) - len(kept)
             place.record = deque(kept, maxlen=self._history)
             for follower in place.followers:
@@ -147,11 +147,11 @@ class MemoryCaptions:
     def _old(self, place: _Room) -> bool:
         return self._clock() - place.recorded > self._history_s
 
-    def _recorded(self, place: _Room, post: CaptionMessage, now: float) -> bool:
+    def _recorded(self, place: _Room, message: CaptionMessage, now: float) -> bool:
         """Record it unless it is there already."""
-        if place.knows(post):
+        if place.knows(message):
             return False
-        place.record.append(post)
+        place.record.append(message)
         place.recorded = now
         self._make_space()
         return True
@@ -170,5 +170,5 @@ class MemoryCaptions:
             del self._rooms[name]
 
 
-def _id(post: CaptionMessage) -> int:
-    return post.told.id if isinstance(post.told, Caption) else -1
+def _id(message: CaptionMessage) -> int:
+    return message.event.id if isinstance(message.event, Caption) else -1

@@ -127,17 +127,17 @@ class RedisCaptions:
         with _reached():
             await self._release([_key(room, "lease")], [holder])
 
-    async def publish(self, room: str, holder: str, post: CaptionMessage) -> bool:
+    async def publish(self, room: str, holder: str, message: CaptionMessage) -> bool:
         """See the port."""
-        speaker = f"{post.replica}:{post.talk}"
-        number = post.told.id if isinstance(post.told, Caption) and post.settled else ""
+        speaker = f"{message.replica}:{message.turn}"
+        number = message.event.id if isinstance(message.event, Caption) and message.settled else ""
         keys = [_key(room, "lease"), _key(room, "record")]
-        body = encode(post, room, self._cipher)
+        body = encode(message, room, self._cipher)
         with _reached():
             done = await self._publish(
                 keys,
                 [holder, self._lease_ms, self._channel(room), body, speaker, number, *self._kept,
-                 post.owner],
+                 message.owner],
             )  # fmt: skip
         return bool(done)
 

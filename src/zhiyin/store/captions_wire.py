@@ -1,4 +1,4 @@
-"""What is told in a caption room as text, for servers between processes.
+"""Codec of caption messages: JSON, sealed, as it is sent between processes.
 
 What was said is sealed for its room, speaker and caption, so that it can't be passed off as
 another's or as said elsewhere. Without a key it stands there as JSON.
@@ -23,31 +23,31 @@ _KINDS: dict[str, type[Caption] | type[Warned] | type[Ended] | type[CaptionsEras
 }
 
 
-def encode(post: CaptionMessage, room: str, cipher: Cipher) -> str:
-    """A post as JSON."""
-    kind = next(name for name, known in _KINDS.items() if isinstance(post.told, known))
-    number = post.told.id if isinstance(post.told, Caption) else -1
-    body: dict[str, object] = {"owner": post.owner, "replica": post.replica, "talk": post.talk}
-    body |= {"kind": kind, "id": number}
-    sealed = cipher.seal(_dump(asdict(post.told)).encode(), _identity(room, body))
+def encode(message: CaptionMessage, room: str, cipher: Cipher) -> str:
+    """A message as JSON."""
+    kind = next(name for name, known in _KINDS.items() if isinstance(message.event, known))
+    number = message.event.id if isinstance(message.event, Caption) else -1
+    body: dict[str, object] = {"owner": message.owner, "replica": message.replica}
+    body |= {"talk": message.turn, "kind": kind, "id": number}
+    sealed = cipher.seal(_dump(asdict(message.event)).encode(), _identity(room, body))
     if sealed[:1] == PLAIN:
         return _dump(body | {"told": sealed[1:].decode()})
     return _dump(body | {"sealed": base64.b64encode(sealed).decode()})
 
 
 def decode(text: str, room: str, cipher: Cipher) -> CaptionMessage:
-    """The post that was encoded. Raises CannotDecrypt, and ValueError for what is no post."""
+    """The message that was encoded. Raises CannotDecrypt, and ValueError for anything else."""
     try:
         body = json.loads(text)
-        kind, replica, talk = _KINDS[body["kind"]], str(body["replica"]), int(body["talk"])
+        kind, replica, turn = _KINDS[body["kind"]], str(body["replica"]), int(body["talk"])
         if "sealed" in body:
             sealed = base64.b64decode(body["sealed"], validate=True)
         else:
             sealed = PLAIN + body["told"].encode()
-        told = kind(**json.loads(cipher.open(sealed, _identity(room, body))))
+        event = kind(**json.loads(cipher.open(sealed, _identity(room, body))))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError("not a post") from error
-    return CaptionMessage(replica, talk, told, str(body["owner"]))
+        raise ValueError("not a message") from error
+    return CaptionMessage(replica, turn, event, str(body["owner"]))
 
 
 def _identity(room: str, body: dict[str, object]) -> str:

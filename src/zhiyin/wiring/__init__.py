@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from zhiyin.audio.decode import AvDecoder
-from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.config import Settings
 from zhiyin.core.captions.rooms import Rooms
 from zhiyin.core.erasure import Erasure
@@ -31,7 +30,6 @@ from zhiyin.ports.cipher import Cipher
 from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.erasure import Erasable
 from zhiyin.ports.history import Archive, History
-from zhiyin.ports.sound import LiveDecoder
 from zhiyin.store.history_off import NoHistory
 from zhiyin.wiring.captions import make_rooms
 from zhiyin.wiring.engines import make_registry
@@ -59,7 +57,6 @@ class Services:
     transcriber: Transcriber
     live: LiveService
     rooms: Rooms
-    sound: LiveDecoder
     decoder: Decoder
     job_runtime: JobRuntime | None
     recognition: RecognitionService
@@ -166,7 +163,7 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
         jobs = job_runtime(settings, ring, transcriber, writer, workers, observer)
     places = _places(writer, stored or history, jobs, rooms, results)
     return Services(
-        settings, registry, transcriber, live, rooms, AvLiveDecoder(), decoder, jobs,
+        settings, registry, transcriber, live, rooms, decoder, jobs,
         RecognitionService(transcriber, writer), history, writer,
         make_sweeper(settings, history, observer), results, Erasure(places), observer,
         token_cipher(ring), stored, pool,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.config import Settings
 from zhiyin.core.history.writer import HistoryWriter
 from zhiyin.core.live.service import LiveLimits, LiveService
 from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.scheduling.registry import Registry
 from zhiyin.core.text_steps import TextSteps
+from zhiyin.domain.live import LiveDefaults
 from zhiyin.ports.observer import Observer
 from zhiyin.ports.vad import Vad
 
@@ -18,15 +20,14 @@ def make_live(
     settings: Settings, registry: Registry, vad: Vad, pool: ThreadPoolExecutor,
     history_writer: HistoryWriter, steps: TextSteps, observer: Observer,
 ) -> LiveService:  # fmt: skip
-    """Live sessions over the engines of `registry`; detection runs on `pool`."""
+    """Live sessions over the engines of `registry`; they decode and detect speech on `pool`."""
     return LiveService(
-        registry, vad, pool, _live_limits(settings), SessionPolicy(),
-        history_writer=history_writer, steps=steps, observer=observer,
+        registry, AvLiveDecoder(), vad, pool, _live_limits(settings), SessionPolicy(),
+        history_writer=history_writer, steps=steps,
+        defaults=LiveDefaults(settings.live.silence_s), observer=observer,
     )  # fmt: skip
 
 
 def _live_limits(settings: Settings) -> LiveLimits:
     live = settings.live
-    return LiveLimits(
-        live.max_sessions, live.max_seconds, max_events=live.max_events, silence_s=live.silence_s
-    )
+    return LiveLimits(live.max_sessions, live.max_seconds, max_events=live.max_events)

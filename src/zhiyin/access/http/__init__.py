@@ -1,1 +1,1 @@
-"""The HTTP door."""
+"""HTTP API: routes, forms, responses, uploads, server-sent events, middleware."""

@@ -1,4 +1,4 @@
-"""One line in the log for each request, and two for each connection that stays open."""
+"""Access log: one line for each request, two for each WebSocket. Last exception handler."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zhiyin.access.errors import OBSERVER, internal_error, observe_error
-from zhiyin.ops.addresses import truncated
+from zhiyin.ops.client_address import truncated
 from zhiyin.ports.observer import UNOBSERVED, Observer
 
 log = logging.getLogger(__name__)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_UNKNOWN = "-"  # what nobody knows was written by the caller, and may be anything
+_UNKNOWN = "-"  # an unknown route or method is text of the client, and is not logged
 _OPEN, _LOST = 101, 1005  # no close code was given, or there was no time for one
-_QUIET = "/health/"  # asked every few seconds by machines
+_QUIET = "/health/"  # polled every few seconds
 
 
 @dataclass(slots=True)
 class Exchange:
-    """What will be told of a request; `status` 0: it got no answer."""
+    """What is logged of a request; `status` 0: no response."""
 
     begun: float
     status: int = 0
     cache: str | None = None
 
     def note(self, message: Message) -> None:
-        """Read what is answered."""
+        """Read the status of a response message."""
         if message["type"] in ("http.response.start", "websocket.http.response.start"):
             self.status = message["status"]
             self.cache = Headers(raw=message["headers"]).get("x-zhiyin-cache")
@@ -41,9 +41,9 @@ class Exchange:
 
 
 class AccessLog:
-    """Tells the route that was found, not what the caller wrote: no query, no names in paths.
+    """Logs the matched route, never the client's own text: no query, no names in paths.
 
-    One of the places that catch everything: what nobody expected is told in outline, and answered.
+    One of the places that catch every exception: it is logged without its message, and answered.
     """
 
     def __init__(self, app: ASGIApp, observer: Observer = UNOBSERVED) -> None:
@@ -58,7 +58,7 @@ class AccessLog:
         exchange = Exchange(time.monotonic())
         scope[OBSERVER] = self._observer
 
-        async def noted(message: Message) -> None:
+        async def send_noted(message: Message) -> None:
             exchange.note(message)
             if message["type"] == "websocket.accept":
                 log.info("connected", extra=_where(scope))
@@ -66,25 +66,25 @@ class AccessLog:
                 observe_error(scope, message["reason"])  # that of a connection is its error's code
             await send(message)
 
-        async def heard() -> Message:
+        async def receive_noted() -> Message:
             message = await receive()
             if message["type"] == "websocket.disconnect" and exchange.status == _OPEN:
                 exchange.status = message.get("code") or _LOST
             return message
 
         try:
-            await self._app(scope, heard, noted)
+            await self._app(scope, receive_noted, send_noted)
         except Exception:
             if scope["type"] != "http" or exchange.status:
-                raise  # uvicorn breaks the connection off, and tells it
+                raise  # uvicorn closes the connection, and logs it
             log.exception("a request failed")
             observe_error(scope, "internal_error")
-            await internal_error()(scope, receive, noted)
+            await internal_error()(scope, receive, send_noted)
         finally:
-            _tell(scope, exchange)
+            _log_exchange(scope, exchange)
 
 
-def _tell(scope: Scope, exchange: Exchange) -> None:
+def _log_exchange(scope: Scope, exchange: Exchange) -> None:
     fields = _where(scope) | {"took_ms": round((time.monotonic() - exchange.begun) * 1000)}
     if scope["type"] == "websocket":
         log.info("disconnected", extra=fields | {"code": exchange.status})

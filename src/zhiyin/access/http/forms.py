@@ -1,4 +1,4 @@
-"""The fields that callers may send, validated; and what they mean to the core."""
+"""Form fields of the HTTP API, validated, and their options for the core."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Granularity = Literal["word", "segment"]
 
 
 class OptionsForm(BaseModel):
-    """What can be asked of any recognition."""
+    """Options of every recognition."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -78,7 +78,7 @@ class OptionsForm(BaseModel):
 
 
 class BaseForm(OptionsForm):
-    """What every endpoint that answers at once understands."""
+    """Options of every synchronous endpoint."""
 
     response_format: ResponseFormat = Field("json", description="Form of the answer.")
 
@@ -89,12 +89,14 @@ class JobForm(OptionsForm):
     language: Language = Field("", description="ISO 639-1 code; empty or 'auto' detects it.")
     task: Task = Field("transcribe", description="'translate' gives English text.")
     words: bool = Field(False, description="Times and confidence for every word.")
-    priority: Literal["low", "normal", "high"] = Field("normal", description="Who goes first.")
+    priority: Literal["low", "normal", "high"] = Field("normal", description="Order in the queue.")
     url: str = Field(
         "", max_length=MAX_URL_CHARS, description="Instead of a file, where this server allows it."
     )
     webhook_url: str = Field(
-        "", max_length=MAX_URL_CHARS, description="Told of the end, where webhooks are set up."
+        "",
+        max_length=MAX_URL_CHARS,
+        description="Notified when the job ends, where webhooks are set up.",
     )
 
     def request(self) -> JobRequest:
@@ -153,11 +155,11 @@ class TranscriptionForm(BaseForm):
 
     @property
     def granularities(self) -> frozenset[str]:
-        """What times are wanted."""
+        """Timestamps in the response: of words, segments or both."""
         return frozenset(self.timestamp_granularities or ["segment"])
 
     def options(self) -> TranscribeOptions:
-        """For the core. Raises InvalidRequest for what is known but not offered."""
+        """For the core. Raises InvalidRequest for OpenAI's options that are not offered."""
         self._refuse()
         language = self.language or (self.languages[0] if len(self.languages) == 1 else "")
         words = "word" in self.granularities

@@ -1,4 +1,4 @@
-"""Kept transcripts on the wire: ids, cursors, lists and downloads."""
+"""Responses of /v1/history: ids, cursors, pages and downloads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from starlette.responses import JSONResponse, Response
 
 from zhiyin.access.http import render
-from zhiyin.access.http.render import Json
+from zhiyin.access.json_types import Json
 from zhiyin.domain.errors import InvalidRequest, NotFound
 from zhiyin.domain.history import HistoryEntry, HistoryPage, Summary
 from zhiyin.domain.search import excerpt
@@ -50,7 +50,7 @@ def read_cursor(text: str) -> int:
 
 
 def page(found: HistoryPage, terms: tuple[str, ...]) -> Json:
-    """A list in the way of the OpenAI API, with a cursor."""
+    """A list as in the OpenAI API, with a cursor."""
     return {
         "object": "list",
         "data": [_summary(s, terms) for s in found.summaries],
@@ -91,7 +91,7 @@ def entry(kept: HistoryEntry, fmt: str) -> Response:
 
 
 def whole(kept: HistoryEntry) -> Json:
-    """As `/recognize` answered, and what is known besides."""
+    """The response of `/recognize`, with the metadata of the entry."""
     body = render.recognition(kept.transcript, id_of(kept.id))
     return body | {
         "object": "transcript",

@@ -1,4 +1,4 @@
-"""Around every request: an id, security headers, and a limit on the body's bytes."""
+"""Middleware: request ids, security headers, and a limit on the size of bodies."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from structlog.contextvars import bind_contextvars
 from zhiyin.access.errors import error_response, observe_error
 from zhiyin.domain.errors import AsrError, InvalidRequest, TooLarge
 
-_ANSWERS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+_RESPONSES = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class RequestId:
-    """Gives every request an id: the caller's `X-Request-ID` when it is a decent one.
+    """Gives every request and WebSocket an id: the client's `X-Request-ID` when it is valid.
 
-    WebSocket connections too. It stands in the answer's header and in each line of the log.
+    It is in the response's header and in each line of the log.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -33,11 +33,11 @@ class RequestId:
         wanted = Headers(scope=scope).get("x-request-id", "")
         request_id = wanted if _ID.fullmatch(wanted) else f"req_{uuid.uuid4().hex}"
         scope.setdefault("state", {})["request_id"] = request_id
-        # Each request is a task of its own: nobody else sees it, and nothing need be taken back.
+        # Each request is a task with its own context: the binding needs no reset.
         bind_contextvars(request_id=request_id)
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] in _ANSWERS:
+            if message["type"] in _RESPONSES:
                 message.setdefault("headers", [])
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
@@ -49,7 +49,7 @@ class RequestId:
 
 
 class BodyLimit:
-    """Refuses bodies over `max_bytes`: at once when declared, else while they are read."""
+    """Rejects bodies over `max_bytes`: at once when declared, else while they are read."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Descriptions for the OpenAPI document at /docs, made from the form models."""
+"""OpenAPI document at /docs: request bodies made from the form models, responses, errors."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _MEANINGS = {
     404: "There is no such model or job.",
     409: "It does not go with the state of the job or with an earlier request.",
     413: "Too many bytes, or too many seconds of audio.",
-    429: "The queue is full; `Retry-After` says when to come back.",
+    429: "The queue is full; `Retry-After` says when to retry.",
     500: "The engine failed on this recording.",
     503: "The service is starting or stopping.",
     504: "The result did not come within the time limit.",
 }
 _HEADERS = {
     "X-Zhiyin-Cache": {
-        "description": "Whether the result was known: hit, miss, or bypass when nobody looked.",
+        "description": "Use of the result cache: hit, miss, or bypass when it was not read.",
         "schema": {"type": "string", "enum": ["hit", "miss", "bypass"]},
     }
 }
@@ -57,7 +57,7 @@ def request_body(form: type[BaseModel], *, needs_file: bool = True) -> dict[str,
 def responses(
     example: Any, *, formats: dict[str, Any] | None = None, status: int = 200
 ) -> dict[int | str, Any]:
-    """The good answer with an example, and the errors."""
+    """The successful response with an example, and the errors."""
     content: dict[str, Any] = {"application/json": {"example": example}}
     for kind, text in (formats or {}).items():
         content[kind] = {"schema": {"type": "string"}, "example": text}

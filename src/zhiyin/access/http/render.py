@@ -1,13 +1,13 @@
-"""The only place that knows what answers look like on the wire."""
+"""Response formats: JSON, verbose JSON, text, SRT, WebVTT, events; the wire formats of HTTP."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from zhiyin.access.json_types import Json
 from zhiyin.domain.engine import ModelInfo
 from zhiyin.domain.events import Event, Finished, Progress, SegmentReady
 from zhiyin.domain.job import Job, JobState
@@ -15,14 +15,13 @@ from zhiyin.domain.languages import LANGUAGES, separator
 from zhiyin.domain.subtitles import to_srt, to_vtt
 from zhiyin.domain.transcript import Segment, Transcript, Word
 
-Json = dict[str, Any]
 _SEGMENTS = frozenset({"segment"})
 
 
 def response(
     transcript: Transcript, fmt: str, granularities: frozenset[str] = _SEGMENTS
 ) -> Response:
-    """An answer of the OpenAI API in one of its five formats."""
+    """A response of the OpenAI API in one of its five formats."""
     if fmt == "json":
         return JSONResponse(openai_json(transcript))
     if fmt == "verbose_json":
@@ -36,9 +35,9 @@ def plain(transcript: Transcript, fmt: str) -> Response:
     return PlainTextResponse(text, media_type=_media_type(fmt))
 
 
-def room(name: str, said: Sequence[Segment], fmt: str) -> Response:
+def room(name: str, captions: Sequence[Segment], fmt: str) -> Response:
     """A caption room as a file: srt, vtt, or txt with a line for each caption."""
-    text = {"srt": to_srt, "vtt": to_vtt}.get(fmt, _lines)(said)
+    text = {"srt": to_srt, "vtt": to_vtt}.get(fmt, _lines)(captions)
     headers = {
         "Content-Disposition": f'attachment; filename="{name}.{fmt}"',
         "Cache-Control": "no-store",
@@ -46,8 +45,8 @@ def room(name: str, said: Sequence[Segment], fmt: str) -> Response:
     return PlainTextResponse(text, media_type=_media_type(fmt), headers=headers)
 
 
-def _lines(said: Iterable[Segment]) -> str:
-    return "".join(f"{' '.join(segment.shown.split())}\n" for segment in said)
+def _lines(captions: Iterable[Segment]) -> str:
+    return "".join(f"{' '.join(segment.shown.split())}\n" for segment in captions)
 
 
 def _media_type(fmt: str) -> str:
@@ -169,7 +168,7 @@ class OpenAiEvents:
         self._last = ""
 
     def of(self, event: Event) -> Json | None:
-        """The wire form of an event, None for what OpenAI's stream does not tell."""
+        """The wire form of an event, None for what OpenAI's stream does not have."""
         match event:
             case SegmentReady(_, segment):
                 delta = separator(self._last, segment.shown) + segment.shown
@@ -214,7 +213,7 @@ def job(held: Job, estimate_s: float | None = None) -> Json:
 
 
 def job_event(held: Job) -> Json:
-    """A change of a job, as `/v1/jobs/{id}/events` tells it."""
+    """A change of a job as an event of `/v1/jobs/{id}/events`."""
     kind = "progress" if held.state is JobState.RUNNING else held.state.value
     return {"type": kind, "job": job(held)}
 

@@ -1,4 +1,4 @@
-"""Server-sent events, and cancelling a recognition when its client disconnects."""
+"""Server-sent events, and cancellation of a request when its client disconnects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from zhiyin.access.errors import error_body, observe_error
-from zhiyin.access.http.render import Json, sse
+from zhiyin.access.http.render import sse
+from zhiyin.access.json_types import Json
 from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.errors import AsrError, EngineFailed
 
@@ -23,15 +24,15 @@ log = logging.getLogger(__name__)
 
 _SILENCE_S = 15.0
 _HEARTBEAT = b": still working\n\n"
-_GONE = 499  # nginx's status for a client that closed the connection; never sent
+_GONE = 499  # nginx's status for a client that closed the connection; only logged
 
 
 class ClientGone(Exception):
-    """The client has closed the connection; no answer can be sent."""
+    """The client has closed the connection."""
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
-    """Await `work`; cancel it and raise ClientGone when the client leaves. The body is read."""
+    """Await `work`; cancel it and raise ClientGone on disconnect. The body must have been read."""
     task = asyncio.ensure_future(work)
     watch = asyncio.create_task(_disconnect(request.receive))
     try:
@@ -48,13 +49,13 @@ async def _disconnect(receive: Receive) -> None:
         pass
 
 
-def gone() -> Response:
-    """What is logged for a client that left."""
+def disconnected() -> Response:
+    """The response that is logged for a client that disconnected."""
     return Response(status_code=_GONE)
 
 
 async def first(events: AsyncGenerator[E, None]) -> E:
-    """Await the first event, so that an early error still has a status; closes `events` on one."""
+    """Await the first event: an error before it still gets an HTTP status, and closes `events`."""
     try:
         return await anext(events)
     except BaseException:
@@ -63,7 +64,7 @@ async def first(events: AsyncGenerator[E, None]) -> E:
 
 
 class EventStream(Response, Generic[E]):
-    """Server-sent events, `first` and what follows; cancels the run when the client leaves."""
+    """A response of server-sent events; cancels the run when the client disconnects."""
 
     media_type = "text/event-stream"
 

@@ -1,4 +1,4 @@
-"""Reading a multipart request: the file into a temporary file, the fields into a model."""
+"""Multipart uploads: the file into a temporary file, the fields into a form model."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def read_form(request: Request, model: type[Form]) -> tuple[Upload | None,
 
 
 class _Parser(MultiPartParser):
-    """Counts the digest of what is in files while they arrive; of one, as there may be one only."""
+    """Computes the SHA-256 of the file while it arrives; a form has at most one."""
 
     def __init__(self, request: Request) -> None:
         super().__init__(
@@ -73,7 +73,7 @@ class _Parser(MultiPartParser):
         self.digest = hashlib.sha256()
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        """As Starlette's, and count."""
+        """As Starlette's, and update the digest."""
         super().on_part_data(data, start, end)
         if self._current_part.file is not None:
             self.digest.update(memoryview(data)[start:end])

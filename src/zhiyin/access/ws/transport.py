@@ -3,45 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
-from typing import Any, NoReturn
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from zhiyin.access.ws.errors import close_code
-from zhiyin.domain.errors import AsrError, DeadlineExceeded, TooLarge
+from zhiyin.access.json_types import Json
+from zhiyin.access.ws.errors import INTERNAL, close_code, error_event
+from zhiyin.access.ws.read_ahead import AHEAD_BYTES, ReadAhead
+from zhiyin.domain.errors import AsrError, DeadlineExceeded, SlowReader, TooLarge
 
-GONE = (RuntimeError, WebSocketDisconnect)
-"""What sending raises when the client is no longer there."""
+log = logging.getLogger(__name__)
 
-Json = dict[str, Any]
+_GONE = (RuntimeError, WebSocketDisconnect)  # raised by sending when the client has disconnected
 
-Attachment = asyncio.Future[NoReturn]
-"""What keeps a conversation going; it ends with the reason to break it off."""
+Render = Callable[[AsrError], Json]
+"""Makes the event of an error."""
 
 
 class Transport:
-    """A connection that was accepted.
+    """A connection that was accepted; messages come from `receive`.
 
-    Messages come from `receive`; `render` makes the event of an error.
+    A client that sends nothing for `idle_s`, or takes nothing for `stall_s`, is disconnected; a
+    message has at most `max_bytes`.
     """
 
     def __init__(
-        self,
-        websocket: WebSocket,
-        receive: Callable[[], Awaitable[Message]],
-        render: Callable[[AsrError], Json],
-        *,
-        idle_s: float,
-        max_bytes: int,
-    ) -> None:
+        self, websocket: WebSocket, receive: Callable[[], Awaitable[Message]], render: Render, *,
+        idle_s: float, max_bytes: int, stall_s: float | None = None,
+    ) -> None:  # fmt: skip
         self._websocket = websocket
         self._receive = receive
         self._render = render
         self._idle_s = idle_s
         self._max_bytes = max_bytes
+        self._stall_s = stall_s
 
     async def receive(self, *, patient: bool = False) -> str | bytes:
         """The next message. Raises WebSocketDisconnect, TooLarge, DeadlineExceeded if impatient."""
@@ -63,47 +61,58 @@ class Transport:
             )
         return data
 
-    async def send(self, event: Json) -> None:
-        """Raises WebSocketDisconnect."""
+    async def send(self, event: Json | str) -> None:
+        """Send an event, or one that is JSON already. Raises WebSocketDisconnect, SlowReader."""
         try:
-            await self._websocket.send_json(event)
+            async with asyncio.timeout(self._stall_s):
+                if isinstance(event, str):
+                    await self._websocket.send_text(event)
+                else:
+                    await self._websocket.send_json(event)
+        except TimeoutError as error:
+            raise SlowReader("Nothing was read on this connection for too long.") from error
         except RuntimeError as error:  # uvicorn has closed by itself, for a broken frame say
             raise WebSocketDisconnect(1006) from error
 
     async def refuse(self, error: AsrError) -> None:
-        """Say why, and goodbye; a client that takes neither is left alone after the idle time."""
-        with suppress(TimeoutError, *GONE):
+        """Send the error and close; a client that takes neither is left after the idle time."""
+        with suppress(TimeoutError, *_GONE):
             async with asyncio.timeout(self._idle_s):
                 await self._websocket.send_json(self._render(error))
                 await self._websocket.close(close_code(error), error.code)
 
-    async def close(self, problem: AsrError | None) -> None:
-        """Goodbye; the problem was told."""
-        with suppress(*GONE):
+    async def close(self, problem: AsrError | None = None) -> None:
+        """Close, with the code of a problem that was sent."""
+        with suppress(*_GONE):
             if problem is None:
                 await self._websocket.close()
             else:
                 await self._websocket.close(close_code(problem), problem.code)
 
 
-async def converse(
-    telling: Coroutine[Any, Any, None], listening: Coroutine[Any, Any, None], hold: Attachment
-) -> None:
-    """Tell and listen at once, until all is told; raises what any of them raises."""
-    tell, listen = asyncio.create_task(telling), asyncio.create_task(listening)
-    waiting: set[asyncio.Future[Any]] = {tell, listen, hold}
-    try:
-        while tell in waiting:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for future in sorted(done, key=lambda f: f is not hold):  # its reason counts most
-                future.result()
-    finally:
-        for task in (tell, listen):
-            task.cancel()
-        await asyncio.gather(tell, listen, return_exceptions=True)
+@asynccontextmanager
+async def serving(
+    websocket: WebSocket, *, idle_s: float, max_bytes: int, stall_s: float | None = None,
+    ahead_bytes: int = AHEAD_BYTES, render: Render = error_event,
+) -> AsyncIterator[Transport]:  # fmt: skip
+    """The transport of an accepted connection; errors raised inside close it.
 
-
-def let_go(hold: Attachment) -> None:
-    """The conversation is over; a reason that nobody took is none."""
-    if not hold.cancel() and not hold.cancelled():
-        hold.exception()
+    While `ahead_bytes` wait no more is read; 0 reads nothing ahead.
+    """
+    async with AsyncExitStack() as stack:
+        receive = websocket.receive
+        if ahead_bytes:
+            receive = (await stack.enter_async_context(ReadAhead(websocket, ahead_bytes))).receive
+        transport = Transport(
+            websocket, receive, render, idle_s=idle_s, max_bytes=max_bytes, stall_s=stall_s
+        )
+        try:
+            yield transport
+        except WebSocketDisconnect:
+            pass
+        except AsrError as error:
+            await transport.refuse(error)
+        except Exception:
+            log.exception("a live connection failed")
+            with suppress(*_GONE):  # it may be closed already
+                await websocket.close(INTERNAL)

@@ -1,1 +1,1 @@
-"""Caption rooms: one speaker, many subscribers."""
+"""Caption rooms: one speaker, many subscribers, shared by several processes."""

@@ -1,4 +1,4 @@
-"""Whether what several processes share can be reached."""
+"""Connection monitor with backoff: whether the store that several processes share is reachable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RetryPauses:
-    """Seconds: between checks while all is well; before the first try after a loss; at most."""
+    """Seconds between health checks; before the first retry after a failure; at most."""
 
     well_s: float = 10.0
     first_s: float = 0.2
@@ -27,60 +27,60 @@ USUAL_PAUSES = RetryPauses()
 
 
 class ConnectionMonitor:
-    """Tries again, ever less often, on behalf of everybody who waits."""
+    """Checks and retries with exponential backoff, on behalf of all who wait."""
 
     def __init__(self, check: Callable[[], Awaitable[None]], pauses: RetryPauses) -> None:
         self._check = check
         self._pauses = pauses
-        self._there = asyncio.Event()
-        self._there.set()
-        self._lost = asyncio.Event()
+        self._reachable = asyncio.Event()
+        self._reachable.set()
+        self._failed = asyncio.Event()
 
     @property
     def away(self) -> bool:
-        """Whether the last that was heard is a failure."""
-        return not self._there.is_set()
+        """Whether the last attempt failed."""
+        return not self._reachable.is_set()
 
-    def lost(self) -> None:
-        """Somebody could not reach it."""
+    def report_failure(self) -> None:
+        """A call could not reach it."""
         if not self.away:
-            log.warning("what is shared with other processes is out of reach; trying again")
-        self._there.clear()
-        self._lost.set()
+            log.warning("the store shared with other processes is unreachable; retrying")
+        self._reachable.clear()
+        self._failed.set()
 
-    async def back(self) -> None:
+    async def wait_reachable(self) -> None:
         """Return when it can be reached."""
-        await self._there.wait()
+        await self._reachable.wait()
 
     async def watch(self) -> None:
-        """Run for ever; nothing comes back without it."""
+        """Run until cancelled; nothing becomes reachable again without it."""
         failures = 0
         while True:
             try:
                 await self._check()
             except Unavailable:
-                self.lost()
+                self.report_failure()
             else:
-                self._found()
-            if not self.away and not await self._was_lost():
+                self._report_success()
+            if not self.away and not await self._failure_reported():
                 failures = 0
                 continue
             failures += 1
             pause_s = backoff_s(failures, self._pauses.first_s, self._pauses.longest_s)
-            # Spread, so that a restarted server does not meet everybody at the same moment.
+            # Jitter, so that a restarted server does not get all clients at the same moment.
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
 
-    def _found(self) -> None:
+    def _report_success(self) -> None:
         if self.away:
-            log.info("what is shared with other processes is back")
-        self._lost.clear()
-        self._there.set()
+            log.info("the store shared with other processes is reachable again")
+        self._failed.clear()
+        self._reachable.set()
 
-    async def _was_lost(self) -> bool:
-        """Wait a while for a loss."""
+    async def _failure_reported(self) -> bool:
+        """Whether a failure was reported before the next check is due."""
         try:
             async with asyncio.timeout(self._pauses.well_s):
-                await self._lost.wait()
+                await self._failed.wait()
         except TimeoutError:
             return False
         return True

@@ -1,4 +1,4 @@
-"""What was said in a room, as far as this process knows."""
+"""Caption log: the final captions of a room, deduplicated and bounded."""
 
 from __future__ import annotations
 
@@ -10,75 +10,76 @@ from zhiyin.domain.transcript import Segment
 
 
 class CaptionLog:
-    """Settled captions, the last `limit`, each once, in the order they came."""
+    """Final captions, the last `limit`, each once, in order of arrival."""
 
     def __init__(self, limit: int) -> None:
-        self._posts: deque[CaptionMessage] = deque(maxlen=limit)
+        self._messages: deque[CaptionMessage] = deque(maxlen=limit)
         self._last: dict[tuple[str, int], int] = {}
         self._limit = limit
         self.next_id = 0
 
     def __len__(self) -> int:
-        return len(self._posts)
+        return len(self._messages)
 
     def __iter__(self) -> Iterator[CaptionMessage]:
-        return iter(self._posts)
+        return iter(self._messages)
 
-    def knows(self, post: CaptionMessage) -> bool:
-        """Whether this or a later caption of the same talk has come."""
-        return _id(post) <= self._last.get((post.replica, post.talk), -1)
+    def knows(self, message: CaptionMessage) -> bool:
+        """Whether this or a later caption of the same turn was added."""
+        return _id(message) <= self._last.get((message.replica, message.turn), -1)
 
-    def add(self, post: CaptionMessage) -> bool:
-        """Take a settled caption; False when it is known."""
-        if self.knows(post):
+    def add(self, message: CaptionMessage) -> bool:
+        """Append a final caption; False for a duplicate."""
+        if self.knows(message):
             return False
-        talk = (post.replica, post.talk)
-        self._last[talk] = _id(post)
-        if len(self._last) > self._limit:  # the oldest talk left the record long ago
+        turn = (message.replica, message.turn)
+        self._last[turn] = _id(message)
+        if len(self._last) > self._limit:  # the oldest turn has no caption in the log any more
             del self._last[next(iter(self._last))]
-        self.next_id = max(self.next_id, _id(post) + 1)
-        self._posts.append(post)
+        self.next_id = max(self.next_id, _id(message) + 1)
+        self._messages.append(message)
         return True
 
-    def put_before(self, posts: Iterable[CaptionMessage]) -> None:
-        """Captions older than all that is here."""
-        newer = list(self._posts)
-        older = [post for post in posts if not self.knows(post)]
+    def put_before(self, messages: Iterable[CaptionMessage]) -> None:
+        """Insert captions that are older than all in the log."""
+        newer = list(self._messages)
+        older = [message for message in messages if not self.knows(message)]
         self.clear()
-        for post in (*older, *newer):
-            self.add(post)
+        for message in (*older, *newer):
+            self.add(message)
 
-    def withdraw(self, owner: str) -> None:
-        """Forget what was said on behalf of the owner; it stays known, so it does not come back."""
-        kept = [post for post in self._posts if post.owner != owner]
-        self._posts.clear()
-        self._posts.extend(kept)
+    def erase(self, owner: str) -> None:
+        """Delete the owner's captions; their ids stay known, so that they don't come back."""
+        kept = [message for message in self._messages if message.owner != owner]
+        self._messages.clear()
+        self._messages.extend(kept)
 
     def clear(self) -> None:
-        """Forget everything but how far the ids have come."""
-        self._posts.clear()
+        """Delete everything but `next_id`."""
+        self._messages.clear()
         self._last.clear()
 
 
-def captions(posts: Iterable[CaptionMessage]) -> tuple[Caption, ...]:
-    """What was said."""
-    return tuple(post.told for post in posts if isinstance(post.told, Caption))
+def captions(messages: Iterable[CaptionMessage]) -> tuple[Caption, ...]:
+    """The captions among the messages."""
+    return tuple(m.event for m in messages if isinstance(m.event, Caption))
 
 
-def segments(posts: Iterable[CaptionMessage]) -> tuple[Segment, ...]:
-    """The record as one recording: each speaker's time goes on where the one before ended."""
+def segments(messages: Iterable[CaptionMessage]) -> tuple[Segment, ...]:
+    """Captions as segments of one recording: each turn starts where the one before ended."""
     found: list[Segment] = []
-    offset, talk = 0.0, None
-    for post in posts:
-        if not isinstance(post.told, Caption):
+    offset, turn = 0.0, None
+    for message in messages:
+        caption = message.event
+        if not isinstance(caption, Caption):
             continue
-        if talk is not None and talk != (post.replica, post.talk):
+        if turn is not None and turn != (message.replica, message.turn):
             offset = found[-1].end
-        talk = (post.replica, post.talk)
-        segment = Segment(post.told.text.strip(), post.told.start, post.told.end, 0.0)
+        turn = (message.replica, message.turn)
+        segment = Segment(caption.text.strip(), caption.start, caption.end, 0.0)
         found.append(segment.shifted(offset))
     return tuple(found)
 
 
-def _id(post: CaptionMessage) -> int:
-    return post.told.id if isinstance(post.told, Caption) else -1
+def _id(message: CaptionMessage) -> int:
+    return message.event.id if isinstance(message.event, Caption) else -1

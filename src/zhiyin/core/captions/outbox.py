@@ -1,4 +1,4 @@
-"""What waits to be passed on to other processes."""
+"""Outbox: messages of this process that the shared store has not acknowledged yet."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from zhiyin.domain.captions import Caption, CaptionMessage, Ended
 
 
 class Outbox:
-    """Posts in order; of captions that are not settled only the newest. At most `limit`."""
+    """Messages in order; of partial captions only the newest. At most `limit`."""
 
     def __init__(self, limit: int) -> None:
-        self._posts: deque[CaptionMessage] = deque(maxlen=limit)
+        self._messages: deque[CaptionMessage] = deque(maxlen=limit)
 
     def __bool__(self) -> bool:
-        return bool(self._posts)
+        return bool(self._messages)
 
-    def add(self, post: CaptionMessage) -> None:
-        """One more."""
-        if self._posts and _passes(self._posts[-1]):
-            self._posts.pop()
-        self._posts.append(post)
+    def add(self, message: CaptionMessage) -> None:
+        """Append; replaces a partial caption at the end."""
+        if self._messages and _is_partial(self._messages[-1]):
+            self._messages.pop()
+        self._messages.append(message)
 
     def first(self) -> CaptionMessage:
-        """The one that is next; it stays."""
-        return self._posts[0]
+        """The next one to publish; it stays."""
+        return self._messages[0]
 
-    def done(self, post: CaptionMessage) -> None:
-        """That one was passed on."""
-        if self._posts and self._posts[0] is post:
-            self._posts.popleft()
+    def done(self, message: CaptionMessage) -> None:
+        """Remove the first message: it was published."""
+        if self._messages and self._messages[0] is message:
+            self._messages.popleft()
 
-    def withdraw(self, owner: str) -> None:
+    def erase(self, owner: str) -> None:
         """Drop captions of the owner."""
-        kept = [p for p in self._posts if p.owner != owner or not isinstance(p.told, Caption)]
-        self._posts.clear()
-        self._posts.extend(kept)
+        kept = [m for m in self._messages if m.owner != owner or not isinstance(m.event, Caption)]
+        self._messages.clear()
+        self._messages.extend(kept)
 
-    def again(self, record: Iterable[CaptionMessage]) -> None:
-        """Begin anew: the whole record, and of what waits all that lasts."""
-        waiting = [p for p in self._posts if p.settled or isinstance(p.told, Ended)]
-        known = set(waiting)
-        self._posts.clear()
-        self._posts.extend(post for post in record if post not in known)
-        self._posts.extend(waiting)
+    def restart(self, log: Iterable[CaptionMessage]) -> None:
+        """Queue the whole log again, then pending final captions and ends of turns."""
+        pending = [m for m in self._messages if m.settled or isinstance(m.event, Ended)]
+        known = set(pending)
+        self._messages.clear()
+        self._messages.extend(message for message in log if message not in known)
+        self._messages.extend(pending)
 
 
-def _passes(post: CaptionMessage) -> bool:
-    return isinstance(post.told, Caption) and not post.told.final
+def _is_partial(message: CaptionMessage) -> bool:
+    return isinstance(message.event, Caption) and not message.event.final

@@ -1,9 +1,9 @@
-"""One caption room as this process sees it.
+"""One caption room in one process: speaker, subscriptions, caption log and outbox.
 
-Whoever speaks here is shown here at once; what other processes must know goes through an outbox
-to the store, and what they tell comes from it. When the store is out of reach, the room goes on by
-itself, says so once, and makes up for it later: every caption has a name, so that telling it twice
-does no harm.
+Captions of a local speaker go to local subscribers at once, and through an outbox to the store;
+captions of other processes come from the store. While the store is unreachable the room goes on
+locally and sends one warning; afterwards it publishes its log again, which is harmless because
+every caption has a unique id.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ LOCAL = Warned(
     "captions_local",
     "Captions can't be shared with other servers at the moment; they go on here and follow there.",
 )
-_SETTLE_S = 2.0  # how long a speaker who has finished waits for the captions to reach the others
+_FLUSH_S = 2.0  # how long a speaker who has finished waits for the outbox to empty
 
 
 @dataclass(frozen=True, slots=True)
 class RoomLimits:
-    """`history` captions are kept per room, until it was silent for `history_s` seconds.
+    """`history` captions are kept per room, until `history_s` seconds after the last.
 
-    `waiting` captions may wait for a viewer. A speaker's place is kept up every `renew_s`.
+    `waiting` captions may wait for a viewer. A speaker's lease is renewed every `renew_s`.
     """
 
     max_rooms: int = 100
@@ -49,21 +49,21 @@ class RoomLimits:
 
 @dataclass(frozen=True, slots=True)
 class RoomContext:
-    """What all rooms of this process share; `replica` is its name among the others."""
+    """What all rooms of this process share; `replica` is its name among the processes."""
 
     store: CaptionStore
-    link: ConnectionMonitor
+    connection: ConnectionMonitor
     limits: RoomLimits
     replica: str
     clock: Callable[[], float] = time.monotonic
 
 
 class Room:
-    """Follows the store from `open` to `close`; passes on what is told here while there is any."""
+    """Follows the store until `close`; a second task publishes while there is a local speaker."""
 
     def __init__(self, name: str, context: RoomContext) -> None:
         limits = context.limits
-        self.record = CaptionLog(limits.history)
+        self.log = CaptionLog(limits.history)
         self.broadcast = Broadcast(limits.max_viewers, limits.waiting)
         self._name = name
         self._context = context
@@ -71,239 +71,243 @@ class Room:
         self._changed = context.clock()
         self._speaker: Speaker | None = None
         self._taken = False
-        self._placed = False
+        self._leased = False
         self._merged = False
         self._following = False
-        self._troubled = False
+        self._degraded = False
         self._unreadable = False
         self._loaded = asyncio.Event()
-        self._told = asyncio.Event()
+        self._wake = asyncio.Event()
         self._follow_task = asyncio.create_task(self._follow())
-        self._write_task: asyncio.Task[None] | None = None
+        self._publish_task: asyncio.Task[None] | None = None
 
     @property
-    def old(self) -> bool:
-        """Whether it was silent for so long that it is forgotten."""
+    def expired(self) -> bool:
+        """Whether the last caption is older than `history_s`."""
         return self._context.clock() - self._changed > self._context.limits.history_s
 
     @property
     def spare(self) -> bool:
-        """Whether nobody misses it here: nobody is there, and the store knows what was said."""
+        """Whether it can be closed: unused, and its captions have expired or are in the store."""
         if len(self.broadcast) or self._taken:
             return False
-        return self.old or (not self._outbox and (self._following or not len(self.record)))
+        return self.expired or (not self._outbox and (self._following or not len(self.log)))
 
-    def posts(self) -> tuple[CaptionMessage, ...]:
-        """What was said."""
-        if self.old:
-            self.record.clear()
-        return tuple(self.record)
+    def history(self) -> tuple[CaptionMessage, ...]:
+        """The final captions so far."""
+        if self.expired:
+            self.log.clear()
+        return tuple(self.log)
 
     async def loaded(self) -> None:
-        """Return when the record is here, or can't be had."""
+        """Return when the store's log was read, or could not be."""
         await self._loaded.wait()
 
-    async def join(self) -> Subscription:
-        """One more viewer, who is shown what comes after `posts`. Raises Overloaded."""
-        viewer = self.broadcast.join()
+    async def subscribe(self) -> Subscription:
+        """A subscription to what comes after `history`. Raises Overloaded."""
+        subscription = self.broadcast.subscribe()
         try:
             await self._loaded.wait()
         except asyncio.CancelledError:
-            self.broadcast.leave(viewer)
+            self.broadcast.unsubscribe(subscription)
             raise
-        viewer.skip()
-        if self._troubled:
-            viewer.show(LOCAL)
+        subscription.skip()
+        if self._degraded:
+            subscription.put(LOCAL)
         if self._unreadable:
-            viewer.show(UNREADABLE)
-        return viewer
+            subscription.put(UNREADABLE)
+        return subscription
 
-    def withdraw(self, owner: str) -> None:
-        """Forget what was said on behalf of the owner; who has read it, has read it."""
-        self.record.withdraw(owner)
-        self._outbox.withdraw(owner)
+    def erase(self, owner: str) -> None:
+        """Delete the owner's captions; what was sent to clients already stays with them."""
+        self.log.erase(owner)
+        self._outbox.erase(owner)
 
-    async def speak(self, talk: int, owner: str) -> Speaker:
-        """Take the speaker's place. Raises InvalidRequest when it is taken."""
+    async def speak(self, turn: int, owner: str) -> Speaker:
+        """Begin a turn as the only speaker. Raises InvalidRequest when there is one."""
         if self._taken:
-            raise _taken()
+            raise _room_taken()
         self._taken = True
         try:
             await self._loaded.wait()
-            if not await self._free():
-                raise _taken()
+            if not await self._claim():
+                raise _room_taken()
         except BaseException:
             self._taken = False
             raise
         inbox = Subscription(self._context.limits.waiting)
-        if self._troubled:
-            inbox.show(LOCAL)
+        if self._degraded:
+            inbox.put(LOCAL)
         replica = self._context.replica
         self._speaker = Speaker(
-            inbox, lambda told: self._tell(CaptionMessage(replica, talk, told, owner)),
-            lambda: self._leave(CaptionMessage(replica, talk, Ended(), owner)), self._first_id(),
+            inbox, lambda event: self._publish(CaptionMessage(replica, turn, event, owner)),
+            lambda: self._end_turn(CaptionMessage(replica, turn, Ended(), owner)),
+            self._first_id(),
         )  # fmt: skip
-        if self._write_task is None:
-            self._write_task = asyncio.create_task(self._write())
+        if self._publish_task is None:
+            self._publish_task = asyncio.create_task(self._publish_outbox())
         return self._speaker
 
     async def close(self) -> None:
-        """Stop at once; a speaker's place falls free by itself if it could not be left."""
-        tasks = [t for t in (self._follow_task, self._write_task) if t is not None]
+        """Stop at once; a lease that can't be released expires."""
+        tasks = [t for t in (self._follow_task, self._publish_task) if t is not None]
         await cancel_all(tasks, SWALLOWED_S)
-        if self._placed:
+        if self._leased:
             with suppress(Unavailable):
                 await self._context.store.release(self._name, self._context.replica)
 
-    async def settle(self) -> None:
-        """Wait a while for the others to have been told."""
-        if self._write_task is not None and not self._context.link.away:
-            await asyncio.wait({self._write_task}, timeout=_SETTLE_S)
+    async def flush(self) -> None:
+        """Wait a little for the outbox to reach the store."""
+        if self._publish_task is not None and not self._context.connection.away:
+            await asyncio.wait({self._publish_task}, timeout=_FLUSH_S)
 
-    async def _free(self) -> bool:
-        """Whether one may speak; when that can't be known, one may."""
-        if self._context.link.away:
-            self._fail()
+    async def _claim(self) -> bool:
+        """Whether one may speak; yes while the store is unreachable."""
+        if self._context.connection.away:
+            self._degrade()
             return True
         try:
             return await self._context.store.claim(self._name, self._context.replica)
         except Unavailable:
-            self._context.link.lost()
-            self._fail()
+            self._context.connection.report_failure()
+            self._degrade()
             return True
 
     def _first_id(self) -> int:
         if self._merged:
-            return self.record.next_id
-        # Nobody can say how far the others have counted, but no room gets as far as this.
-        return max(self.record.next_id, int(time.time()))
+            return self.log.next_id
+        # The ids of other processes are unknown, but no room gets as far as this.
+        return max(self.log.next_id, int(time.time()))
 
-    def _tell(self, post: CaptionMessage) -> None:
-        if post.settled:
-            self.record.add(post)
+    def _publish(self, message: CaptionMessage) -> None:
+        """Send to local clients, and queue for the store."""
+        if message.settled:
+            self.log.add(message)
             self._changed = self._context.clock()
-        if not isinstance(post.told, CaptionsErased):
-            self._show(post.told)
-        self._outbox.add(post)
-        self._told.set()
+        if not isinstance(message.event, CaptionsErased):
+            self._send(message.event)
+        self._outbox.add(message)
+        self._wake.set()
 
-    async def _leave(self, post: CaptionMessage) -> None:
-        self._tell(post)
+    async def _end_turn(self, message: CaptionMessage) -> None:
+        self._publish(message)
         self._speaker, self._taken = None, False
-        self._told.set()
-        await self.settle()
+        self._wake.set()
+        await self.flush()
 
-    def _show(self, told: CaptionEvent) -> None:
-        self.broadcast.show(told)
+    def _send(self, event: CaptionEvent) -> None:
+        """Send to local clients, the speaker's included."""
+        self.broadcast.send(event)
         if self._speaker is not None:
-            self._speaker.inbox.show(told)
+            self._speaker.inbox.put(event)
 
     async def _follow(self) -> None:
-        """Hear what others tell."""
-        store, link = self._context.store, self._context.link
+        """Receive the messages of other processes, reconnecting for ever."""
+        store, connection = self._context.store, self._context.connection
         while True:
-            if not link.away:
+            if not connection.away:
                 with suppress(Unavailable):
                     async with aclosing(store.follow(self._name)) as batches:
                         async for batch in batches:
-                            await self._hear(batch)
-                link.lost()
+                            await self._receive(batch)
+                connection.report_failure()
             self._following = False
-            self._fail()
-            self._begin_again()
+            self._degrade()
+            self._publish_log_again()
             self._loaded.set()
-            await link.back()
+            await connection.wait_reachable()
 
-    async def _hear(self, batch: tuple[CaptionMessage, ...]) -> None:
-        if not self._merged and len(self.record):
-            # It was said before, and elsewhere: no news for anybody.
-            self.record.put_before(post for post in batch if post.settled)
-            batch = tuple(post for post in batch if not post.settled)
-        for post in batch:
-            self._pass_on(post)
-            await asyncio.sleep(0)  # who reads can take this before the next one comes
+    async def _receive(self, batch: tuple[CaptionMessage, ...]) -> None:
+        if not self._merged and len(self.log):
+            # The store's log is older than what local clients have got: not sent to them.
+            self.log.put_before(message for message in batch if message.settled)
+            batch = tuple(message for message in batch if not message.settled)
+        for message in batch:
+            self._apply(message)
+            await asyncio.sleep(0)  # subscribers can take this before the next one comes
         self._merged = self._following = True
         self._recover()
         self._loaded.set()
 
-    def _pass_on(self, post: CaptionMessage) -> None:
-        if isinstance(post.told, CaptionsErased):
-            self.withdraw(post.told.owner)
+    def _apply(self, message: CaptionMessage) -> None:
+        """One message from the store: erase, or log and send unless it is a duplicate."""
+        if isinstance(message.event, CaptionsErased):
+            self.erase(message.event.owner)
             return
-        if post.settled:
-            if not self.record.add(post):
+        if message.settled:
+            if not self.log.add(message):
                 return
             self._changed = self._context.clock()
-        elif post.replica == self._context.replica:
+        elif message.replica == self._context.replica:
             return
-        self._unreadable = self._unreadable or post.told == UNREADABLE
-        self._show(post.told)
+        self._unreadable = self._unreadable or message.event == UNREADABLE
+        self._send(message.event)
 
-    async def _write(self) -> None:
-        """Tell the others, in order, while somebody speaks here or something waits."""
-        link = self._context.link
-        while self._taken or self._outbox or self._placed:
-            await link.back()
+    async def _publish_outbox(self) -> None:
+        """Publish in order, with retries, while there is a speaker, a message or a lease."""
+        connection = self._context.connection
+        while self._taken or self._outbox or self._leased:
+            await connection.wait_reachable()
             try:
-                await self._pass_outbox()
+                await self._publish_pending()
             except Unavailable:
-                link.lost()
-                self._placed = False
-                self._fail()
-                self._begin_again()
-        self._write_task = None
+                connection.report_failure()
+                self._leased = False
+                self._degrade()
+                self._publish_log_again()
+        self._publish_task = None
 
-    async def _pass_outbox(self) -> None:
+    async def _publish_pending(self) -> None:
         store, replica = self._context.store, self._context.replica
-        self._placed = self._placed or await store.claim(self._name, replica)
-        if not self._placed:
-            await self._stand_back()
+        self._leased = self._leased or await store.claim(self._name, replica)
+        if not self._leased:
+            await self._yield_lease()
             return
         while self._outbox:
-            post = self._outbox.first()
-            self._placed = await store.publish(self._name, replica, post)
-            if not self._placed:
-                self._begin_again()
+            message = self._outbox.first()
+            self._leased = await store.publish(self._name, replica, message)
+            if not self._leased:
+                self._publish_log_again()
                 return
-            self._outbox.done(post)
+            self._outbox.done(message)
         self._recover()
         if self._taken:
-            await self._wait()
+            await self._wait_for_message()
         else:
-            self._placed = False
+            self._leased = False
             await store.release(self._name, replica)
 
-    async def _wait(self) -> None:
-        """For something to tell; the place is kept up meanwhile."""
-        self._told.clear()
+    async def _wait_for_message(self) -> None:
+        """Wait for something to publish; renew the lease when nothing comes."""
+        self._wake.clear()
         try:
             async with asyncio.timeout(self._context.limits.renew_s):
-                await self._told.wait()
+                await self._wake.wait()
         except TimeoutError:
-            self._placed = await self._context.store.claim(self._name, self._context.replica)
+            self._leased = await self._context.store.claim(self._name, self._context.replica)
 
-    async def _stand_back(self) -> None:
-        """Somebody else has come while the store, or this process, was away; what waits, waits."""
+    async def _yield_lease(self) -> None:
+        """Another process took the lease during an outage: end the turn, retry the outbox later."""
         if self._speaker is not None:
-            self._speaker.inbox.fail(_taken())
+            self._speaker.inbox.fail(_room_taken())
         await asyncio.sleep(self._context.limits.renew_s)
 
-    def _begin_again(self) -> None:
-        """Nobody knows what the store has got and kept: tell it all, it knows what is new."""
-        if self._write_task is not None:
-            self._outbox.again(self.record)
-            self._told.set()
+    def _publish_log_again(self) -> None:
+        """It is unknown what the store has received and kept: send it all, it deduplicates."""
+        if self._publish_task is not None:
+            self._outbox.restart(self.log)
+            self._wake.set()
 
-    def _fail(self) -> None:
-        """The store is out of reach: say so, once until it is well again."""
-        if not self._troubled:
-            self._troubled = True
-            self._show(LOCAL)
+    def _degrade(self) -> None:
+        """The store is unreachable: warn clients, once for each outage."""
+        if not self._degraded:
+            self._degraded = True
+            self._send(LOCAL)
 
     def _recover(self) -> None:
         if self._following and not self._outbox:
-            self._troubled = False
+            self._degraded = False
 
 
-def _taken() -> InvalidRequest:
+def _room_taken() -> InvalidRequest:
     return InvalidRequest("Somebody else speaks in this room.", code="room_taken", param="room")

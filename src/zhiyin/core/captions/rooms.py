@@ -1,4 +1,4 @@
-"""Caption rooms: what one speaker says goes to any number of viewers, none of whom slows it."""
+"""Caption rooms of one process: speak, subscribe, history, erase. The store joins processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SWEEP_S = 10.0
 
 
 class Rooms:
-    """All rooms as this process sees them; the store is where its speakers and viewers meet others.
+    """All rooms of this process, opened on demand and closed when unused.
 
     Used from one event loop, between `start` and `close`. A `ports.erasure.Erasable`.
     """
@@ -38,74 +38,74 @@ class Rooms:
         pauses: RetryPauses = USUAL_PAUSES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        link = ConnectionMonitor(store.check, pauses)
-        self._context = RoomContext(store, link, limits, secrets.token_hex(8), clock)
+        connection = ConnectionMonitor(store.check, pauses)
+        self._context = RoomContext(store, connection, limits, secrets.token_hex(8), clock)
         self._rooms: dict[str, Room] = {}
-        self._talks = count()
+        self._turns = count()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def away(self) -> bool:
-        """Whether the store is out of reach, so that every process is by itself."""
-        return self._context.link.away
+        """Whether the store is unreachable, so that captions stay local."""
+        return self._context.connection.away
 
     def start(self) -> None:
-        """Begin to watch the store."""
+        """Monitor the store."""
         self._tasks = [
-            asyncio.create_task(self._context.link.watch()),
-            asyncio.create_task(self._sweep_now_and_then()),
+            asyncio.create_task(self._context.connection.watch()),
+            asyncio.create_task(self._sweep_regularly()),
         ]
 
     async def close(self) -> None:
-        """Stop; what waits for the store is waited for a little."""
+        """Stop, after a short time for the outboxes to reach the store."""
         rooms, self._rooms = list(self._rooms.values()), {}
-        await asyncio.gather(*(room.settle() for room in rooms))
+        await asyncio.gather(*(room.flush() for room in rooms))
         await asyncio.gather(*(room.close() for room in rooms))
         await cancel_all(self._tasks, SWALLOWED_S)
         await self._context.store.close()
 
     @asynccontextmanager
-    async def view(self, name: str) -> AsyncIterator[tuple[tuple[Caption, ...], Subscription]]:
-        """What was said in the room, and what will be. Raises Overloaded."""
+    async def subscribe(self, name: str) -> AsyncIterator[tuple[tuple[Caption, ...], Subscription]]:
+        """The history of the room, and the events after it. Raises Overloaded."""
         room = self._enter(name)
-        viewer = await room.join()
+        subscription = await room.subscribe()
         try:
-            yield captions(room.posts()), viewer
+            yield captions(room.history()), subscription
         finally:
-            room.broadcast.leave(viewer)
+            room.broadcast.unsubscribe(subscription)
             await self._sweep()
 
     async def speak(self, name: str, caller: Caller) -> Speaker:
-        """Speak in the room; finish it. Raises Overloaded, or InvalidRequest when it is taken."""
-        return await self._enter(name).speak(next(self._talks), caller.owner)
+        """Begin a turn; finish it. Raises Overloaded, or InvalidRequest when there is a speaker."""
+        return await self._enter(name).speak(next(self._turns), caller.owner)
 
     async def erase(self, owner: str) -> int:
-        """Remove what was said on behalf of the owner; how many captions. Raises Unavailable."""
+        """Delete the owner's captions everywhere; how many. Raises Unavailable."""
         for room in self._rooms.values():
-            room.withdraw(owner)
+            room.erase(owner)
         return await self._context.store.erase(owner)
 
     def private(self) -> Speaker:
-        """Speak where nobody else reads."""
+        """A speaker without a room: captions go to its own client only."""
         inbox = Subscription(self._context.limits.waiting)
 
         async def leave() -> None:
-            inbox.show(Ended())
+            inbox.put(Ended())
 
-        return Speaker(inbox, inbox.show, leave)
+        return Speaker(inbox, inbox.put, leave)
 
-    async def posts(self, name: str) -> tuple[CaptionMessage, ...]:
-        """What was said in the room. Raises Unavailable when nobody here knows."""
+    async def history(self, name: str) -> tuple[CaptionMessage, ...]:
+        """The final captions of the room. Raises Unavailable when only the store has them."""
         room = self._rooms.get(name)
         if room is not None:
             await room.loaded()
-            return room.posts()
+            return room.history()
         if self.away:
             raise Unavailable("The captions are out of reach. Try again later.", retry_after_s=5.0)
         try:
             return await self._context.store.history(name)
         except Unavailable:
-            self._context.link.lost()
+            self._context.connection.report_failure()
             raise
 
     def _enter(self, name: str) -> Room:
@@ -119,7 +119,7 @@ class Rooms:
         spare = [name for name, room in self._rooms.items() if room.spare]
         await asyncio.gather(*(self._rooms.pop(name).close() for name in spare))
 
-    async def _sweep_now_and_then(self) -> None:
+    async def _sweep_regularly(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_S)
             await self._sweep()

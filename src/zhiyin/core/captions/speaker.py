@@ -1,4 +1,4 @@
-"""Whoever speaks in a room."""
+"""Speaker of a room: turns the events of a live session into captions."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from zhiyin.domain.live import Final, LiveEvent, Partial, Warned
 
 
 class Speaker:
-    """Turns the events of a live session into captions; `inbox` is what the speaker reads.
+    """Publishes captions with ids from `first_id` on; `inbox` is what the speaker's client reads.
 
-    Ids begin at `first_id`. The inbox fails when somebody else has come to speak in the room.
+    The inbox fails when another speaker has taken the room.
     """
 
     def __init__(
         self,
         inbox: Subscription,
-        tell: Callable[[CaptionEvent], None],
+        emit: Callable[[CaptionEvent], None],
         leave: Callable[[], Awaitable[None]],
         first_id: int = 0,
     ) -> None:
         self.inbox = inbox
-        self._tell = tell
+        self._emit = emit
         self._leave = leave
         self._first_id = first_id
         self._starts: dict[int, float] = {}
         self._finished = False
 
     def publish(self, event: LiveEvent) -> None:
-        """Tell everybody what the session told."""
-        told = event if isinstance(event, Warned) else self._caption(event)
-        if told is not None:
-            self._tell(told)
+        """Publish the session's event as a caption, if it makes one; warnings as they are."""
+        caption = event if isinstance(event, Warned) else self._caption(event)
+        if caption is not None:
+            self._emit(caption)
 
     async def finish(self) -> None:
-        """Say that this was all; returns when the next one may speak, or soon after."""
+        """End the turn; returns when the next speaker may begin, or after a short timeout."""
         if not self._finished:
             self._finished = True
             await self._leave()

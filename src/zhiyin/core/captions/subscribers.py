@@ -1,4 +1,4 @@
-"""Who reads a room's captions; none of them slows another, or the speaker."""
+"""Subscriptions to a room's captions: a queue for each client, so that none slows another."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from zhiyin.domain.errors import AsrError, Overloaded, SlowReader
 
 
 class Subscription:
-    """Somebody who reads; a caption that a newer one has overtaken is not read any more.
+    """A client's queue of events; a newer version of a caption replaces a waiting partial one.
 
-    What else is told is never left out: when more than `capacity` of it waits, it is all over.
+    Other events are never dropped: when more than `capacity` of them wait, it fails.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -22,30 +22,30 @@ class Subscription:
         self._changed = asyncio.Event()
         self._error: AsrError | None = None
 
-    def show(self, told: CaptionEvent) -> None:
-        """Something new."""
+    def put(self, event: CaptionEvent) -> None:
+        """Queue an event."""
         if self._error is not None:
             return
         last = self._waiting[-1] if self._waiting else None
-        if isinstance(last, Caption) and not last.final and _follows(last, told):
+        if isinstance(last, Caption) and not last.final and _replaces(event, last):
             self._waiting.pop()
-        self._waiting.append(told)
+        self._waiting.append(event)
         if len(self._waiting) > self._capacity:
             self._waiting.clear()
             self.fail(SlowReader("The connection is too slow for these captions."))
         self._changed.set()
 
     def fail(self, error: AsrError) -> None:
-        """After what waits, this."""
+        """Raise the error in `events`, after what waits."""
         self._error = self._error or error
         self._changed.set()
 
     def skip(self) -> None:
-        """What waits is known already."""
+        """Drop what waits: the client has it already."""
         self._waiting.clear()
 
-    async def told(self) -> AsyncIterator[CaptionEvent]:
-        """What is shown, whoever speaks next. Raises what it failed with."""
+    async def events(self) -> AsyncIterator[CaptionEvent]:
+        """Events of all speakers, in order; endless. Raises what it failed with."""
         while True:
             while self._waiting:
                 yield self._waiting.popleft()
@@ -55,34 +55,34 @@ class Subscription:
             await self._changed.wait()
 
 
-def _follows(last: Caption, told: CaptionEvent) -> bool:
-    return isinstance(told, Caption) and told.id == last.id
+def _replaces(event: CaptionEvent, last: Caption) -> bool:
+    return isinstance(event, Caption) and event.id == last.id
 
 
 class Broadcast:
-    """All viewers of a room, at most `most`."""
+    """All subscriptions of a room, at most `most`."""
 
     def __init__(self, most: int, capacity: int) -> None:
         self._most = most
         self._capacity = capacity
-        self._viewers: set[Subscription] = set()
+        self._subscriptions: set[Subscription] = set()
 
     def __len__(self) -> int:
-        return len(self._viewers)
+        return len(self._subscriptions)
 
-    def join(self) -> Subscription:
+    def subscribe(self) -> Subscription:
         """One more. Raises Overloaded."""
-        if len(self._viewers) >= self._most:
+        if len(self._subscriptions) >= self._most:
             raise Overloaded("The room is full. Try again later.", retry_after_s=10.0)
-        viewer = Subscription(self._capacity)
-        self._viewers.add(viewer)
-        return viewer
+        subscription = Subscription(self._capacity)
+        self._subscriptions.add(subscription)
+        return subscription
 
-    def leave(self, viewer: Subscription) -> None:
-        """The viewer is gone."""
-        self._viewers.discard(viewer)
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """One less."""
+        self._subscriptions.discard(subscription)
 
-    def show(self, told: CaptionEvent) -> None:
-        """Tell everybody."""
-        for viewer in self._viewers:
-            viewer.show(told)
+    def send(self, event: CaptionEvent) -> None:
+        """Queue an event for every subscription."""
+        for subscription in self._subscriptions:
+            subscription.put(event)

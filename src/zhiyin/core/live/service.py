@@ -6,17 +6,15 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from math import inf
-
-import numpy as np
-from numpy.typing import NDArray
 
 from zhiyin.core.history.writer import HistoryWriter
+from zhiyin.core.live.decoding import FrameDecoder, Frames
 from zhiyin.core.live.engine_client import EngineClient, Spell
+from zhiyin.core.live.policies import policy_for
 from zhiyin.core.live.session import Session, SessionPolicy
 from zhiyin.core.live.streams import SegmentStreams
 from zhiyin.core.live.transcript import TranscriptBuilder
@@ -25,27 +23,37 @@ from zhiyin.core.offload import offload
 from zhiyin.core.scheduling.admission import Admission
 from zhiyin.core.scheduling.batching import Lane
 from zhiyin.core.scheduling.registry import Registry
-from zhiyin.core.segmentation.endpointing import EndpointPolicy
 from zhiyin.core.tasks import cancel_all
 from zhiyin.core.text_steps import TextSteps
-from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.domain.caller import Caller
-from zhiyin.domain.engine import EngineCapabilities
-from zhiyin.domain.errors import AsrError, Overloaded, SlowReader, TooLong
-from zhiyin.domain.live import Final, LiveEvent, LiveOptions, Partial
+from zhiyin.domain.errors import AsrError, Overloaded, SlowReader
+from zhiyin.domain.live import (
+    AudioFormat,
+    Final,
+    LiveDefaults,
+    LiveEvent,
+    LiveOptions,
+    Partial,
+    Received,
+    Warned,
+)
 from zhiyin.domain.options import TextOptions, TranscribeOptions
 from zhiyin.domain.transcript import Transcript
 from zhiyin.ports.observer import UNOBSERVED, Observer
+from zhiyin.ports.sound import LiveDecoder
 from zhiyin.ports.text import TextContext
-from zhiyin.ports.vad import FRAME, Vad
+from zhiyin.ports.vad import Vad
 
 log = logging.getLogger(__name__)
 
-_BLOCK = SAMPLE_RATE  # samples that the voice detector takes at once
-_SLACK_S = 0.1  # frames that round a clip up
+_STEP_BYTES = 16 << 10
+"""Decoded at once: opus may pack 120 ms into two bytes, so a large step could blow up."""
 
-Detect = Callable[[Samples], Awaitable[NDArray[np.float32]]]
-"""Speech probabilities of the next frames of a stream."""
+Decode = Callable[[], list[Frames]]
+"""A blocking call of a `FrameDecoder`."""
+
+
+_DEFAULTS = LiveDefaults()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +62,7 @@ class LiveLimits:
 
     Reading pauses while more than `max_waiting_s` of closed segments wait for their finals; a
     result that takes longer than `decode_timeout_s` counts as failed. A session ends when more
-    than `max_events` wait for somebody to read them. `silence_s` is for callers who don't say what
-    silence ends a segment.
+    than `max_events` wait to be read.
     """
 
     max_sessions: int = 64
@@ -63,27 +70,33 @@ class LiveLimits:
     max_waiting_s: float = 60.0
     decode_timeout_s: float = 30.0
     max_events: int = 1_000
-    silence_s: float = 0.5
 
 
 class LiveService:
-    """Opens sessions. Used from the event loop only; `clock` gives seconds."""
+    """Opens live sessions. Used from the event loop only; `clock` gives seconds.
+
+    Decoding and speech detection run on `pool`.
+    """
 
     def __init__(
         self,
         registry: Registry,
+        decoder: LiveDecoder,
         vad: Vad,
         pool: ThreadPoolExecutor,
         limits: LiveLimits,
         policy: SessionPolicy,
+        *,
         clock: Callable[[], float] = time.monotonic,
         history_writer: HistoryWriter | None = None,
         steps: TextSteps | None = None,
-        *,
+        defaults: LiveDefaults = _DEFAULTS,
         observer: Observer = UNOBSERVED,
     ) -> None:
+        self.defaults = defaults
         self._observer = observer
         self._registry = registry
+        self._decoder = decoder
         self._vad = vad
         self._pool = pool
         self._limits = limits
@@ -104,8 +117,10 @@ class LiveService:
         """Sessions that are open."""
         return len(self._sessions)
 
-    async def open(self, options: LiveOptions, caller: Caller) -> LiveSession:
-        """A session; close it. Raises what is wrong with the options, or Overloaded."""
+    async def open(
+        self, options: LiveOptions, audio_format: AudioFormat, caller: Caller
+    ) -> LiveSession:
+        """Open a session; close it. Raises what is wrong with the options, or Overloaded."""
         if len(self._sessions) + self._opening >= self._limits.max_sessions:
             raise Overloaded(
                 "The server has too many live sessions. Try again later.", retry_after_s=5.0
@@ -121,21 +136,25 @@ class LiveService:
             admit, decode, self._limits.decode_timeout_s, self._spell(options.text),
             SegmentStreams() if can.streaming else None,
         )  # fmt: skip
+        sound = self._decoder.open(audio_format)
         self._opening += 1
         try:
             await recognizer.open()
+        except BaseException:
+            sound.close()
+            raise
         finally:
             self._opening -= 1
-        machine = Session(_policy(self._policy, options, can))
         session = LiveSession(
-            machine,
+            Session(policy_for(self._policy, options, can)),
             recognizer,
-            self._detector(),
+            FrameDecoder(sound, self._vad.session(), self._limits.max_seconds),
+            self._pool,
             self._limits,
             TranscriptBuilder(model, decode, self._clock),
             self._clock,
-            caller,
-            self._finish(options),
+            caller=caller,
+            finish=self._finish(options),
             observer=self._observer,
         )
         self._sessions.add(session)
@@ -168,34 +187,9 @@ class LiveService:
 
         return finish
 
-    def _detector(self) -> Detect:
-        vad = self._vad.session()
-        return lambda block: offload(self._pool, lambda: vad.probabilities(block))
-
-
-def _policy(policy: SessionPolicy, options: LiveOptions, can: EngineCapabilities) -> SessionPolicy:
-    """For a session; no clip has more than `can.max_seconds`."""
-    if can.streaming:  # it hears nothing twice, so all it is asked for is cheap
-        policy = replace(policy, first_partial=0.2, cadence=0.2, window=inf, tail=0.0, ahead=False)
-    context = max(policy.context, options.lead_in_s)
-    endpoint = replace(
-        policy.endpoint, enter=options.threshold, leave=max(0.05, options.threshold - 0.2),
-        longest=min(policy.endpoint.longest, can.max_seconds - context - policy.tail - _SLACK_S),
-    )  # fmt: skip
-    return replace(
-        policy, endpoint=_silence(endpoint, options.silence_s), partials=options.partials,
-        lead_in=options.lead_in_s, context=context,
-    )  # fmt: skip
-
-
-def _silence(policy: EndpointPolicy, silence_s: float | None) -> EndpointPolicy:
-    if silence_s is None:
-        return replace(policy, silence=inf, hurry=())
-    return replace(policy, silence=silence_s, pause=min(policy.pause, silence_s))
-
 
 class LiveSession:
-    """One stream of sound. `feed`, `commit`, `finish` by one task; `events` by another.
+    """One stream of audio. `write`, `commit`, `finish` by one task; `events` by another.
 
     At its end, the transcript is kept for the `caller`, if it wants that.
     """
@@ -204,13 +198,14 @@ class LiveSession:
         self,
         session: Session,
         recognizer: EngineClient,
-        detect: Detect,
+        frames: FrameDecoder,
+        pool: ThreadPoolExecutor,
         limits: LiveLimits,
         transcript_builder: TranscriptBuilder,
         clock: Callable[[], float],
+        *,
         caller: Caller,
         finish: Callable[[Final], Final],
-        *,
         observer: Observer,
     ) -> None:
         self._observer = observer
@@ -220,11 +215,11 @@ class LiveSession:
         self.on_close: Callable[[], None] = _nothing
         self._session = session
         self._recognizer = recognizer
-        self._detect = detect
+        self._frames = frames
+        self._pool = pool
         self._limits = limits
         self._transcript_builder = transcript_builder
         self._clock = clock
-        self._held: Samples = np.zeros(0, np.float32)
         self._outbox: deque[LiveEvent] = deque()
         self._changed = asyncio.Event()
         self._progress = asyncio.Event()
@@ -251,23 +246,29 @@ class LiveSession:
         """Segments opened so far; the next one has this id."""
         return self._session.segments
 
-    async def feed(self, samples: Samples) -> None:
-        """Take float32[n] at 16 kHz; waits while the engine is too far behind.
+    @property
+    def received(self) -> Received:
+        """The bytes and seconds of whole samples that were written."""
+        return self._frames.received
 
-        Raises TooLong when the session has lasted as long as it may, and SlowReader.
+    @property
+    def incomplete_bytes(self) -> int:
+        """Bytes of a sample whose other bytes have not come."""
+        return self._frames.incomplete_bytes
+
+    async def write(self, data: bytes) -> None:
+        """Take bytes in the session's audio format, continuing the last.
+
+        Waits while the engine is too far behind. Raises UndecodableAudio, TooLong when the session
+        has lasted as long as it may, and SlowReader.
         """
-        if self._unread:
-            raise _slow()
-        if self.received_s + len(samples) / SAMPLE_RATE > self._limits.max_seconds:
-            raise TooLong(
-                f"A session may last {self._limits.max_seconds:g} s of audio. Open another one."
-            )
-        self._transcript_builder.fed()
-        self._held = np.concatenate([self._held, samples])
-        while len(self._held) >= FRAME and not self._closed:
-            size = min(_BLOCK, len(self._held)) // FRAME * FRAME
-            block, self._held = self._held[:size], self._held[size:]
-            await self._push(block)
+        for at in range(0, len(data), _STEP_BYTES):
+            self._check_reader()
+            await self._take(partial(self._frames.write, data[at : at + _STEP_BYTES]))
+
+    def settle(self) -> Received:
+        """Drop the bytes of an incomplete sample; what was received. Not while `write` runs."""
+        return self._frames.settle()
 
     async def commit(self) -> None:
         """End the open segment here."""
@@ -277,9 +278,10 @@ class LiveSession:
     async def abandon(self, since: int) -> None:
         """End the open segment here, and work no more on those whose id is `since` or higher.
 
-        Their finals still come, with whatever was known.
+        Their finals still come, with whatever was known. An incomplete sample is dropped.
         """
-        self._held = self._held[:0]
+        self._frames.settle()
+        self._frames.drop_rest()
         self._session.abandon(since)
         for work, task in self._tasks.items():
             if not self._session.wanted(work):
@@ -287,13 +289,19 @@ class LiveSession:
         self._turn()
 
     async def finish(self) -> None:
-        """The stream is over; `events` ends when everything was told."""
-        if len(self._held):
-            block = np.pad(self._held, (0, -len(self._held) % FRAME))
-            self._held = self._held[:0]
-            await self._push(block)
-        self._session.finish()
-        self._turn()
+        """The stream is over; `events` ends when everything was emitted.
+
+        What the decoder still holds comes first; when it raises UndecodableAudio or TooLong, the
+        stream ends all the same.
+        """
+        try:
+            self._check_reader()
+            await self._take(self._frames.flush)
+            self._warn_incomplete()
+        finally:
+            await self._take(self._frames.pad)
+            self._session.finish()
+            self._turn()
 
     async def events(self) -> AsyncIterator[LiveEvent]:
         """What happens, in order, `Done` last; partials that nobody took give way to newer ones.
@@ -303,8 +311,7 @@ class LiveSession:
         while True:
             while self._outbox:
                 yield self._outbox.popleft()
-            if self._unread:
-                raise _slow()
+            self._check_reader()
             if self._session.finished or self._closed:
                 return
             self._changed.clear()
@@ -317,17 +324,37 @@ class LiveSession:
         self._closed = True
         await cancel_all(self._tasks.values())
         self._recognizer.close()
+        self._frames.close()
         self._changed.set()
         self._progress.set()
         self.on_close()
 
-    async def _push(self, block: Samples) -> None:
-        while self._session.waiting_s > self._limits.max_waiting_s and not self._closed:
-            self._progress.clear()
-            await self._progress.wait()
-        if not self._closed:
-            self._session.push(block, await self._detect(block))
-            self._turn()
+    async def _take(self, decode: Decode) -> None:
+        """Decode and detect speech in one call on the pool, and hand the frames on."""
+        self._transcript_builder.fed()
+        try:
+            blocks = [] if self._closed else await offload(self._pool, decode)
+        except AsrError:
+            if self._closed:  # which closed the decoder
+                return
+            raise
+        for samples, probabilities in blocks:
+            while self._session.waiting_s > self._limits.max_waiting_s and not self._closed:
+                self._progress.clear()
+                await self._progress.wait()
+            if not self._closed:
+                self._session.push(samples, probabilities)
+                self._turn()
+
+    def _check_reader(self) -> None:
+        if self._unread:
+            raise _slow()
+
+    def _warn_incomplete(self) -> None:
+        odd = self._frames.incomplete_bytes
+        if odd:
+            message = f"The last {odd} bytes are no whole sample; is the encoding right?"
+            self._emit(Warned("incomplete_sample", message))
 
     def _turn(self) -> None:
         """Hand out what there is to do, and tell what happened."""
@@ -339,7 +366,7 @@ class LiveSession:
             # A callback, because a task that is cancelled before its first step never runs.
             task.add_done_callback(partial(self._heard, work, self._clock()))
         for event in self._session.take_events():
-            self._tell(event)
+            self._emit(event)
         self._progress.set()
 
     def _give_way(self) -> None:
@@ -363,7 +390,7 @@ class LiveSession:
             self._session.done(work, task.result(), self._clock() - begun)
         self._turn()
 
-    def _tell(self, event: LiveEvent) -> None:
+    def _emit(self, event: LiveEvent) -> None:
         if self._unread:
             return
         if isinstance(event, Partial | Final):

@@ -59,7 +59,7 @@ class Database:
         self._options = options
         self._engine = make_engine(parsed, options)
         self._ready = False
-        self._preparing = asyncio.Lock()
+        self._preparing: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def transaction(self, *, write: bool = False) -> AsyncIterator[AsyncConnection]:
@@ -109,20 +109,29 @@ class Database:
                 await connection.exec_driver_sql("BEGIN")
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; a migration that was begun is finished before."""
+        if self._preparing is not None:
+            await asyncio.gather(self._preparing, return_exceptions=True)
         await self._engine.dispose()
 
     async def _prepare(self) -> None:
-        async with self._preparing:
-            if self._ready:
+        """One attempt for all who wait; a client that leaves must not end it half way."""
+        if self._preparing is None:
+            self._preparing = asyncio.create_task(self._check())
+            self._preparing.add_done_callback(self._prepared)
+        await asyncio.shield(self._preparing)
+
+    def _prepared(self, checking: asyncio.Task[None]) -> None:
+        self._preparing = None
+        self._ready = not checking.cancelled() and checking.exception() is None
+
+    async def _check(self) -> None:
+        async with self.unchecked() as connection:
+            if await connection.run_sync(self.schema.migrations.is_current):
                 return
-            async with self.unchecked() as connection:
-                current = await connection.run_sync(self.schema.migrations.is_current)
-            if not current and not (self._embedded or self.schema.by_itself):
-                raise self._unavailable(f"{self.schema.tables} are not up to date: zhiyin migrate")
-            if not current:
-                await self.migrate()
-            self._ready = True
+        if not (self._embedded or self.schema.by_itself):
+            raise self._unavailable(f"{self.schema.tables} are not up to date: zhiyin migrate")
+        await self.migrate()
 
     async def _lock(self, connection: AsyncConnection) -> None:
         """DDL is no part of a transaction in MySQL: only one process may migrate."""

@@ -1,1 +1,1 @@
-"""Addresses of the HTTP door."""
+"""HTTP routes, a module for each group of paths."""

@@ -1,4 +1,4 @@
-"""Caption rooms as files."""
+"""Caption export: the captions of a room as SRT, WebVTT or text."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from zhiyin.domain.errors import UnknownRoom
 
 router = APIRouter(tags=["captions"])
 
-Format = Annotated[Literal["srt", "vtt", "txt"], Query(alias="format")]
+CaptionFormat = Annotated[Literal["srt", "vtt", "txt"], Query(alias="format")]
 
 
-@router.get("/captions/{room}/export", summary="What was said in a caption room")
+@router.get("/captions/{room}/export", summary="Export the captions of a room")
 async def export(
-    caller: TheCaller, context: Context, room: str, fmt: Format = "txt", token: str = ""
+    caller: TheCaller, context: Context, room: str, fmt: CaptionFormat = "txt", token: str = ""
 ) -> Response:
-    """The settled captions as `srt`, `vtt` or `txt`, while somebody speaks and after.
+    """The final captions as `srt`, `vtt` or `txt`, during the speech and after it.
 
-    Each speaker's time goes on where the one before ended. `token` (or a bearer) is the viewers'.
+    Each speaker's time starts where the one before ended. `token` (or a bearer) is the viewers'.
     """
     room_tokens.require(caller, "captions:view")
-    said = segments(await context.service.rooms.posts(parse_room(room)))
-    if not said:
+    captions = segments(await context.service.rooms.history(parse_room(room)))
+    if not captions:
         raise UnknownRoom("Nothing is known of this room, yet or any more.", param="room")
-    return render.room(room, said, fmt)
+    return render.room(room, captions, fmt)

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can recognize."""
+"""Health checks: liveness, readiness, jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/v1/history: a caller's own transcripts."""
+"""/v1/history: list, search, export and delete a caller's transcripts."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from zhiyin.ports.history import History
 
 router = APIRouter(prefix="/v1/history", tags=["history"])
 
-Format = Literal["json", "verbose_json", "txt", "srt", "vtt"]
+ExportFormat = Literal["json", "verbose_json", "txt", "srt", "vtt"]
 
 
 class Filters(BaseModel):
-    """What may be asked for."""
+    """Query parameters of list, search and export."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -83,7 +83,9 @@ async def export_transcripts(
     One that can't be decrypted is a line with its `id` and `error`.
     """
     query = replace(filters.query(owner), limit=MAX_PAGE)
-    first = await context.service.history.page(query)  # what is wrong is said with a status
+    first = await context.service.history.page(
+        query
+    )  # an error before the first byte gets a status
     return StreamingResponse(
         _lines(context.service.history, query, first),
         media_type="application/x-ndjson",
@@ -114,7 +116,7 @@ async def _line(history: History, owner: str, number: int) -> bytes:
 
 @router.get("/{id}", summary="One transcript")
 async def one_transcript(
-    id: str, context: Context, owner: Owner, format: Format = "json"
+    id: str, context: Context, owner: Owner, format: ExportFormat = "json"
 ) -> Response:
     """By its `id`, or by the request id of its answer; as JSON, text or subtitles."""
     entry = await context.service.history.get(owner, render.read_id(id))

@@ -1,4 +1,4 @@
-"""/v1/jobs: recordings that are recognized later."""
+"""/v1/jobs: asynchronous recognition, with events and webhooks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response
 from zhiyin.access.context import AppContext, Context, Owner
 from zhiyin.access.http import openapi, render, sse
 from zhiyin.access.http.forms import JobForm, ResponseFormat
-from zhiyin.access.http.render import Json
 from zhiyin.access.http.upload import read_form
+from zhiyin.access.json_types import Json
 from zhiyin.access.validation import missing
 from zhiyin.core.jobs.service import JobService
 from zhiyin.domain.errors import InvalidRequest
@@ -48,9 +48,9 @@ async def submit(
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Accept a job."""
-    key = _checked_key(idempotency_key)
+    key = _validated_key(idempotency_key)
     async with AsyncExitStack() as stack:
-        stack.enter_context(context.place())
+        stack.enter_context(context.upload_slot())
         await _service(context).check_room(owner, key)  # before a big body is read
         upload, form = await read_form(request, JobForm)
         if upload is not None:
@@ -62,7 +62,7 @@ async def submit(
     headers = {"Location": f"/v1/jobs/{made.job.id}"}
     if made.replayed:
         headers["Idempotent-Replayed"] = "true"
-    return JSONResponse(await _shown(context, made.job), 202, headers)
+    return JSONResponse(await _with_estimate(context, made.job), 202, headers)
 
 
 @router.get("", summary="List jobs")
@@ -84,10 +84,10 @@ async def list_jobs(
 @router.get("/{job_id}", summary="State, progress and estimate", responses={200: {}})
 async def status(job_id: str, context: Context, owner: Owner) -> Json:
     """One job."""
-    return await _shown(context, await _service(context).get(owner, job_id))
+    return await _with_estimate(context, await _service(context).get(owner, job_id))
 
 
-@router.get("/{job_id}/result", summary="What was heard")
+@router.get("/{job_id}/result", summary="Get the transcript")
 async def result(
     job_id: str,
     context: Context,
@@ -107,13 +107,13 @@ async def cancel(job_id: str, context: Context, owner: Owner) -> Json:
     return render.job(job)
 
 
-@router.post("/{job_id}/retry", status_code=202, summary="Do it once more")
+@router.post("/{job_id}/retry", status_code=202, summary="Retry")
 async def retry(job_id: str, context: Context, owner: Owner) -> Json:
     """After a failure or a cancellation, as long as the recording is kept."""
     return render.job(await _service(context).retry(owner, job_id))
 
 
-@router.delete("/{job_id}", summary="Forget a job with its recording and transcript")
+@router.delete("/{job_id}", summary="Delete a job with its recording and transcript")
 async def delete(job_id: str, context: Context, owner: Owner) -> Json:
     """In whatever state it is."""
     await _service(context).delete(owner, job_id)
@@ -122,7 +122,7 @@ async def delete(job_id: str, context: Context, owner: Owner) -> Json:
 
 @router.get("/{job_id}/events", summary="Follow a job (server-sent events)")
 async def events(job_id: str, context: Context, owner: Owner) -> Response:
-    """An event for every change; the last tells how it ended."""
+    """An event for every change; the last has the final state."""
     changes = _service(context).watch(owner, job_id)
     return sse.EventStream(await sse.first(changes), changes, render.job_event, _nothing)
 
@@ -131,7 +131,7 @@ def _service(context: AppContext) -> JobService:
     return context.service.jobs.service
 
 
-async def _shown(context: AppContext, job: Job) -> Json:
+async def _with_estimate(context: AppContext, job: Job) -> Json:
     return render.job(job, await _service(context).estimate(job))
 
 
@@ -142,7 +142,7 @@ def _rendered(job: Job, transcript: Transcript, form: str) -> Response:
     return render.response(transcript, form, frozenset({"segment"}) | words)
 
 
-def _checked_key(key: str | None) -> str:
+def _validated_key(key: str | None) -> str:
     if key is not None and not _KEY.fullmatch(key):
         raise InvalidRequest(
             f"An Idempotency-Key has 1 to {MAX_KEY_CHARS} visible ASCII characters.",
@@ -152,4 +152,4 @@ def _checked_key(key: str | None) -> str:
 
 
 async def _nothing() -> None:
-    """An event stream of a job holds nothing."""
+    """An event stream of a job has nothing to close."""

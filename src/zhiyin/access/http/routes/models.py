@@ -1,4 +1,4 @@
-"""GET /v1/models."""
+"""/v1/models: the list of models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from zhiyin.access.context import Context
 from zhiyin.access.http import render
-from zhiyin.access.http.render import Json
+from zhiyin.access.json_types import Json
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 

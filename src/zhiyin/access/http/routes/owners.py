@@ -1,16 +1,16 @@
-"""/v1/owners: what owners can do with all that is theirs."""
+"""/v1/owners: erasure of an owner's data."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
 from zhiyin.access.context import Context, Owner
-from zhiyin.access.http.render import Json
+from zhiyin.access.json_types import Json
 
 router = APIRouter(prefix="/v1/owners", tags=["owners"])
 
 
-@router.delete("/me/data", summary="Erase everything that is kept of the caller")
+@router.delete("/me/data", summary="Erase all stored data of the caller")
 async def erase(context: Context, owner: Owner) -> Json:
     """History with its keys, jobs in any state, recordings, captions; the receipt counts them."""
     receipt = await context.service.erasure.erase(owner)

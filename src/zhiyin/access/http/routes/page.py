@@ -1,4 +1,4 @@
-"""The web pages, the caption view, and their files."""
+"""Web pages, caption view and static files, with their security headers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def captions(room: str) -> FileResponse:
 
 @router.get("/favicon.ico")
 async def favicon() -> FileResponse:
-    """The icon, for browsers that ask by habit."""
+    """The icon at the path that browsers request by default."""
     return FileResponse(WEB / "shared" / "favicon.svg", headers=HEADERS)
 
 

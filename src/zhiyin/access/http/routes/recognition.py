@@ -1,4 +1,4 @@
-"""POST /recognize and the OpenAI audio API: three addresses, one corridor."""
+"""POST /recognize and the OpenAI audio API (transcriptions, translations)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response
 from zhiyin.access.context import AppContext, Cached, Context, TheCaller
 from zhiyin.access.http import openapi, render, sse
 from zhiyin.access.http.forms import RecognizeForm, TranscriptionForm, TranslationForm
-from zhiyin.access.http.render import Json
 from zhiyin.access.http.upload import Upload, read_upload
+from zhiyin.access.json_types import Json
 from zhiyin.access.validation import Form
 from zhiyin.core.recognition.result_cache import CachePolicy
 from zhiyin.domain.caller import Caller
@@ -27,13 +27,13 @@ CACHE_HEADER = "X-Zhiyin-Cache"
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A recording, what to do with it, who is remembered, and what is wanted of the cache."""
+class RecognitionRequest:
+    """A recording, its options, the caller and the cache policy."""
 
     upload: Upload
     options: TranscribeOptions
     caller: Caller
-    recall: CachePolicy
+    cache: CachePolicy
 
 
 _EXAMPLE_SEGMENT = {
@@ -69,21 +69,23 @@ async def recognize(
 ) -> Response:
     """Zhiyin's own form."""
     async with AsyncExitStack() as stack:
-        upload, form = await _received(stack, request, context, RecognizeForm)
-        ask = Ask(upload, form.options(), caller.at("recognize", store=form.store), recall)
+        upload, form = await _receive_upload(stack, request, context, RecognizeForm)
+        asked = RecognitionRequest(
+            upload, form.options(), caller.at("recognize", store=form.store), recall
+        )
         if form.stream:
 
             def to_wire(event: Event) -> Json | None:
                 return render.recognition_event(event, caller.request_id)
 
-            return await _stream(stack, context, ask, to_wire)
+            return await _stream(stack, context, asked, to_wire)
 
         def finish(transcript: Transcript) -> Response:
             if form.response_format == "json":
                 return JSONResponse(render.recognition(transcript, caller.request_id))
             return render.response(transcript, form.response_format)
 
-        return await _whole(request, context, ask, finish)
+        return await _respond(request, context, asked, finish)
 
 
 @router.post(
@@ -99,15 +101,17 @@ async def transcriptions(
 ) -> Response:
     """OpenAI's transcription."""
     async with AsyncExitStack() as stack:
-        upload, form = await _received(stack, request, context, TranscriptionForm)
-        ask = Ask(upload, form.options(), caller.at("openai", store=form.store), recall)
+        upload, form = await _receive_upload(stack, request, context, TranscriptionForm)
+        asked = RecognitionRequest(
+            upload, form.options(), caller.at("openai", store=form.store), recall
+        )
         if form.stream:
-            return await _stream(stack, context, ask, render.OpenAiEvents().of)
+            return await _stream(stack, context, asked, render.OpenAiEvents().of)
 
         def finish(transcript: Transcript) -> Response:
             return render.response(transcript, form.response_format, form.granularities)
 
-        return await _whole(request, context, ask, finish)
+        return await _respond(request, context, asked, finish)
 
 
 @router.post(
@@ -121,54 +125,62 @@ async def translations(
 ) -> Response:
     """OpenAI's translation."""
     async with AsyncExitStack() as stack:
-        upload, form = await _received(stack, request, context, TranslationForm)
+        upload, form = await _receive_upload(stack, request, context, TranslationForm)
 
         def finish(transcript: Transcript) -> Response:
             return render.response(transcript, form.response_format)
 
-        ask = Ask(upload, form.options(), caller.at("openai", store=form.store), recall)
-        return await _whole(request, context, ask, finish)
+        asked = RecognitionRequest(
+            upload, form.options(), caller.at("openai", store=form.store), recall
+        )
+        return await _respond(request, context, asked, finish)
 
 
-async def _received(
+async def _receive_upload(
     stack: AsyncExitStack, request: Request, context: AppContext, model: type[Form]
 ) -> tuple[Upload, Form]:
-    """The upload and its fields; the stack gives back the place and deletes the file."""
-    stack.enter_context(context.place())
+    """The upload and its fields; the stack frees the upload slot and deletes the file."""
+    stack.enter_context(context.upload_slot())
     upload, form = await read_upload(request, model)
     stack.push_async_callback(upload.close)
     return upload, form
 
 
-async def _whole(
-    request: Request, context: AppContext, ask: Ask, finish: Callable[[Transcript], Response]
+async def _respond(
+    request: Request,
+    context: AppContext,
+    asked: RecognitionRequest,
+    finish: Callable[[Transcript], Response],
 ) -> Response:
     work = context.service.recognition.transcribe(
-        ask.upload.source,
-        ask.options,
-        ask.caller,
+        asked.upload.source,
+        asked.options,
+        asked.caller,
         timeout_s=context.limits.timeout_s,
-        recall=ask.recall,
+        recall=asked.cache,
     )
     try:
         response = finish(await sse.while_connected(request, work))
     except sse.ClientGone:
-        return sse.gone()
-    response.headers[CACHE_HEADER] = ask.recall.outcome
+        return sse.disconnected()
+    response.headers[CACHE_HEADER] = asked.cache.outcome
     return response
 
 
 async def _stream(
-    stack: AsyncExitStack, context: AppContext, ask: Ask, to_wire: Callable[[Event], Json | None]
+    stack: AsyncExitStack,
+    context: AppContext,
+    asked: RecognitionRequest,
+    to_wire: Callable[[Event], Json | None],
 ) -> Response:
     events = context.service.recognition.stream(
-        ask.upload.source,
-        ask.options,
-        ask.caller,
+        asked.upload.source,
+        asked.options,
+        asked.caller,
         timeout_s=context.limits.timeout_s,
-        recall=ask.recall,
+        recall=asked.cache,
     )
     first = await sse.first(events)
     response = sse.EventStream(first, events, to_wire, stack.pop_all().aclose)
-    response.headers[CACHE_HEADER] = ask.recall.outcome
+    response.headers[CACHE_HEADER] = asked.cache.outcome
     return response

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-from zhiyin.access.ws.native.render import Json
+from zhiyin.access.json_types import Json
 from zhiyin.domain.errors import InvalidRequest
 
 _MAX_ANSWERS = 64

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from zhiyin.access.json_types import Json
 from zhiyin.domain import live
 from zhiyin.domain.live import LiveEvent
-
-Json = dict[str, Any]
 
 
 def ready(session_id: str, model: str, sample_rate: int, received: live.Received) -> Json:

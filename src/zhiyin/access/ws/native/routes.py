@@ -1,27 +1,21 @@
-"""The address of the native protocol."""
+"""The route of the native protocol, `/v1/stream`."""
 
 from __future__ import annotations
-
-import logging
-from contextlib import suppress
 
 from fastapi import APIRouter, FastAPI
 from starlette.websockets import WebSocket
 
 from zhiyin.access.context import AccessLimits, Service, app_context, make_caller
-from zhiyin.access.ws.errors import INTERNAL, error_event
-from zhiyin.access.ws.native.connection import Connection
+from zhiyin.access.ws.native.connection import serve
 from zhiyin.access.ws.native.sessions import SessionTable
-from zhiyin.access.ws.read_ahead import ReadAhead
-from zhiyin.access.ws.transport import GONE, Transport
+from zhiyin.access.ws.transport import serving
 
-log = logging.getLogger(__name__)
 router = APIRouter()
 
 
 def install(app: FastAPI, service: Service, limits: AccessLimits) -> None:
-    """Add the address."""
-    app.state.sessions = SessionTable(service, limits.grace_s)
+    """Add the route."""
+    app.state.sessions = SessionTable(service.live, limits.grace_s)
     app.include_router(router)
 
 
@@ -32,14 +26,7 @@ async def stream(websocket: WebSocket) -> None:
     limits = app_context(websocket).limits
     sessions: SessionTable = websocket.app.state.sessions
     await websocket.accept()
-    try:
-        async with ReadAhead(websocket) as ahead:
-            transport = Transport(
-                websocket, ahead.receive, error_event, idle_s=limits.idle_s,
-                max_bytes=limits.max_message_kb << 10,
-            )  # fmt: skip
-            await Connection(transport, sessions, caller).run()
-    except Exception:
-        log.exception("a live session broke")
-        with suppress(*GONE):
-            await websocket.close(INTERNAL)
+    async with serving(
+        websocket, idle_s=limits.idle_s, max_bytes=limits.max_message_kb << 10
+    ) as transport:
+        await serve(transport, sessions, caller)

@@ -17,6 +17,7 @@ from zhiyin.domain.live import (
     MIN_RATE,
     MIN_SILENCE_S,
     Encoding,
+    LiveDefaults,
     LiveOptions,
 )
 from zhiyin.domain.options import MAX_HOTWORDS_CHARS, MAX_PROMPT_CHARS, DecodeOptions, TextOptions
@@ -57,19 +58,22 @@ class Start(Fields):
     store: bool = True
     script: Script = ""
 
-    def options(self, silence_s: float) -> LiveOptions:
-        """For the service; `silence_s` is for a client that doesn't say."""
-        silence: float | None = silence_s
-        if "silence_ms" in self.model_fields_set:
-            silence = None if self.silence_ms is None else self.silence_ms / 1000
+    def options(self, defaults: LiveDefaults) -> LiveOptions:
+        """For the session; `defaults` stand for fields that were not sent."""
+        sent = self.model_fields_set
+        silence_s = None if self.silence_ms is None else self.silence_ms / 1000
+        lead_in_s = self.prefix_padding_ms / 1000
         decode = DecodeOptions(
             language=parse_language(self.language or ""),
             prompt=self.prompt,
             hotwords=_bounded(self.hotwords),
         )
         return LiveOptions(
-            self.model, decode, silence_s=silence, threshold=self.threshold,
-            lead_in_s=self.prefix_padding_ms / 1000, partials=self.partials,
+            self.model, decode,
+            silence_s=silence_s if "silence_ms" in sent else defaults.silence_s,
+            threshold=self.threshold if "threshold" in sent else defaults.threshold,
+            lead_in_s=lead_in_s if "prefix_padding_ms" in sent else defaults.lead_in_s,
+            partials=self.partials,
             text=TextOptions(self.script or script_of_tag(self.language or "")),
         )  # fmt: skip
 

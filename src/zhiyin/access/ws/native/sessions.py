@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from zhiyin.access.context import Service
+from zhiyin.access.ws.dialect import Attachment
 from zhiyin.access.ws.native.resumable import ResumableSession, new_id
 from zhiyin.access.ws.native.schemas import Start
-from zhiyin.access.ws.transport import Attachment
+from zhiyin.core.live.service import LiveService
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import InvalidRequest
+from zhiyin.domain.live import AudioFormat
 
 Ending = Coroutine[Any, Any, None]
 
@@ -22,8 +23,8 @@ class SessionTable:
     One whose end was told waits as well: its last events may not have arrived.
     """
 
-    def __init__(self, service: Service, grace_s: float) -> None:
-        self._service = service
+    def __init__(self, live: LiveService, grace_s: float) -> None:
+        self._live = live
         self._grace_s = grace_s
         self._sessions: dict[str, ResumableSession] = {}
         self._waiting: dict[str, asyncio.TimerHandle] = {}
@@ -36,17 +37,12 @@ class SessionTable:
 
     async def open(self, start: Start, caller: Caller) -> ResumableSession:
         """A new session. Raises InvalidRequest, UnknownModel, Overloaded, Unavailable."""
-        live = self._service.live
         caller = caller.at("stream", store=start.store, request_id=new_id())
-        sound = self._service.sound.open(start.encoding, start.sample_rate)
-        try:
-            session = await live.open(start.options(live.limits.silence_s), caller)
-        except BaseException:
-            sound.close()
-            raise
-        held = ResumableSession(session, sound, start, max_events=live.limits.max_events)
-        self._sessions[held.id] = held
-        return held
+        audio_format = AudioFormat(start.encoding, start.sample_rate)
+        live = await self._live.open(start.options(self._live.defaults), audio_format, caller)
+        session = ResumableSession(live, start, max_events=self._live.limits.max_events)
+        self._sessions[session.id] = session
+        return session
 
     def find(self, session_id: str, after: int, owner: str) -> ResumableSession:
         """The owner's session of that name; it waits no longer. Raises InvalidRequest.
@@ -60,7 +56,7 @@ class SessionTable:
                 code="session_not_found",
                 param="session_id",
             )
-        held.outbox.check(after)
+        held.log.check(after)
         self._stay(held)
         return held
 
@@ -71,7 +67,7 @@ class SessionTable:
         self._stay(held)
         loop = asyncio.get_running_loop()
         self._waiting[held.id] = loop.call_later(self._grace_s, self._give_up, held)
-        if len(self._waiting) > self._service.live.limits.max_sessions:
+        if len(self._waiting) > self._live.limits.max_sessions:
             self.drop(self._least_missed())
 
     def drop(self, held: ResumableSession) -> None:

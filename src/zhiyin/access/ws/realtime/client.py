@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from zhiyin.access.ws.realtime.schemas import FlatSession, Input, Json, Session, parse
+from zhiyin.access.json_types import Json
+from zhiyin.access.ws.realtime.schemas import FlatSession, Input, Session, parse
 from zhiyin.domain.errors import InvalidRequest, TooLarge
 
 MAX_AUDIO_BYTES = 15 << 20
@@ -29,10 +31,16 @@ class ClientEvent:
     fields: Json
 
 
-def read(text: str) -> ClientEvent:
+def read(message: str | bytes) -> ClientEvent:
     """The event in a message. Raises InvalidRequest when there is none."""
+    if isinstance(message, bytes):
+        raise InvalidRequest(
+            "Binary messages are not understood; audio comes in base64, in "
+            "input_audio_buffer.append.",
+            code="invalid_event",
+        )
     try:
-        raw = json.loads(text)
+        raw = json.loads(message)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest("The message is not JSON.", code="invalid_json") from error
     if not isinstance(raw, dict):
@@ -49,15 +57,25 @@ def read(text: str) -> ClientEvent:
     return ClientEvent(kind if isinstance(kind, str) else "", known, raw)
 
 
+def check_kind(event: ClientEvent, known: Collection[str]) -> str:
+    """The event's type, one of those. Raises InvalidRequest."""
+    if not event.kind:
+        raise _missing("type")
+    if event.kind not in known:
+        names = ", ".join(f"'{name}'" for name in known)
+        raise InvalidRequest(
+            f"Invalid value: '{event.kind[:80]}'. Supported values are: {names}.",
+            code="invalid_value",
+            param="type",
+        )
+    return event.kind
+
+
 def audio_of(event: ClientEvent) -> bytes:
     """The bytes of an append. Raises InvalidRequest or TooLarge."""
     audio = event.fields.get("audio")
     if audio is None:
-        raise InvalidRequest(
-            "Missing required parameter: 'audio'.",
-            code="missing_required_parameter",
-            param="audio",
-        )
+        raise _missing("audio")
     try:
         if not isinstance(audio, str):
             raise ValueError
@@ -81,11 +99,12 @@ def session_of(event: ClientEvent) -> Input | FlatSession:
         # OpenAI's guide showed the older event with its fields at the top.
         raw = {k: v for k, v in event.fields.items() if k not in ("type", "event_id")}
     if not isinstance(raw, dict) or not raw:
-        raise InvalidRequest(
-            "Missing required parameter: 'session'.",
-            code="missing_required_parameter",
-            param="session",
-        )
+        raise _missing("session")
     if "audio" not in raw and (older or _FLAT_NAMES & raw.keys()):
         return parse(FlatSession, raw, "session")
     return parse(Session, raw, "session").audio.input
+
+
+def _missing(param: str) -> InvalidRequest:
+    message = f"Missing required parameter: '{param}'."
+    return InvalidRequest(message, code="missing_required_parameter", param=param)

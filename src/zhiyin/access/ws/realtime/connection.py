@@ -1,37 +1,35 @@
-"""The WebSocket of the Realtime protocol."""
+"""A connection of the Realtime protocol."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect
 
-from zhiyin.access.context import AppContext, Service
-from zhiyin.access.ws.errors import INTERNAL
-from zhiyin.access.ws.read_ahead import ReadAhead
+from zhiyin.access.context import Service
+from zhiyin.access.ws.dialect import converse, let_go, read_messages, send_events
 from zhiyin.access.ws.realtime import client, render
 from zhiyin.access.ws.realtime.client import ClientEvent
 from zhiyin.access.ws.realtime.input import AudioInput
-from zhiyin.access.ws.realtime.schemas import FlatSession, Json
+from zhiyin.access.ws.realtime.schemas import FlatSession
 from zhiyin.access.ws.realtime.send_queue import SendQueue
 from zhiyin.access.ws.realtime.settings import SessionSettings
-from zhiyin.access.ws.transport import GONE, Transport, converse, let_go
+from zhiyin.access.ws.transport import Transport
 from zhiyin.domain.caller import Caller
-from zhiyin.domain.errors import AsrError, DeadlineExceeded, InvalidRequest, SlowReader, TooLong
-
-log = logging.getLogger(__name__)
+from zhiyin.domain.errors import AsrError, DeadlineExceeded, SlowReader, TooLong
 
 
 class Connection:
-    """One client, from the handshake on. `flat` speaks the older shape of sessions."""
+    """Implements `access.ws.dialect.Dialect` for a client whose handshake was accepted.
+
+    `flat` speaks the older shape of sessions. An error of a message is answered with its id.
+    """
 
     def __init__(
         self,
-        wire: Transport,
+        transport: Transport,
         service: Service,
         settings: SessionSettings,
         tasks: asyncio.TaskGroup,
@@ -40,127 +38,81 @@ class Connection:
         flat: bool,
     ) -> None:
         limits = service.live.limits
-        self._wire = wire
-        self._outbox = SendQueue(limits.max_events)
+        self._transport = transport
+        self._queue = SendQueue(limits.max_events)
+        self._defaults = service.live.defaults
         self._id = caller.request_id
         self._expires_at = int(time.time() + limits.max_seconds)
+        self._event_id: str | None = None  # of the message that is handled
         self._problem: AsrError | None = None
-        self._input = AudioInput(service, settings, self._outbox.put, tasks.create_task, caller)
+        self._input = AudioInput(service, settings, self._queue.put, tasks.create_task, caller)
         self._input.conversation.flat = flat
         self._handlers: dict[str, Callable[[ClientEvent], Awaitable[None]]] = {
             "session.update": self._update,
             "transcription_session.update": self._update,
-            "input_audio_buffer.append": self._append,
-            "input_audio_buffer.commit": self._commit,
-            "input_audio_buffer.clear": self._clear,
+            "input_audio_buffer.append": lambda e: self._input.append(client.audio_of(e)),
+            "input_audio_buffer.commit": lambda _: self._input.commit(),
+            "input_audio_buffer.clear": lambda _: self._input.clear(),
         }
 
     async def run(self) -> None:
-        """Answer the client until it leaves, or may stay no longer."""
-        self._tell_session("transcription_session" if self._flat else "session", "created")
+        """Read and send until the client leaves, or the session can't go on."""
+        self._queue_session("transcription_session" if self._flat else "session", "created")
+        events = self._queue.read()
         try:
-            await converse(self._tell(), self._listen(), self._outbox.hold)
-            await self._wire.close(self._problem)
+            await converse(
+                send_events(self._transport, events), self._read(), self._queue.attachment
+            )
+            await self._transport.close(self._problem)
         except WebSocketDisconnect:
             pass
         except SlowReader as error:
             await self._input.close()
-            await self._wire.refuse(error)
+            await self._transport.refuse(error)
         finally:
-            let_go(self._outbox.hold)
+            let_go(self._queue.attachment)
             await self._input.close()
+
+    @property
+    def reading(self) -> bool:
+        """Until the session can't go on."""
+        return self._problem is None
+
+    @property
+    def patient(self) -> bool:
+        """Never."""
+        return False
+
+    async def handle(self, message: str | bytes) -> None:
+        """An event of the client."""
+        event = client.read(message)
+        self._event_id = event.event_id
+        await self._handlers[client.check_kind(event, self._handlers)](event)
+        self._event_id = None
+
+    async def fail(self, error: AsrError) -> None:
+        """Answer an error; the session goes on unless its time is over."""
+        body = render.error(error, self._event_id)
+        self._event_id = None
+        self._queue.put([self._input.conversation.event("error", error=body)])
+        if isinstance(error, TooLong | DeadlineExceeded):
+            self._problem = error
 
     @property
     def _flat(self) -> bool:
         return self._input.conversation.flat
 
-    async def _tell(self) -> None:
-        async for event in self._outbox.read():
-            await self._wire.send(event)
-
-    async def _listen(self) -> None:
-        """Take messages until the session can't go on; what was said until then is still told."""
-        while self._problem is None:
-            event_id: str | None = None
-            try:
-                event = _event(await self._wire.receive())
-                event_id = event.event_id
-                await self._handler(event)(event)
-            except AsrError as error:
-                self._refuse(error, event_id)
-                if isinstance(error, TooLong | DeadlineExceeded):
-                    self._problem = error
+    async def _read(self) -> None:
+        await read_messages(self._transport, self)
         await self._input.end()
-        self._outbox.finish()
-
-    def _handler(self, event: ClientEvent) -> Callable[[ClientEvent], Awaitable[None]]:
-        if not event.kind:
-            raise InvalidRequest(
-                "Missing required parameter: 'type'.",
-                code="missing_required_parameter",
-                param="type",
-            )
-        if event.kind not in self._handlers:
-            known = ", ".join(f"'{name}'" for name in self._handlers)
-            raise InvalidRequest(
-                f"Invalid value: '{event.kind[:80]}'. Supported values are: {known}.",
-                code="invalid_value",
-                param="type",
-            )
-        return self._handlers[event.kind]
-
-    def _refuse(self, error: AsrError, event_id: str | None) -> None:
-        body = render.error(error, event_id)
-        self._outbox.put([self._input.conversation.event("error", error=body)])
+        self._queue.finish()
 
     async def _update(self, event: ClientEvent) -> None:
         fields = client.session_of(event)
-        await self._input.update(self._input.settings.updated(fields))
+        await self._input.update(self._input.settings.updated(fields, self._defaults))
         self._input.conversation.flat = isinstance(fields, FlatSession)
-        self._tell_session(event.kind.removesuffix(".update"), "updated")
+        self._queue_session(event.kind.removesuffix(".update"), "updated")
 
-    async def _append(self, event: ClientEvent) -> None:
-        await self._input.append(client.audio_of(event))
-
-    async def _commit(self, event: ClientEvent) -> None:
-        await self._input.commit()
-
-    async def _clear(self, event: ClientEvent) -> None:
-        await self._input.clear()
-
-    def _tell_session(self, kind: str, what: str) -> None:
+    def _queue_session(self, kind: str, what: str) -> None:
         view = render.session(self._input.settings, self._id, self._expires_at, flat=self._flat)
-        self._outbox.put([self._input.conversation.event(f"{kind}.{what}", session=view)])
-
-
-def _event(message: str | bytes) -> ClientEvent:
-    if isinstance(message, bytes):
-        raise InvalidRequest(
-            "Binary messages are not understood; audio comes in base64, in "
-            "input_audio_buffer.append.",
-            code="invalid_event",
-        )
-    return client.read(message)
-
-
-async def serve(
-    websocket: WebSocket, context: AppContext, settings: SessionSettings, caller: Caller, *,
-    flat: bool,
-) -> None:  # fmt: skip
-    """Serve a client whose handshake was accepted, until one of the two ends it."""
-    most = client.MAX_MESSAGE_BYTES
-    try:
-        async with ReadAhead(websocket, most) as ahead, asyncio.TaskGroup() as tasks:
-            wire = Transport(
-                websocket, ahead.receive, _goodbye, idle_s=context.limits.idle_s, max_bytes=most
-            )
-            await Connection(wire, context.service, settings, tasks, caller, flat=flat).run()
-    except Exception:
-        log.exception("a realtime session broke")
-        with suppress(*GONE):  # it may be closed already
-            await websocket.close(INTERNAL)
-
-
-def _goodbye(error: AsrError) -> Json:
-    body = render.error(error, None)
-    return {"type": "error", "event_id": render.new_id("event"), "error": body}
+        self._queue.put([self._input.conversation.event(f"{kind}.{what}", session=view)])

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from zhiyin.access.ws.realtime.schemas import Json
+from zhiyin.access.json_types import Json
 from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.languages import separator
 from zhiyin.domain.live import Final, LiveEvent, Partial, SpeechEnded, SpeechStarted

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws import errors
-from zhiyin.access.ws.realtime.schemas import Json
 from zhiyin.access.ws.realtime.settings import SessionSettings
 from zhiyin.access.ws.realtime.tokens import Token
 from zhiyin.domain.errors import AsrError
@@ -37,6 +37,11 @@ def transcription_session(token: Token) -> Json:
     secret = {"value": token.value, "expires_at": token.expires_at}
     view = session(token.settings, new_id("sess"), token.expires_at, flat=True)
     return {**view, "client_secret": secret}
+
+
+def error_event(problem: AsrError) -> Json:
+    """An error that no event of the client made."""
+    return {"type": "error", "event_id": new_id("event"), "error": error(problem, None)}
 
 
 def error(problem: AsrError, event_id: str | None) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,14 +12,17 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
-from zhiyin.access.context import Context, Service, app_context, make_caller, read_store
+from zhiyin.access.context import AppContext, Context, Service, app_context, make_caller, read_store
 from zhiyin.access.errors import error_response, observe_error
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime import render
-from zhiyin.access.ws.realtime.connection import serve
-from zhiyin.access.ws.realtime.schemas import FlatSecretRequest, Json, SecretRequest
-from zhiyin.access.ws.realtime.settings import SessionSettings
+from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
+from zhiyin.access.ws.realtime.connection import Connection
+from zhiyin.access.ws.realtime.schemas import FlatSecretRequest, SecretRequest
+from zhiyin.access.ws.realtime.settings import SessionSettings, Turns
 from zhiyin.access.ws.realtime.tokens import Tokens
-from zhiyin.core.scheduling.registry import Registry
+from zhiyin.access.ws.transport import serving
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import AsrError, InvalidRequest, Overloaded, UnknownModel
 
 SUBPROTOCOL = "realtime"
@@ -66,7 +70,8 @@ async def client_secrets(
 ) -> Json:
     """The token, and the session that it opens."""
     wanted = request or SecretRequest()
-    settings = _default(context.service.registry).updated(wanted.session.audio.input)
+    live = context.service.live
+    settings = _default(context.service).updated(wanted.session.audio.input, live.defaults)
     context.service.registry.resolve(settings.model)
     return render.client_secret(shared.tokens.make(settings, wanted.expires_after.seconds))
 
@@ -77,7 +82,7 @@ async def transcription_sessions(
 ) -> Json:
     """The session, with its token."""
     wanted = request or FlatSecretRequest()
-    settings = _default(context.service.registry).updated(wanted)
+    settings = _default(context.service).updated(wanted, context.service.live.defaults)
     context.service.registry.resolve(settings.model)
     seconds = wanted.client_secret.expires_at.seconds
     return render.transcription_session(shared.tokens.make(settings, seconds))
@@ -90,34 +95,49 @@ async def realtime(websocket: WebSocket) -> None:
     shared = _shared(websocket)
     caller = make_caller(websocket)
     try:
-        settings = _settings(websocket, context.service.registry, shared.tokens)
+        settings = _settings(websocket, context.service, shared.tokens)
         caller = caller.at(
             "realtime", store=read_store(websocket), request_id=render.new_id("sess")
         )
         with shared.place(context.service.live.limits.max_sessions):
             offered = websocket.scope["subprotocols"]
             await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-            await serve(websocket, context, settings, caller, flat=_is_flat(websocket))
+            await _serve(websocket, context, settings, caller)
     except AsrError as error:
         observe_error(websocket.scope, error.code)
         await websocket.send_denial_response(error_response(error))
 
 
-def _default(registry: Registry) -> SessionSettings:
-    return SessionSettings(model=registry.default)
+async def _serve(
+    websocket: WebSocket, context: AppContext, settings: SessionSettings, caller: Caller
+) -> None:
+    flat = _is_flat(websocket)
+    async with (
+        serving(
+            websocket, idle_s=context.limits.idle_s, max_bytes=MAX_MESSAGE_BYTES,
+            ahead_bytes=MAX_MESSAGE_BYTES, render=render.error_event,
+        ) as transport,
+        asyncio.TaskGroup() as tasks,
+    ):  # fmt: skip
+        await Connection(transport, context.service, settings, tasks, caller, flat=flat).run()
 
 
-def _settings(websocket: WebSocket, registry: Registry, tokens: Tokens) -> SessionSettings:
+def _default(service: Service) -> SessionSettings:
+    turns = Turns.by(service.live.defaults)
+    return SessionSettings(model=service.registry.default, turns=turns)
+
+
+def _settings(websocket: WebSocket, service: Service, tokens: Tokens) -> SessionSettings:
     """What the session begins with: what its token says, and the model of the address."""
     token = tokens.check(_key(websocket))
-    settings = token.settings if token else _default(registry)
+    settings = token.settings if token else _default(service)
     if websocket.query_params.get("intent", "transcription") != "transcription":
         raise InvalidRequest("The intent can only be 'transcription'.", param="intent")
     model = websocket.query_params.get("model")
     if not model:
         return settings
     try:
-        registry.resolve(model)
+        service.registry.resolve(model)
     except UnknownModel:
         if "realtime" in model:
             return settings  # OpenAI's name for what holds the conversation, not for what hears

@@ -5,7 +5,7 @@ Fields that mean nothing here are listed, so that they are accepted; others are 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,8 +15,6 @@ from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import MAX_LEAD_IN_S, MAX_RATE, MAX_SILENCE_S, MIN_RATE, MIN_SILENCE_S
 from zhiyin.domain.options import MAX_HOTWORDS_CHARS, MAX_PROMPT_CHARS
 from zhiyin.domain.script import Script
-
-Json = dict[str, Any]
 
 
 class Fields(BaseModel):

@@ -6,19 +6,19 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 
-from zhiyin.access.ws.realtime.schemas import Json
-from zhiyin.access.ws.transport import Attachment
+from zhiyin.access.json_types import Json
+from zhiyin.access.ws.dialect import Attachment
 from zhiyin.domain.errors import SlowReader
 
 
 class SendQueue:
-    """In order, and nothing is dropped: when more than `most` wait, `hold` ends with SlowReader.
+    """In order, none dropped: when more than `most` wait, `attachment` ends with SlowReader.
 
     A delta that still waits grows instead of another one waiting behind it.
     """
 
     def __init__(self, most: int) -> None:
-        self.hold: Attachment = asyncio.get_running_loop().create_future()
+        self.attachment: Attachment = asyncio.get_running_loop().create_future()
         self._most = most
         self._events: deque[Json] = deque()
         self._changed = asyncio.Event()
@@ -32,8 +32,8 @@ class SendQueue:
                 last["delta"] += event["delta"]
             else:
                 self._events.append(event)
-        if len(self._events) > self._most and not self.hold.done():
-            self.hold.set_exception(SlowReader("The events of this session are not read."))
+        if len(self._events) > self._most and not self.attachment.done():
+            self.attachment.set_exception(SlowReader("The events of this session are not read."))
         self._changed.set()
 
     def finish(self) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime.schemas import (
     FlatSession,
     Format,
     Input,
-    Json,
     Transcription,
     TurnDetection,
 )
 from zhiyin.domain.languages import parse_language
-from zhiyin.domain.live import Encoding, LiveOptions
+from zhiyin.domain.live import AudioFormat, Encoding, LiveDefaults, LiveOptions
 from zhiyin.domain.options import DecodeOptions, TextOptions
 from zhiyin.domain.script import Script, script_of_tag
 
@@ -24,7 +24,6 @@ _ENCODINGS: dict[str, tuple[Encoding, int]] = {
 }
 _FLAT = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 _FLAT_NAMES = {name: flat for flat, name in _FLAT.items()}
-_SAMPLE_BYTES = {"s16le": 2, "mulaw": 1, "alaw": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +34,9 @@ class Sound:
     rate: int = 24_000
 
     @property
-    def encoding(self) -> Encoding:
-        """The name that decoders know."""
-        return _ENCODINGS[self.name][0]
-
-    def seconds(self, size: int) -> float:
-        """How long that many bytes last."""
-        return size / (_SAMPLE_BYTES[self.encoding] * self.rate)
+    def audio_format(self) -> AudioFormat:
+        """For the session."""
+        return AudioFormat(_ENCODINGS[self.name][0], self.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +46,12 @@ class Turns:
     threshold: float = 0.5
     padding_ms: int = 300
     silence_ms: int = 500
+
+    @staticmethod
+    def by(defaults: LiveDefaults) -> Turns:
+        """What applies to clients that don't say."""
+        lead_in_ms, silence_ms = (round(s * 1000) for s in (defaults.lead_in_s, defaults.silence_s))
+        return Turns(defaults.threshold, lead_in_ms, silence_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class SessionSettings:
             lead_in_s=turns.padding_ms / 1000, text=text,
         )  # fmt: skip
 
-    def updated(self, fields: Input | FlatSession) -> SessionSettings:
+    def updated(self, fields: Input | FlatSession, defaults: LiveDefaults) -> SessionSettings:
         """With the fields that were sent; null means the default, for turns none."""
         sent = fields.model_fields_set
         new = self
@@ -92,7 +93,7 @@ class SessionSettings:
         if "transcription" in sent:
             new = _transcribed(new, fields.transcription)
         if "turn_detection" in sent:
-            new = replace(new, turns=_turns(self.turns, fields.turn_detection))
+            new = replace(new, turns=_turns(self.turns, fields.turn_detection, Turns.by(defaults)))
         return new
 
     def nested(self) -> Json:
@@ -174,12 +175,12 @@ def _transcribed(old: SessionSettings, sent: Transcription | None) -> SessionSet
     return new
 
 
-def _turns(old: Turns | None, sent: TurnDetection | None) -> Turns | None:
+def _turns(old: Turns | None, sent: TurnDetection | None, default: Turns) -> Turns | None:
     if sent is None:
         return None
     if sent.type == "semantic_vad":
-        return Turns()
-    was = old or Turns()
+        return default
+    was = old or default
     return Turns(
         was.threshold if sent.threshold is None else sent.threshold,
         was.padding_ms if sent.prefix_padding_ms is None else sent.prefix_padding_ms,

@@ -1,4 +1,4 @@
-"""Truncated addresses of clients: so coarse that they identify none."""
+"""Anonymized client IP addresses for logs."""
 
 from __future__ import annotations
 

@@ -1,1 +1,0 @@
-"""The native protocol: sound in, events out, resumable."""
