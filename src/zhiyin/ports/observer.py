@@ -41,7 +41,7 @@ class Observer(Protocol):
         ...
 
     def live(self, result: LiveResult, lag_s: float) -> None:
-        """A live session has a result, so many seconds after its audio was there."""
+        """A live session has a result, so many seconds after it was due."""
         ...
 
     def error(self, api: str, code: str) -> None:

@@ -154,17 +154,19 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     transcriber = Transcriber(registry, preparer, results, steps=steps)
     stored = make_history(settings, ring) if remember and has_history(settings) else None
     history = (stored if settings.history.enabled else None) or NoHistory()
-    writer = HistoryWriter(history, HistoryWriterPolicy(waiting=settings.history.max_waiting))
-    live = make_live(settings, registry, preparer.vad, pool, writer, steps)
+    policy = HistoryWriterPolicy(waiting=settings.history.max_waiting)
+    writer = HistoryWriter(history, policy, observer)
+    live = make_live(settings, registry, preparer.vad, pool, writer, steps, observer)
     rooms = make_rooms(settings, ring)
     jobs = None
     if workers is not None:
-        jobs = job_runtime(settings, ring, transcriber, writer, workers)
+        jobs = job_runtime(settings, ring, transcriber, writer, workers, observer)
     places = _places(writer, stored or history, jobs, rooms, results)
     return Services(
         settings, registry, transcriber, live, rooms, decoder, jobs,
-        RecognitionService(transcriber, writer), history, writer, make_sweeper(settings, history),
-        results, Erasure(places), observer, token_cipher(ring), stored, pool,
+        RecognitionService(transcriber, writer), history, writer,
+        make_sweeper(settings, history, observer), results, Erasure(places), observer,
+        token_cipher(ring), stored, pool,
     )  # fmt: skip
 
 

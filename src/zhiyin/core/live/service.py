@@ -39,6 +39,7 @@ from zhiyin.domain.live import (
 )
 from zhiyin.domain.options import TextOptions, TranscribeOptions
 from zhiyin.domain.transcript import Transcript
+from zhiyin.ports.observer import UNOBSERVED, Observer
 from zhiyin.ports.sound import LiveDecoder
 from zhiyin.ports.text import TextContext
 from zhiyin.ports.vad import Vad
@@ -90,8 +91,10 @@ class LiveService:
         history_writer: HistoryWriter | None = None,
         steps: TextSteps | None = None,
         defaults: LiveDefaults = _DEFAULTS,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self.defaults = defaults
+        self._observer = observer
         self._registry = registry
         self._decoder = decoder
         self._vad = vad
@@ -152,8 +155,10 @@ class LiveService:
             self._clock,
             caller=caller,
             finish=self._finish(options),
+            observer=self._observer,
         )
         self._sessions.add(session)
+        self._observer.count("live.opened")
         session.on_close = lambda: self._closed(session)
         return session
 
@@ -164,6 +169,7 @@ class LiveService:
 
     def _closed(self, session: LiveSession) -> None:
         self._sessions.discard(session)
+        self._observer.count("live.closed")
         transcript = session.transcript()
         if self._history_writer is not None and transcript.segments:
             self._history_writer.remember(session.caller, transcript, session.latency_s)
@@ -200,7 +206,9 @@ class LiveSession:
         *,
         caller: Caller,
         finish: Callable[[Final], Final],
+        observer: Observer,
     ) -> None:
+        self._observer = observer
         self._finish = finish
         self.model = transcript_builder.model
         self.caller = caller
@@ -378,6 +386,7 @@ class LiveSession:
             # The session tries again; in the end the partial result is the final.
             self._session.failed(work)
         else:
+            self._observer.live(work.kind, self._clock() - begun)
             self._session.done(work, task.result(), self._clock() - begun)
         self._turn()
 

@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from zhiyin.access.context import AppContext, Context, Service, app_context, make_caller, read_store
-from zhiyin.access.errors import error_response
+from zhiyin.access.errors import error_response, observe_error
 from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime import render
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
@@ -104,6 +104,7 @@ async def realtime(websocket: WebSocket) -> None:
             await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
             await _serve(websocket, context, settings, caller)
     except AsrError as error:
+        observe_error(websocket.scope, error.code)
         await websocket.send_denial_response(error_response(error))
 
 
