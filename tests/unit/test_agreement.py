@@ -122,7 +122,7 @@ def test_punctuation_alone_is_no_text() -> None:
 
 
 def test_the_end_of_the_sound_is_not_eligible() -> None:
-    policy = AgreementPolicy(edge=0.4, hindsight=0.0)
+    policy = AgreementPolicy(edge_s=0.4, hindsight_s=0.0)
     agreement = Agreement(policy)
     agreement.hear(words("one two three"), 0.0, 1.5, 0.0)
     view = agreement.hear(words("one two three"), 0.0, 1.85, 0.0)
@@ -131,7 +131,7 @@ def test_the_end_of_the_sound_is_not_eligible() -> None:
 
 
 def test_a_beginning_is_not_settled_before_enough_was_heard() -> None:
-    agreement = Agreement(AgreementPolicy(edge=0.5, hindsight=3.5))
+    agreement = Agreement(AgreementPolicy(edge_s=0.5, hindsight_s=3.5))
     for end in (3.0, 4.0, 5.4):
         assert agreement.hear(words("one two"), 2.0, end, 2.0).stable == ""
     assert agreement.hear(words("one two"), 2.0, 5.6, 2.0).stable == ""
@@ -139,7 +139,7 @@ def test_a_beginning_is_not_settled_before_enough_was_heard() -> None:
 
 
 def test_a_word_that_is_not_sure_waits_for_more_sound_and_so_do_those_after_it() -> None:
-    agreement = Agreement(AgreementPolicy(sure=0.6, unsure_edge=3.0, hindsight=0.0))
+    agreement = Agreement(AgreementPolicy(sure=0.6, unsure_edge_s=3.0, hindsight_s=0.0))
     one, two, three = words("one two three")
     said = [one, replace(two, confidence=0.5), three]
     agreement.hear(said, 0.0, 3.0, 0.0)
@@ -148,26 +148,26 @@ def test_a_word_that_is_not_sure_waits_for_more_sound_and_so_do_those_after_it()
 
 
 def test_hypotheses_over_nearly_the_same_sound_confirm_nothing() -> None:
-    agreement = Agreement(AgreementPolicy(fresh=0.3))
+    agreement = Agreement(AgreementPolicy(fresh_s=0.3))
     agreement.hear(words("one two"), 0.0, 5.0, 0.0)
     assert agreement.hear(words("one two"), 0.0, 5.2, 0.0).stable == ""
     assert agreement.hear(words("one two"), 0.0, 5.4, 0.0).stable == "one two"
 
 
 def test_who_never_agrees_is_believed_in_the_end() -> None:
-    agreement = Agreement(AgreementPolicy(patience=3, stalled=4.0, trailing=2.0))
+    agreement = Agreement(AgreementPolicy(patience=3, stalled_s=4.0, trailing_s=2.0))
     views = [heard(agreement, f"v{i} two three four five six", audio_end=5 + i) for i in range(3)]
     assert [v.stable for v in views] == ["", "", "v2 two three four five six"]
 
 
 def test_the_newest_words_are_never_forced() -> None:
-    agreement = Agreement(AgreementPolicy(hindsight=0, patience=1, stalled=1.0, trailing=2.0))
+    agreement = Agreement(AgreementPolicy(hindsight_s=0, patience=1, stalled_s=1.0, trailing_s=2.0))
     view = heard(agreement, "one two three four five six", audio_end=3.0)
     assert view.stable == "one two"
 
 
 def test_there_is_no_force_while_little_was_said() -> None:
-    agreement = Agreement(AgreementPolicy(patience=3, stalled=4.0))
+    agreement = Agreement(AgreementPolicy(patience=3, stalled_s=4.0))
     for i in range(9):
         assert heard(agreement, f"v{i} two", audio_end=2 + i / 3).stable == "" or i > 5
 
