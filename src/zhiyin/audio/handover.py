@@ -19,7 +19,7 @@ class Handover:
         self._left = False
 
     def write(self, data: bytes) -> None:
-        """Hand over; returns when all was read, or nobody reads any more."""
+        """Hand over; returns when all was read, or the reader has left."""
         with self._changed:
             self._data += data
             self._hungry = False

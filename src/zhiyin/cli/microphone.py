@@ -26,12 +26,12 @@ async def microphone() -> AsyncGenerator[Samples, None]:
     loop = asyncio.get_running_loop()
     blocks: asyncio.Queue[Samples] = asyncio.Queue(_MOST)
 
-    def heard(data: Any, frames: int, time: Any, status: Any) -> None:
+    def received(data: Any, frames: int, time: Any, status: Any) -> None:
         loop.call_soon_threadsafe(_put, blocks, np.array(data[:, 0], np.float32))
 
     try:
         stream = sounddevice.InputStream(
-            samplerate=SAMPLE_RATE, channels=1, dtype="float32", blocksize=_BLOCK, callback=heard
+            samplerate=SAMPLE_RATE, channels=1, dtype="float32", blocksize=_BLOCK, callback=received
         )
     except sounddevice.PortAudioError as error:
         raise Unavailable(
@@ -43,6 +43,6 @@ async def microphone() -> AsyncGenerator[Samples, None]:
 
 
 def _put(blocks: asyncio.Queue[Samples], block: Samples) -> None:
-    """The newest sound is dropped when nobody takes it, rather than memory filled."""
+    """The newest sound is dropped when it is not read, rather than memory filled."""
     if not blocks.full():
         blocks.put_nowait(block)

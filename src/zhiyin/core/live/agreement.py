@@ -1,9 +1,9 @@
-"""Which part of a growing transcript is settled. Pure.
+"""LocalAgreement: which part of a growing transcript is settled. Pure.
 
 LocalAgreement-2 (Machacek, Dabre, Bojar, "Turning Whisper into Real-Time Transcription System",
-2023): what two hypotheses in a row say alike is settled for good. Compared are words, or characters
-in scripts without spaces, without case and punctuation; punctuation is settled together with what
-follows it, because a decoder ends every text with a full stop.
+2023): what two consecutive hypotheses agree on is settled for good. Compared are words, or
+characters in scripts without spaces, without case and punctuation; punctuation is settled together
+with what follows it, because a decoder ends every text with a full stop.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def joined(units: Iterable[Unit]) -> str:
 
 
 def settled_prefix(stable: Sequence[Unit], units: Sequence[Unit]) -> int:
-    """How many of `units` say what `stable` says already.
+    """How many of `units` repeat the text of `stable`.
 
     The prefix with the least edit distance; of equal ones that whose end is nearest in time.
     """
@@ -139,10 +139,10 @@ class Agreement:
         """The text as it stands."""
         return View(self._text, self._unstable())
 
-    def hear(
+    def update(
         self, words: Iterable[Word], window: float, audio_end: float, speech_start: float
     ) -> View:
-        """Take a hypothesis over the audio from `window` to `audio_end`; the text as it stands.
+        """Update by a hypothesis over the audio from `window` to `audio_end`; the text now.
 
         `speech_start` is where the segment's speech began.
         """

@@ -1,9 +1,9 @@
 """A live session as a state machine: sound and results in, work and events out.
 
-No clock, no threads, no engine: whoever drives it hands in frames with their speech probabilities
+No clock, no threads, no engine: its driver hands in frames with their speech probabilities
 and the results of the work it asked for. The promises: `stable` text only grows; one final per
 segment, in order, never changed; a final covers all speech of its segment; at most one partial and
-one final are being worked on; what gets worse is announced.
+one final are being worked on; lower quality is announced.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Session:
         self._ids = 0
         self._last_end = 0
         self._pass_s = 0.0
-        self._usual_s = 0.0  # that a partial takes, forgotten by and by
+        self._usual_s = 0.0  # that a partial takes, a moving average
         self._pace: Pace = "usual"
         self._over = False
         self._done = False
@@ -113,7 +113,7 @@ class Session:
 
     @property
     def finished(self) -> bool:
-        """Whether `Done` was told."""
+        """Whether `Done` was emitted."""
         return self._done
 
     def push(self, samples: Samples, probs: NDArray[np.float32]) -> None:
@@ -121,7 +121,7 @@ class Session:
         self._audio.append(samples, probs)
         for probability in probs:
             self._step(float(probability))
-        self._forget()
+        self._drop_audio()
 
     def commit(self) -> None:
         """End the open segment here."""
@@ -165,7 +165,7 @@ class Session:
                 return work
         return None
 
-    def done(self, work: DecodeRequest, heard: Hypothesis, took_s: float) -> None:
+    def done(self, work: DecodeRequest, hypothesis: Hypothesis, took_s: float) -> None:
         """The result of work, and the seconds it took from asking."""
         self._out.pop(work.kind, None)
         self._pass_s = took_s
@@ -174,11 +174,11 @@ class Session:
         utterance = self._of(work)
         if utterance is None:
             return
-        utterance.language = heard.language
+        utterance.language = hypothesis.language
         if work.kind == "final":
-            utterance.heard, utterance.until = heard, work.end
+            utterance.hypothesis, utterance.until = hypothesis, work.end
         if utterance.closed is None:
-            self._suppose(utterance, work, heard)
+            self._suppose(utterance, work, hypothesis)
         self._settle()
 
     def failed(self, work: DecodeRequest) -> None:
@@ -233,7 +233,7 @@ class Session:
     def _split(self) -> None:
         """Cut at the calmest moment near the end; the rest is the next segment.
 
-        What is settled stays before the cut, or the next segment would say it again.
+        What is settled stays before the cut, or the next segment would repeat it.
         """
         utterance, now = self._open, self._points.frame
         assert utterance is not None
@@ -277,7 +277,7 @@ class Session:
         if speech_s < policy.first_partial_s or (fresh < wanted and not first):
             return None
         if utterance.ended <= utterance.looked:
-            return None  # nothing was said since
+            return None  # no speech since
         utterance.looked = now
         return self._work("partial", utterance, self._window(utterance, now), now)
 
@@ -320,12 +320,12 @@ class Session:
 
     # Results.
 
-    def _suppose(self, utterance: Utterance, work: DecodeRequest, heard: Hypothesis) -> None:
+    def _suppose(self, utterance: Utterance, work: DecodeRequest, hypothesis: Hypothesis) -> None:
         """A result over an open segment: a hypothesis."""
-        if not heard.words:
+        if not hypothesis.words:
             return
-        view = utterance.agreement.hear(
-            heard.words, work.start_s, work.end * FRAME_S, utterance.began * FRAME_S
+        view = utterance.agreement.update(
+            hypothesis.words, work.start_s, work.end * FRAME_S, utterance.began * FRAME_S
         )
         utterance.looked = max(utterance.looked, work.end)
         if self._policy.partials and (view.stable, view.unstable) != utterance.shown:
@@ -336,7 +336,7 @@ class Session:
             )
 
     def _settle(self) -> None:
-        """Tell the finals that are ready, in order."""
+        """Emit the finals that are ready, in order."""
         while self._closed:
             first = self._closed[0]
             if not first.settled(self._policy.retries):
@@ -348,19 +348,19 @@ class Session:
             self._events.append(Done(self.received_s, self._last_end * FRAME_S, self._ids))
 
     def _final(self, utterance: Utterance, *, degraded: bool) -> Final:
-        heard = utterance.heard
-        if degraded or heard is None:
+        hypothesis = utterance.hypothesis
+        if degraded or hypothesis is None:
             text, words = utterance.agreement.give_up()
         else:
-            text, words = utterance.agreement.close(heard.words, utterance.audio * FRAME_S)
+            text, words = utterance.agreement.close(hypothesis.words, utterance.audio * FRAME_S)
         assert utterance.closed is not None
+        confidence = hypothesis.confidence if hypothesis else 0.0
         return Final(
             utterance.id, text, utterance.start * FRAME_S, utterance.end * FRAME_S,
-            utterance.language, heard.confidence if heard else 0.0, utterance.closed, words,
-            degraded,
+            utterance.language, confidence, utterance.closed, words, degraded,
         )  # fmt: skip
 
-    def _forget(self) -> None:
+    def _drop_audio(self) -> None:
         """Keep what unfinished segments need, and the lead-in of the next."""
         needed = [u.audio for u in self._closed]
         if self._open is not None:

@@ -17,7 +17,7 @@ from zhiyin.domain.options import MAX_HOTWORDS_CHARS, MAX_PROMPT_CHARS
 
 
 class Fields(BaseModel):
-    """A set of fields; `model_fields_set` tells which were sent."""
+    """A set of fields; `model_fields_set` are those that were sent."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
