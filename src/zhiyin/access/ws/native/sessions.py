@@ -61,7 +61,7 @@ class SessionTable:
         return session
 
     def leave(self, session: ResumableSession, attachment: Attachment) -> None:
-        """A connection is gone; if it session the session, that waits for another one."""
+        """A connection is gone; if it held the session, that waits for another one."""
         if not session.detach(attachment) or session.id not in self._sessions:
             return
         self._stay(session)
