@@ -128,7 +128,7 @@ def _default(service: Service) -> SessionSettings:
 
 
 def _settings(websocket: WebSocket, service: Service, tokens: Tokens) -> SessionSettings:
-    """What the session begins with: what its token says, and the model of the address."""
+    """What the session begins with: the settings of its token, and the model of the address."""
     token = tokens.check(_key(websocket))
     settings = token.settings if token else _default(service)
     if websocket.query_params.get("intent", "transcription") != "transcription":
@@ -140,7 +140,7 @@ def _settings(websocket: WebSocket, service: Service, tokens: Tokens) -> Session
         service.registry.resolve(model)
     except UnknownModel:
         if "realtime" in model:
-            return settings  # OpenAI's name for what holds the conversation, not for what hears
+            return settings  # OpenAI's name for what holds the conversation, not of a recognizer
         raise
     return replace(settings, model=model)
 
