@@ -1,4 +1,4 @@
-"""What zhiyin asks of a store of big values: recordings and transcripts."""
+"""Blob store port: recordings and transcripts of jobs."""
 
 from __future__ import annotations
 

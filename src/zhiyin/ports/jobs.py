@@ -1,4 +1,4 @@
-"""What zhiyin asks of the place where the records of jobs are kept."""
+"""Job store port: records of jobs, updated by compare and swap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What zhiyin asks of a queue of jobs."""
+"""Job queue port."""
 
 from __future__ import annotations
 

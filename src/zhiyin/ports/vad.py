@@ -1,4 +1,4 @@
-"""What zhiyin asks of a voice activity detector."""
+"""Voice activity detection (VAD) port."""
 
 from __future__ import annotations
 
