@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -22,22 +22,12 @@ def _tree(kind: type[e.AsrError]) -> Iterator[type[e.AsrError]]:
 
 
 KINDS = sorted(set(_tree(e.AsrError)), key=lambda k: k.__name__)
-ROOT_EXIT = frozenset({
-    e.Conflict, e.DeadlineExceeded, e.EngineFailed, e.MissingBlob, e.MissingExtra, e.NotFound,
-    e.Overloaded, e.SessionTaken, e.SlowReader, e.Unauthenticated, e.Unavailable, e.UnknownJob,
-    e.UnknownRoom, e.Unreachable,
-})  # fmt: skip
-"""Errors after which a command ends with 1, as after any failure: no exit code is theirs."""
 
 
-def has_a_row(
-    table: Mapping[type[e.AsrError], object],
-    kind: type[e.AsrError],
-    root_is_meant: Set[type[e.AsrError]] = frozenset(),
-) -> type[e.AsrError]:
-    """The class whose row counts: the root's only for the root, and for whom it is meant."""
+def has_a_row(table: Mapping[type[e.AsrError], object], kind: type[e.AsrError]) -> type[e.AsrError]:
+    """The class whose row counts: the root's row is for the root only."""
     row = next(k for k in kind.__mro__ if k in table)
-    assert row is not e.AsrError or kind in {e.AsrError, *root_is_meant}, "give it a row of its own"
+    assert row is not e.AsrError or kind is e.AsrError, "give it a row of its own"
     return row
 
 
@@ -67,13 +57,8 @@ def test_every_error_is_an_event_of_both_sockets(kind: type[e.AsrError]) -> None
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_error_has_an_exit_code(kind: type[e.AsrError]) -> None:
-    has_a_row(EXIT_CODES, kind, ROOT_EXIT)
+    has_a_row(EXIT_CODES, kind)
     assert 1 <= exit_code(kind("x")) <= 5
-
-
-def test_the_root_row_is_meant_for_those_only_that_have_no_other() -> None:
-    nearest = {next(k for k in kind.__mro__ if k in EXIT_CODES) for kind in ROOT_EXIT}
-    assert nearest == {e.AsrError}
 
 
 def test_an_error_without_a_row_is_found() -> None:
