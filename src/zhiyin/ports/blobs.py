@@ -33,7 +33,7 @@ class BlobStore(Protocol):
         ...
 
     async def delete(self, name: str) -> bool:
-        """Forget the value; False when there was none."""
+        """Delete the value; False when there was none."""
         ...
 
     async def names(self, after: float, before: float) -> Sequence[str]:

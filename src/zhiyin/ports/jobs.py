@@ -27,11 +27,11 @@ class JobStore(Protocol):
         ...
 
     async def remove(self, job: Job) -> bool:
-        """Forget the record, if the stored one still has `job.version`."""
+        """Delete the record, if the stored one still has `job.version`."""
         ...
 
     async def scrub(self) -> None:
-        """Let what was removed leave the disk too, as far as the store can."""
+        """Overwrite deleted records on disk too, as far as the store can."""
         ...
 
     async def list(self, query: JobQuery) -> Sequence[Job]:
