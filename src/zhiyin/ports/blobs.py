@@ -1,4 +1,4 @@
-"""What zhiyin asks of a store of big values: recordings and transcripts."""
+"""Blob store port: recordings and transcripts of jobs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class BlobStore(Protocol):
         ...
 
     async def delete(self, name: str) -> bool:
-        """Forget the value; False when there was none."""
+        """Delete the value; False when there was none."""
         ...
 
     async def names(self, after: float, before: float) -> Sequence[str]:

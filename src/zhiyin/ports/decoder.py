@@ -1,4 +1,4 @@
-"""Decoder port: what zhiyin asks of an audio decoder."""
+"""Decoder port: audio files to samples."""
 
 from __future__ import annotations
 

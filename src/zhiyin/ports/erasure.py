@@ -1,4 +1,4 @@
-"""What erasing an owner's data asks of every place where some of it is kept."""
+"""Erasure port: implemented by everything that stores data of owners."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What zhiyin asks of the place where transcripts are kept."""
+"""History port: the store of transcripts."""
 
 from __future__ import annotations
 

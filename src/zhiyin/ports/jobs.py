@@ -1,4 +1,4 @@
-"""What zhiyin asks of the place where the records of jobs are kept."""
+"""Job store port: records of jobs, updated by compare and swap."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class JobStore(Protocol):
         ...
 
     async def remove(self, job: Job) -> bool:
-        """Forget the record, if the stored one still has `job.version`."""
+        """Delete the record, if the stored one still has `job.version`."""
         ...
 
     async def scrub(self) -> None:
-        """Let what was removed leave the disk too, as far as the store can."""
+        """Overwrite deleted records on disk too, as far as the store can."""
         ...
 
     async def list(self, query: JobQuery) -> Sequence[Job]:

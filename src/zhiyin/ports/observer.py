@@ -1,4 +1,4 @@
-"""What zhiyin reports of its work to an observer: the source of metrics. Plain data only.
+"""Observer port: what is reported of the work, as a source of metrics. Plain data only.
 
 docs/operations.md has the table of what is observed; a test holds it against this file.
 """

@@ -1,4 +1,4 @@
-"""What zhiyin asks of a queue of jobs."""
+"""Job queue port."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Delivery:
 
 
 class JobQueue(Protocol):
-    """Says which job is next, at least once for every `put`. It never carries more than ids.
+    """At-least-once delivery of job ids, by priority; it carries nothing else.
 
-    Tickets are held for seconds: whoever takes one leases the job in its record and then
-    acknowledges, so that it is the lease that brings back the job of a worker that died. All
-    verbs raise Unavailable when the queue is away; its tickets come again.
+    Deliveries are held for seconds: a worker leases the job in its record and then acknowledges,
+    so that the lease is what recovers the job of a worker that died. All methods raise Unavailable
+    when the queue is unreachable; unacknowledged deliveries come again.
     """
 
     async def put(self, job_id: str, priority: Priority) -> None:
@@ -34,21 +34,21 @@ class JobQueue(Protocol):
         ...
 
     async def ack(self, delivery: Delivery) -> None:
-        """The job is leased, or needs nobody; do not bring the ticket again."""
+        """Acknowledge: the job is leased or needs no work; no redelivery."""
         ...
 
     async def give_back(self, delivery: Delivery) -> None:
-        """Nobody could look at the job; bring the ticket again."""
+        """Negative acknowledgement: the job was not looked at; redeliver."""
         ...
 
     async def dead_letter(self, job_id: str, reason: str) -> None:
-        """Put a job that nobody could do among the dead letters; `reason` is an error's code."""
+        """Put a job that failed for good among the dead letters; `reason` is an error's code."""
         ...
 
     async def lag(self) -> int:
-        """How many tickets wait."""
+        """How many deliveries wait."""
         ...
 
     async def close(self) -> None:
-        """Leave; tickets that were not acknowledged come again elsewhere."""
+        """Disconnect; unacknowledged deliveries come again elsewhere."""
         ...

@@ -1,4 +1,4 @@
-"""Voice activity detector."""
+"""Voice activity detection (VAD) port."""
 
 from __future__ import annotations
 

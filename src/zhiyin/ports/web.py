@@ -1,4 +1,4 @@
-"""What zhiyin asks of the network that clients name addresses in."""
+"""Web port: downloads from and webhooks to URLs of clients."""
 
 from __future__ import annotations
 
