@@ -101,6 +101,7 @@ def brief_server(data_dir: Path) -> Iterator[Server]:
         "ZHIYIN_LIVE__IDLE_S": "2",
         "ZHIYIN_LIVE__MAX_SECONDS": "3",
         "ZHIYIN_LIVE__MAX_SESSIONS": "1",
+        "ZHIYIN_LIVE__SILENCE_S": "0.7",
     }
     with running(data_dir, **limits) as started:
         yield started
@@ -130,7 +131,8 @@ async def test_a_session_has_an_end_that_loses_nothing(brief_server: Server) -> 
 
 async def test_there_are_only_so_many_places(brief_server: Server) -> None:
     async with opened(brief_server) as wire:
-        await wire.next()
+        turns = (await wire.next())["session"]["audio"]["input"]["turn_detection"]
+        assert turns["silence_duration_ms"] == 700, "the setting's"
         with pytest.raises(InvalidStatus) as refused:
             async with opened(brief_server):
                 pass

@@ -79,8 +79,9 @@ def test_a_clips_text_does_not_depend_on_its_neighbours(data_dir: Path) -> None:
         clips = [Clip(speech[i * 8000 : i * 8000 + 48_000], options) for i in range(8)]
         assert len({engine.plan(clip) for clip in clips}) == 1, "they may share a call"
         alone = [recognize(engine, [clip])[0] for clip in clips]
-        # More calls than it takes until the second copy of the model is there.
-        for batch in (clips, clips[::-1], clips[2:5]) * 4:
+        both_ways = (clips, clips[::-1], clips[2:5])
+        # More calls in between than it takes until the second copy of the model is there.
+        for batch in (*both_ways, *[clips[3:5]] * 8, *both_ways):
             for clip, result in zip(batch, recognize(engine, batch), strict=True):
                 assert _text(result) == _text(
                     alone[next(i for i, c in enumerate(clips) if c is clip)]

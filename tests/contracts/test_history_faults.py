@@ -23,6 +23,7 @@ from tests.support.waiting import until
 from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.domain.caller import ANONYMOUS
 from zhiyin.domain.errors import ConfigError, Unavailable
+from zhiyin.ops.observer_memory import MemoryObserver
 from zhiyin.store.history_sql.database import MIGRATIONS, history_database
 from zhiyin.store.history_sql.tables import metadata
 from zhiyin.store.sql.engine import DatabaseOptions
@@ -128,21 +129,22 @@ async def test_away_at_the_start_and_in_mid_run(own_mariadb: MariaDb) -> None:
         await history.migrate()
     own_mariadb.stop()
     async with history_db.open(timeout_s=2) as history:
-        history_writer = HistoryWriter(history, QUICK)
+        observer = MemoryObserver()
+        history_writer = HistoryWriter(history, QUICK, observer)
         history_writer.start()
         assert history_writer.enqueue(entry("said while it was away"))
         with pytest.raises(Unavailable):
             await texts(history)
         await until(lambda: bool(history_writer.degraded_reason))
         own_mariadb.start()
-        await until(lambda: history_writer.counts.kept == 1)
+        await until(lambda: observer.totals("history")["kept"] == 1)
         assert history_writer.degraded_reason == ""
         assert await texts(history) == ["said while it was away"]
         own_mariadb.stop()
         assert history_writer.enqueue(entry("said while it was away again"))
         await until(lambda: bool(history_writer.degraded_reason))
         own_mariadb.start()
-        await until(lambda: history_writer.counts.kept == 2)
+        await until(lambda: observer.totals("history")["kept"] == 2)
         assert len(await texts(history)) == 2
         await history_writer.close()
 
@@ -162,14 +164,15 @@ async def test_a_full_disk_is_survived(tmp_path: Path) -> None:
     file = tmp_path / "history.db"
     history_db = HistoryDatabase(f"sqlite+aiosqlite:///{file}")
     async with history_db.open() as history:
-        history_writer = HistoryWriter(history, QUICK)
+        observer = MemoryObserver()
+        history_writer = HistoryWriter(history, QUICK, observer)
         history_writer.start()
         history_writer.enqueue(entry("before"))
-        await until(lambda: history_writer.counts.kept == 1)
+        await until(lambda: observer.totals("history")["kept"] == 1)
         with full_disk(file):
             history_writer.enqueue(entry("while it was full " * 20_000))
             await until(lambda: bool(history_writer.degraded_reason))
-        await until(lambda: history_writer.counts.kept == 2)
+        await until(lambda: observer.totals("history")["kept"] == 2)
         assert len(await texts(history)) == 2
         await history_writer.close()
 

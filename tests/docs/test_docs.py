@@ -56,3 +56,11 @@ def test_both_readmes_show_the_same_commands() -> None:
         return re.findall(r"```\w+\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
 
     assert code("README.md") == code("README.zh-CN.md")
+
+
+def test_contributing_names_what_exists() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = {path for path in re.findall(r"`([\w./-]+/[\w./-]*)`", page) if "NAME" not in path}
+    assert len(paths) > 40, "nothing was read"
+    bases = (ROOT, ROOT / "src" / "zhiyin")
+    assert [p for p in sorted(paths) if not any((base / p).exists() for base in bases)] == []

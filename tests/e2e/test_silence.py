@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import wave
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from tests.support.noises import NOISES
 from zhiyin.config import load
+from zhiyin.core.recognition.transcriber import Transcriber
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip
@@ -38,17 +40,24 @@ def _wav(samples: Samples) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("name", NOISES)
-async def test_noise_gives_no_text(name: str, data_dir: Path) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def transcriber(data_dir: Path) -> AsyncIterator[Transcriber]:
+    """With the model loaded once for all noises."""
     async with build(load(data_dir=data_dir)) as services:
-        for seed, seconds in enumerate(LENGTHS):
-            body = _wav(NOISES[name](seconds, seed))
-            for language in ("en", "zh", None):
-                options = TranscribeOptions(decode=DecodeOptions(language=language))
-                source = AudioSource(io.BytesIO(body), len(body))
-                heard = await services.transcriber.transcribe(source, options, Caller())
-                assert heard.text == "", f"{name}, {seconds} s, {language}"
-                assert heard.notices[0].code == "no_speech"
+        yield services.transcriber
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("name", NOISES)
+async def test_noise_gives_no_text(transcriber: Transcriber, name: str) -> None:
+    for seed, seconds in enumerate(LENGTHS):
+        body = _wav(NOISES[name](seconds, seed))
+        for language in ("en", "zh", None):
+            options = TranscribeOptions(decode=DecodeOptions(language=language))
+            source = AudioSource(io.BytesIO(body), len(body))
+            transcript = await transcriber.transcribe(source, options, Caller())
+            assert transcript.text == "", f"{name}, {seconds} s, {language}"
+            assert transcript.notices[0].code == "no_speech"
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,7 @@ from zhiyin.core.segmentation.cutting import CutPolicy
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.live import LiveDefaults
 from zhiyin.engines.scripted import ScriptedEngine
+from zhiyin.ops.observer_memory import MemoryObserver
 from zhiyin.ports.sound import LiveDecoder
 from zhiyin.store.captions_memory import MemoryCaptions
 from zhiyin.store.cipher_aesgcm import AesCipher, generate, parse_keys
@@ -62,6 +63,10 @@ class AppServer:
     @property
     def registry(self) -> Registry:
         return self.stack.registry
+
+    @property
+    def observer(self) -> MemoryObserver:
+        return self.stack.observer
 
     @property
     def live(self) -> LiveService:

@@ -29,6 +29,7 @@ from zhiyin.domain.engine import Clip
 from zhiyin.domain.live import AudioFormat, LiveDefaults, LiveEvent, LiveOptions
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.engines.scripted import ScriptedEngine
+from zhiyin.ops.observer_memory import MemoryObserver
 from zhiyin.ports.engine import Engine
 from zhiyin.ports.sound import LiveDecoder
 
@@ -60,6 +61,7 @@ class LiveStack:
     steps: TextSteps = field(default_factory=TextSteps)
     defaults: LiveDefaults = field(default_factory=LiveDefaults)
     decoder: LiveDecoder = field(default_factory=AvLiveDecoder)
+    observer: MemoryObserver = field(default_factory=MemoryObserver)
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -69,11 +71,11 @@ class LiveStack:
         self.registry = Registry([Provider(self.engine)], policy, self._schedule)
         self.service = LiveService(
             self.registry, self.decoder, LoudnessVad(), self.pool, self.limits, SessionPolicy(),
-            clock=self.clock, defaults=self.defaults, steps=self.steps,
+            clock=self.clock, defaults=self.defaults, steps=self.steps, observer=self.observer,
         )  # fmt: skip
 
     def _schedule(self, make: Callable[[], Engine]) -> Scheduler:
-        self.schedulers.append(Scheduler(make))
+        self.schedulers.append(Scheduler(make, observer=self.observer))
         return self.schedulers[-1]
 
     async def open(self, **options: object) -> LiveSession:

@@ -33,7 +33,7 @@ def words(text: str, start: float = 0.0) -> list[Word]:
 def heard(agreement: Agreement, text: str, start: float = 0.0, audio_end: float = 0.0) -> View:
     """A hypothesis over the sound from `start`; by default all of its words are past the edge."""
     said = words(text, start)
-    return agreement.hear(said, start, audio_end or said[-1].end + PACE, 0.0)
+    return agreement.update(said, start, audio_end or said[-1].end + PACE, 0.0)
 
 
 def after(*texts: str) -> View:
@@ -41,7 +41,7 @@ def after(*texts: str) -> View:
     agreement = Agreement(AgreementPolicy())
     view = agreement.view
     for i, text in enumerate(texts):
-        view = agreement.hear(words(text), 0.0, 10.0 + i, 0.0)
+        view = agreement.update(words(text), 0.0, 10.0 + i, 0.0)
     return view
 
 
@@ -92,8 +92,8 @@ def test_scripts_without_spaces_fall_into_characters(text: str, parts: list[str]
 
 def test_chinese_settles_by_character() -> None:
     agreement = Agreement(AgreementPolicy())
-    agreement.hear([Word("今天天汽", 0.0, 2.0, 1.0)], 0.0, 5.0, 0.0)
-    view = agreement.hear([Word("今天天气很好。", 0.0, 3.5, 1.0)], 0.0, 6.0, 0.0)
+    agreement.update([Word("今天天汽", 0.0, 2.0, 1.0)], 0.0, 5.0, 0.0)
+    view = agreement.update([Word("今天天气很好。", 0.0, 3.5, 1.0)], 0.0, 6.0, 0.0)
     assert (view.stable, view.unstable) == ("今天天", "气很好。")
 
 
@@ -122,52 +122,52 @@ def test_punctuation_alone_is_no_text() -> None:
 
 
 def test_the_end_of_the_sound_is_not_eligible() -> None:
-    policy = AgreementPolicy(edge=0.4, hindsight=0.0)
+    policy = AgreementPolicy(edge_s=0.4, hindsight_s=0.0)
     agreement = Agreement(policy)
-    agreement.hear(words("one two three"), 0.0, 1.5, 0.0)
-    view = agreement.hear(words("one two three"), 0.0, 1.85, 0.0)
+    agreement.update(words("one two three"), 0.0, 1.5, 0.0)
+    view = agreement.update(words("one two three"), 0.0, 1.85, 0.0)
     assert view.stable == "one two"
-    assert agreement.hear(words("one two three"), 0.0, 2.2, 0.0).stable == "one two three"
+    assert agreement.update(words("one two three"), 0.0, 2.2, 0.0).stable == "one two three"
 
 
 def test_a_beginning_is_not_settled_before_enough_was_heard() -> None:
-    agreement = Agreement(AgreementPolicy(edge=0.5, hindsight=3.5))
+    agreement = Agreement(AgreementPolicy(edge_s=0.5, hindsight_s=3.5))
     for end in (3.0, 4.0, 5.4):
-        assert agreement.hear(words("one two"), 2.0, end, 2.0).stable == ""
-    assert agreement.hear(words("one two"), 2.0, 5.6, 2.0).stable == ""
-    assert agreement.hear(words("one two"), 2.0, 5.9, 2.0).stable == "one two"
+        assert agreement.update(words("one two"), 2.0, end, 2.0).stable == ""
+    assert agreement.update(words("one two"), 2.0, 5.6, 2.0).stable == ""
+    assert agreement.update(words("one two"), 2.0, 5.9, 2.0).stable == "one two"
 
 
 def test_a_word_that_is_not_sure_waits_for_more_sound_and_so_do_those_after_it() -> None:
-    agreement = Agreement(AgreementPolicy(sure=0.6, unsure_edge=3.0, hindsight=0.0))
+    agreement = Agreement(AgreementPolicy(sure=0.6, unsure_edge_s=3.0, hindsight_s=0.0))
     one, two, three = words("one two three")
     said = [one, replace(two, confidence=0.5), three]
-    agreement.hear(said, 0.0, 3.0, 0.0)
-    assert agreement.hear(said, 0.0, 3.5, 0.0).stable == "one"
-    assert agreement.hear(said, 0.0, 4.1, 0.0).stable == "one two three"
+    agreement.update(said, 0.0, 3.0, 0.0)
+    assert agreement.update(said, 0.0, 3.5, 0.0).stable == "one"
+    assert agreement.update(said, 0.0, 4.1, 0.0).stable == "one two three"
 
 
 def test_hypotheses_over_nearly_the_same_sound_confirm_nothing() -> None:
-    agreement = Agreement(AgreementPolicy(fresh=0.3))
-    agreement.hear(words("one two"), 0.0, 5.0, 0.0)
-    assert agreement.hear(words("one two"), 0.0, 5.2, 0.0).stable == ""
-    assert agreement.hear(words("one two"), 0.0, 5.4, 0.0).stable == "one two"
+    agreement = Agreement(AgreementPolicy(fresh_s=0.3))
+    agreement.update(words("one two"), 0.0, 5.0, 0.0)
+    assert agreement.update(words("one two"), 0.0, 5.2, 0.0).stable == ""
+    assert agreement.update(words("one two"), 0.0, 5.4, 0.0).stable == "one two"
 
 
 def test_who_never_agrees_is_believed_in_the_end() -> None:
-    agreement = Agreement(AgreementPolicy(patience=3, stalled=4.0, trailing=2.0))
+    agreement = Agreement(AgreementPolicy(patience=3, stalled_s=4.0, trailing_s=2.0))
     views = [heard(agreement, f"v{i} two three four five six", audio_end=5 + i) for i in range(3)]
     assert [v.stable for v in views] == ["", "", "v2 two three four five six"]
 
 
 def test_the_newest_words_are_never_forced() -> None:
-    agreement = Agreement(AgreementPolicy(hindsight=0, patience=1, stalled=1.0, trailing=2.0))
+    agreement = Agreement(AgreementPolicy(hindsight_s=0, patience=1, stalled_s=1.0, trailing_s=2.0))
     view = heard(agreement, "one two three four five six", audio_end=3.0)
     assert view.stable == "one two"
 
 
 def test_there_is_no_force_while_little_was_said() -> None:
-    agreement = Agreement(AgreementPolicy(patience=3, stalled=4.0))
+    agreement = Agreement(AgreementPolicy(patience=3, stalled_s=4.0))
     for i in range(9):
         assert heard(agreement, f"v{i} two", audio_end=2 + i / 3).stable == "" or i > 5
 
@@ -176,9 +176,9 @@ def test_a_window_that_begins_later_repeats_nothing() -> None:
     agreement = Agreement(AgreementPolicy())
     for _ in range(2):
         heard(agreement, "one two three four five six", audio_end=10)
-        agreement.hear(words("one two three four five six"), 0.0, 11.0, 0.0)
-    view = agreement.hear(words("five six seven eight", 2.0), 2.0, 12.0, 0.0)
-    view = agreement.hear(words("five six seven eight", 2.0), 2.0, 13.0, 0.0)
+        agreement.update(words("one two three four five six"), 0.0, 11.0, 0.0)
+    view = agreement.update(words("five six seven eight", 2.0), 2.0, 12.0, 0.0)
+    view = agreement.update(words("five six seven eight", 2.0), 2.0, 13.0, 0.0)
     assert view.stable == "one two three four five six seven eight"
 
 
@@ -213,7 +213,7 @@ def test_settled_text_only_grows(heard: list[tuple[str, float, float]], last: st
     told, end = [""], 1.0
     for text, window, more in heard:
         end += more
-        told.append(agreement.hear(words(text, window), window, end, 0.0).stable)
+        told.append(agreement.update(words(text, window), window, end, 0.0).stable)
     told.append(agreement.close(words(last), 0.0)[0])
     for before, now in pairwise(told):
         assert now.startswith(before)

@@ -68,7 +68,7 @@ def _short_runs(speech: list[bool], shorter_than: int) -> set[int]:
 def test_pieces_know_their_place_and_keep_the_limit(pattern: list[tuple[bool, int]]) -> None:
     speech = [kind for kind, length in pattern for _ in range(length)]
     for piece in cut(speech):
-        assert piece.duration <= POLICY.max_piece + 2 * FRAME / SAMPLE_RATE
+        assert piece.duration <= POLICY.max_piece_s + 2 * FRAME / SAMPLE_RATE
         first = piece.samples[0] - 1
         assert abs(piece.start - first * FRAME / SAMPLE_RATE) < 1e-6
 
@@ -94,7 +94,7 @@ def test_margins_are_kept_around_speech() -> None:
     assert held[0] in range(67, 71)
     assert held[-1] in range(179, 182)
     assert piece.speech is not None
-    assert piece.speech[-1][1] == pytest.approx(piece.duration - POLICY.after, abs=0.05)
+    assert piece.speech[-1][1] == pytest.approx(piece.duration - POLICY.after_s, abs=0.05)
 
 
 def test_a_long_pause_separates_and_a_short_one_does_not() -> None:
@@ -122,7 +122,7 @@ def test_memory_is_bounded_by_the_piece() -> None:
     block = np.ones(FRAME * 31, np.float32)
     for _ in range(600):
         list(cutter.push(block, np.full(31, 0.9, np.float32)))
-        assert cutter.held_seconds < POLICY.max_piece + 2
+        assert cutter.held_seconds < POLICY.max_piece_s + 2
     for _ in range(600):
         list(cutter.push(block, np.full(31, 0.01, np.float32)))
     assert cutter.held_seconds < 2

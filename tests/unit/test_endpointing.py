@@ -87,16 +87,16 @@ def test_who_speaks_long_ends_sooner(age: float, silence: int) -> None:
 
 
 def test_the_shortest_silence_wins() -> None:
-    assert EndpointPolicy(silence=0.1).silence_at(21.0) == 0.1
+    assert EndpointPolicy(silence_s=0.1).silence_at(21.0) == 0.1
 
 
 def test_a_segment_is_full_in_the_end() -> None:
-    points = speaking(EndpointPolicy(longest=2.0), 1.9)
+    points = speaking(EndpointPolicy(longest_s=2.0), 1.9)
     assert changes(points, [LOUD] * 10)[0] == (63, Change.FULL)
 
 
 def test_without_an_end_by_silence_there_are_pauses() -> None:
-    policy = EndpointPolicy(silence=inf, hurry=(), longest=10.0)
+    policy = EndpointPolicy(silence_s=inf, hurry_s=(), longest_s=10.0)
     points = speaking(policy)
     told = changes(points, [QUIET] * frames(10.0))
     assert [change for _, change in told[:2]] == [Change.PAUSE, Change.FULL]
@@ -120,7 +120,7 @@ def test_a_split_goes_on_or_ends() -> None:
 
 @given(st.lists(st.floats(0, 1), max_size=400), st.sampled_from([0.1, 0.5, inf]))
 def test_changes_come_in_turns(probabilities: list[float], silence: float) -> None:
-    points = Endpointer(EndpointPolicy(silence=silence, longest=3.0))
+    points = Endpointer(EndpointPolicy(silence_s=silence, longest_s=3.0))
     was_open = was_paused = False
     for probability in probabilities:
         change = points.step(probability)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.support import media
 from tests.support.live_stack import (
     STEP_S,
     Reader,
@@ -21,9 +24,10 @@ from tests.support.live_stack import (
 )
 from tests.support.waiting import until
 from zhiyin.core.live.service import LiveSession
+from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip, Plan
 from zhiyin.domain.errors import Overloaded, SlowReader, TooLong, UnknownModel
-from zhiyin.domain.live import Done, Final, Partial, SpeechStarted
+from zhiyin.domain.live import AudioFormat, Done, Final, LiveOptions, Partial, SpeechStarted, Warned
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.engines.scripted import ScriptedEngine
 
@@ -340,6 +344,50 @@ async def test_a_session_may_last_so_long() -> None:
         await session.finish()
         await reader.task
         assert {*reader.of(Final)[0].text.split()} == {"t10"}
+
+
+class CountingPool(ThreadPoolExecutor):
+    """Counts its calls."""
+
+    calls = 0
+
+    def submit(self, *call: Any, **more: Any) -> Future[Any]:
+        self.calls += 1
+        return super().submit(*call, **more)
+
+
+async def test_a_step_is_decoded_and_searched_for_speech_in_one_call() -> None:
+    async with live_stack() as h:
+        pool = CountingPool(1)
+        h.service._pool = pool
+        session = await h.open()
+        await write(session, said(10, 4 * STEP_S))
+        assert pool.calls == 4
+        assert session.received_s == pytest.approx(4 * STEP_S)
+        pool.shutdown()
+
+
+async def test_a_session_closed_in_mid_write_is_no_fault_of_the_client() -> None:
+    """Its decoder is closed under the thread that decodes."""
+    async with live_stack() as h:
+        audio_format = AudioFormat("ogg")
+        session = await h.service.open(LiveOptions(), audio_format, Caller())
+        writing = asyncio.create_task(session.write(media.recorded(said(10, 20.0), "ogg")))
+        await until(lambda: session.received.bytes)
+        await session.close()
+        await writing
+        await session.write(b"more")
+
+
+async def test_half_a_sample_at_the_end_is_a_warning() -> None:
+    async with live_stack() as h:
+        session = await h.open()
+        reader = Reader(session)
+        await session.write(said(10).tobytes() + b"\1\2")
+        await session.finish()
+        await reader.task
+        (warned,) = reader.of(Warned)
+        assert (warned.code, session.received.bytes) == ("incomplete_sample", 64_000)
 
 
 async def test_a_service_that_stops_ends_its_sessions() -> None:

@@ -76,7 +76,7 @@ def create_app(service: RunningService, limits: AccessLimits) -> FastAPI:
     app.state.context = AppContext(service, limits)
     errors.install(app)
     app.add_middleware(BodyLimit, max_bytes=limits.max_upload_bytes)
-    app.add_middleware(AccessLog)
+    app.add_middleware(AccessLog, observer=service.observer)
     app.add_middleware(RequestId)
     for part in (recognition, jobs, history, models, captions, owners, health):
         app.include_router(part.router)

@@ -23,6 +23,7 @@ from zhiyin.domain.caller import ALL_SCOPES, Caller
 from zhiyin.domain.errors import InvalidRequest, Overloaded
 from zhiyin.ports.cipher import Cipher
 from zhiyin.ports.history import History
+from zhiyin.ports.observer import Observer
 
 _YES_OR_NO = TypeAdapter(bool)
 
@@ -68,6 +69,11 @@ class Service(Protocol):
     @property
     def token_cipher(self) -> Cipher:
         """Seals short-lived tokens of clients."""
+        ...
+
+    @property
+    def observer(self) -> Observer:
+        """What errors are reported to."""
         ...
 
     @property

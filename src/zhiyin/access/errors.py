@@ -9,9 +9,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.types import Scope
 
 from zhiyin.access.json_types import Json
 from zhiyin.domain import errors as e
+from zhiyin.ports.observer import UNOBSERVED, Observer
 
 STATUS: dict[type[e.AsrError], int] = {
     e.InvalidRequest: 400,
@@ -38,6 +40,9 @@ STATUS: dict[type[e.AsrError], int] = {
     e.AsrError: 500,
 }
 """Every AsrError has a row here or a base class with one; `tests/unit/test_errors.py` checks."""
+
+OBSERVER = "zhiyin.observer"
+"""Where a scope has the observer; `access_log` puts it there."""
 
 _INTERNAL = "Something went wrong inside the service. The request id is in the X-Request-ID header."
 
@@ -83,11 +88,18 @@ def internal_error() -> JSONResponse:
     return JSONResponse(_body(500, _INTERNAL, None, "internal_error"), 500)
 
 
+def observe_error(scope: Scope, code: str) -> None:
+    """Report the error of a request or connection to the observer, under its route's path."""
+    observer: Observer = scope.get(OBSERVER, UNOBSERVED)
+    observer.error(getattr(scope.get("route"), "path", "-"), code)
+
+
 def install(app: FastAPI) -> None:
     """Register exception handlers that answer in the API's error shape."""
 
     @app.exception_handler(e.AsrError)
     async def _asr(request: Request, error: e.AsrError) -> JSONResponse:
+        observe_error(request.scope, error.code)
         return error_response(error)
 
     @app.exception_handler(HTTPException)
@@ -95,6 +107,7 @@ def install(app: FastAPI) -> None:
         message = {404: "There is nothing at this address.", 405: "Wrong method for this address."}
         text = message.get(error.status_code, str(error.detail))
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
+        observe_error(request.scope, code or str(error.status_code))
         body = _body(error.status_code, text, None, code)
         return JSONResponse(body, error.status_code, error.headers)
 
@@ -102,4 +115,5 @@ def install(app: FastAPI) -> None:
     async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         param = str(first["loc"][-1]) if first["loc"] else None
+        observe_error(request.scope, "invalid_value")
         return JSONResponse(_body(400, str(first["msg"]), param, "invalid_value"), 400)

@@ -81,8 +81,8 @@ class SileroSession:
         ends = frames[:-1, -_CONTEXT:]
         context = np.concatenate([self._tail[None, :], ends])
         self._tail = frames[-1, -_CONTEXT:].copy()
-        heard = _regenerated(np.concatenate([context, frames], axis=1)) * self._gains(frames)
-        out, self._h, self._c = self._model.run(None, {"input": heard, "h": self._h, "c": self._c})
+        input_ = _regenerated(np.concatenate([context, frames], axis=1)) * self._gains(frames)
+        out, self._h, self._c = self._model.run(None, {"input": input_, "h": self._h, "c": self._c})
         result: NDArray[np.float32] = np.asarray(out, np.float32).reshape(-1)
         return result
 

@@ -51,7 +51,7 @@ class Request:
 
 
 def run(request: Request, data_dir: Path | None) -> None:
-    """Show captions until the sound ends or Ctrl-C; what was said by then is shown. AsrError."""
+    """Show captions until the audio ends, or Ctrl-C, and then the rest. Raises AsrError."""
     _check(request.source)
     services = build(load(data_dir=data_dir), persist=False)
     with suppress(KeyboardInterrupt):

@@ -51,10 +51,10 @@ def run(request: Request, data_dir: Path | None) -> int:
     if request.output_dir is not None:
         request.output_dir.mkdir(parents=True, exist_ok=True)
     settings = load(data_dir=data_dir)
-    return asyncio.run(_Session(request).all_files(build(settings, persist=False)))
+    return asyncio.run(_Run(request).all_files(build(settings, persist=False)))
 
 
-class _Session:
+class _Run:
     """One run of the command."""
 
     def __init__(self, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""What a live session is asked for, and what it tells. All times are seconds of audio received."""
+"""Options and events of live sessions. All times are seconds of audio received."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zhiyin.domain.options import DecodeOptions, TextOptions
 from zhiyin.domain.transcript import Word
 
 Reason = Literal["vad", "commit", "split", "eof"]
-"""Why a segment ended: silence, the client's word, its length, the end of the stream."""
+"""Why a segment ended: silence, the client's commit, its length, the end of the stream."""
 
 Encoding = Literal["s16le", "f32le", "mulaw", "alaw", "webm", "ogg"]
 """Mono samples, little-endian, or a container as a browser's MediaRecorder writes it."""
@@ -37,7 +37,7 @@ def parse_encoding(value: str) -> Encoding:
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """What a client's bytes are: mono, `sample_rate` in hertz; a container says its own.
+    """What a client's bytes are: mono, `sample_rate` in hertz; a container has its own.
 
     Raises InvalidRequest when raw samples have a rate out of bounds.
     """
@@ -125,7 +125,7 @@ class Final:
 
     `display` is what people read, empty when it is the same.
 
-    `degraded` says that the engine failed on it, and the text is what partial results had given.
+    `degraded`: the engine failed on it, and the text is what partial results had given.
     """
 
     segment_id: int
@@ -155,7 +155,7 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The stream has ended and everything was told."""
+    """The stream has ended and all events were emitted."""
 
     received_s: float
     decoded_s: float

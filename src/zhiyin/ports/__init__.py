@@ -1,1 +1,1 @@
-"""Protocols only, at the level of domain verbs."""
+"""Ports: the protocols that adapters implement."""

@@ -1,4 +1,4 @@
-"""Port: blob store for recordings and transcripts."""
+"""Blob store port: recordings and transcripts of jobs."""
 
 from __future__ import annotations
 

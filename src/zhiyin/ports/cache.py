@@ -1,4 +1,4 @@
-"""Port: cache of results.
+"""Result cache port.
 
 Values are bytes that mean nothing to the cache; `store.cache_sealed` seals them before another one.
 """

@@ -1,4 +1,4 @@
-"""Port: the store that shares caption rooms between processes."""
+"""Caption store port: shares caption rooms between processes."""
 
 from __future__ import annotations
 

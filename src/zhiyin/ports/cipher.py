@@ -1,4 +1,4 @@
-"""Port: encryption at rest."""
+"""Cipher port: encryption at rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Port: audio decoder."""
+"""Decoder port: audio files to samples."""
 
 from __future__ import annotations
 

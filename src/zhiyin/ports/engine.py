@@ -1,4 +1,4 @@
-"""Engine port: what zhiyin asks of a recognition engine.
+"""Engine port: what a recognition engine implements.
 
 Third-party engines implement `Engine` and `EngineProvider` and register, under the entry-point
 group `zhiyin.engines`, a callable from `EngineContext` to `EngineProvider`;

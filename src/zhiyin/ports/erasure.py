@@ -1,4 +1,4 @@
-"""Port: erasure of an owner's data, for every store that has some."""
+"""Erasure port: implemented by everything that stores data of owners."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Port: store of transcripts."""
+"""History port: the store of transcripts."""
 
 from __future__ import annotations
 

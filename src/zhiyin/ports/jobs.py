@@ -1,4 +1,4 @@
-"""Port: store of job records."""
+"""Job store port: records of jobs, updated by compare and swap."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class JobStore(Protocol):
         ...
 
     async def scrub(self) -> None:
-        """Erase removed records from the disk too, as far as the store can."""
+        """Overwrite deleted records on disk too, as far as the store can."""
         ...
 
     async def list(self, query: JobQuery) -> Sequence[Job]:

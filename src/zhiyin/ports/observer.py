@@ -1,4 +1,4 @@
-"""Port: observer, the source of metrics. Plain data only.
+"""Observer port: what is reported of the work, as a source of metrics. Plain data only.
 
 docs/operations.md has the table of what is observed; a test holds it against this file.
 """
@@ -41,7 +41,7 @@ class Observer(Protocol):
         ...
 
     def live(self, result: LiveResult, lag_s: float) -> None:
-        """A live session has a result, so many seconds after its audio was there."""
+        """A live session has a result, so many seconds after it was due."""
         ...
 
     def error(self, api: str, code: str) -> None:

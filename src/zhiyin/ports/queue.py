@@ -1,4 +1,4 @@
-"""Port: job queue."""
+"""Job queue port."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Delivery:
 
 
 class JobQueue(Protocol):
-    """Delivers job ids, each at least once for every `put`, by priority.
+    """At-least-once delivery of job ids, by priority; it carries nothing else.
 
-    Deliveries are held for seconds: a worker leases the job in its record and then
-    acknowledges, so that it is the lease that brings back the job of a crashed worker. All
-    methods raise Unavailable when the queue can't be reached; its deliveries come again.
+    Deliveries are held for seconds: a worker leases the job in its record and then acknowledges,
+    so that the lease is what recovers the job of a worker that died. All methods raise Unavailable
+    when the queue is unreachable; unacknowledged deliveries come again.
     """
 
     async def put(self, job_id: str, priority: Priority) -> None:
@@ -34,21 +34,21 @@ class JobQueue(Protocol):
         ...
 
     async def ack(self, delivery: Delivery) -> None:
-        """Acknowledge: the job is leased or has ended; do not redeliver."""
+        """Acknowledge: the job is leased or needs no work; no redelivery."""
         ...
 
     async def give_back(self, delivery: Delivery) -> None:
-        """Return: the job could not be leased; redeliver."""
+        """Negative acknowledgement: the job was not looked at; redeliver."""
         ...
 
     async def dead_letter(self, job_id: str, reason: str) -> None:
-        """Add a job whose attempts are used up to the dead letters; `reason` is an error's code."""
+        """Put a job that failed for good among the dead letters; `reason` is an error's code."""
         ...
 
     async def lag(self) -> int:
-        """How many jobs wait in the queue."""
+        """How many deliveries wait."""
         ...
 
     async def close(self) -> None:
-        """Disconnect; unacknowledged deliveries are redelivered elsewhere."""
+        """Disconnect; unacknowledged deliveries come again elsewhere."""
         ...

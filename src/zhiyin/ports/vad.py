@@ -1,4 +1,4 @@
-"""Port: voice activity detector."""
+"""Voice activity detection (VAD) port."""
 
 from __future__ import annotations
 

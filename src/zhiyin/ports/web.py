@@ -1,4 +1,4 @@
-"""Port: HTTP client for URLs that clients give."""
+"""Web port: downloads from and webhooks to URLs of clients."""
 
 from __future__ import annotations
 

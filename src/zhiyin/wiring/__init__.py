@@ -158,17 +158,19 @@ def build(settings: Settings, workers: int | None = None, *, persist: bool = Tru
     transcriber = Transcriber(registry, preparer, results, steps=steps)
     stored = make_history(settings, ring) if persist and has_history(settings) else None
     history = (stored if settings.history.enabled else None) or NoHistory()
-    writer = HistoryWriter(history, HistoryWriterPolicy(waiting=settings.history.max_waiting))
-    live = make_live(settings, registry, preparer.vad, pool, writer, steps)
+    policy = HistoryWriterPolicy(waiting=settings.history.max_waiting)
+    writer = HistoryWriter(history, policy, observer)
+    live = make_live(settings, registry, preparer.vad, pool, writer, steps, observer)
     rooms = make_rooms(settings, ring)
     jobs = None
     if workers is not None:
-        jobs = make_job_runtime(settings, ring, transcriber, writer, workers)
+        jobs = make_job_runtime(settings, ring, transcriber, writer, workers, observer)
     erasables = _erasables(writer, stored or history, jobs, rooms, results)
     return Services(
         settings, registry, transcriber, live, rooms, decoder, jobs,
-        RecognitionService(transcriber, writer), history, writer, make_sweeper(settings, history),
-        results, Erasure(erasables), observer, token_cipher(ring), stored, pool,
+        RecognitionService(transcriber, writer), history, writer,
+        make_sweeper(settings, history, observer), results, Erasure(erasables), observer,
+        token_cipher(ring), stored, pool,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from zhiyin.core.history.retention import RetentionPolicy, Sweeper
 from zhiyin.domain.errors import ConfigError
 from zhiyin.ports.cipher import Cipher, KeyRing
 from zhiyin.ports.history import History
+from zhiyin.ports.observer import Observer
 from zhiyin.store.cipher_plain import PlainRing
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def token_cipher(ring: KeyRing) -> Cipher:
     return ring if ring.names else AesCipher(parse_keys(generate()))
 
 
-def make_sweeper(settings: Settings, history: History) -> Sweeper:
+def make_sweeper(settings: Settings, history: History, observer: Observer) -> Sweeper:
     """Deletes transcripts at their time."""
     kept_s = settings.history.retention_days * 86_400
-    return Sweeper(history, RetentionPolicy(kept_s, settings.history.sweep_s))
+    policy = RetentionPolicy(kept_s, settings.history.sweep_s)
+    return Sweeper(history, policy, observer=observer)

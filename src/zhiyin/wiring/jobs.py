@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from zhiyin.domain.errors import ConfigError, MissingExtra
 from zhiyin.domain.job import JobPolicy
 from zhiyin.net.addresses import parse_networks
 from zhiyin.net.web import GuardedWeb, WebLimits
+from zhiyin.ops.observer_memory import MemoryObserver
 from zhiyin.ports.blobs import BlobStore
 from zhiyin.ports.cipher import KeyRing
 from zhiyin.ports.queue import JobQueue
@@ -41,6 +43,7 @@ def make_job_runtime(
     transcriber: Transcriber,
     history_writer: HistoryWriter,
     workers: int,
+    observer: MemoryObserver,
 ) -> JobRuntime:
     """Everything for jobs; connects to nothing yet. Raises ConfigError or MissingExtra."""
     jobs = settings.jobs
@@ -56,7 +59,7 @@ def make_job_runtime(
     service = JobService(
         transcriber.registry, transcriber.preparer, records, queue, blobs, web, rules
     )
-    reconciler = Reconciler(records, queue, blobs, web, secrets)
+    reconciler = Reconciler(records, queue, blobs, web, secrets, observer)
     limits = WorkLimits(max_bytes, jobs.timeout_s)
     worker = Worker(
         transcriber, records, queue, blobs, web, limits, history_writer, reconciler.wake
@@ -67,7 +70,9 @@ def make_job_runtime(
         await web.close()
         await database.close()
 
-    return JobRuntime(service, reconciler, worker, workers, release)
+    return JobRuntime(
+        service, reconciler, worker, workers, release, partial(observer.totals, "jobs")
+    )
 
 
 def make_database(settings: Settings) -> Database:

@@ -12,18 +12,19 @@ from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.scheduling.registry import Registry
 from zhiyin.core.text_steps import TextSteps
 from zhiyin.domain.live import LiveDefaults
+from zhiyin.ports.observer import Observer
 from zhiyin.ports.vad import Vad
 
 
 def make_live(
     settings: Settings, registry: Registry, vad: Vad, pool: ThreadPoolExecutor,
-    history_writer: HistoryWriter, steps: TextSteps,
+    history_writer: HistoryWriter, steps: TextSteps, observer: Observer,
 ) -> LiveService:  # fmt: skip
     """Live sessions over the engines of `registry`; they decode and detect speech on `pool`."""
     return LiveService(
         registry, AvLiveDecoder(), vad, pool, _live_limits(settings), SessionPolicy(),
         history_writer=history_writer, steps=steps,
-        defaults=LiveDefaults(settings.live.silence_s),
+        defaults=LiveDefaults(settings.live.silence_s), observer=observer,
     )  # fmt: skip
 
 

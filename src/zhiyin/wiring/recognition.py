@@ -20,7 +20,9 @@ from zhiyin.store.cache_sealed import SealedCache
 def make_preparer(settings: Settings, pool: ThreadPoolExecutor) -> Preparer:
     """What turns recordings into pieces, on the threads of `pool`."""
     audio = settings.audio
-    cut = CutPolicy(split_gap=audio.split_gap_s, max_piece=audio.max_piece_s, enough=audio.piece_s)
+    cut = CutPolicy(
+        split_gap_s=audio.split_gap_s, max_piece_s=audio.max_piece_s, enough_s=audio.piece_s
+    )
     return Preparer(AvDecoder(), SileroVad(), AudioLimits(audio.max_seconds), cut, pool)
 
 

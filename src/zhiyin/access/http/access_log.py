@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from zhiyin.access.errors import internal_error
+from zhiyin.access.errors import OBSERVER, internal_error, observe_error
 from zhiyin.ops.client_address import truncated
+from zhiyin.ports.observer import UNOBSERVED, Observer
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +46,9 @@ class AccessLog:
     One of the places that catch every exception: it is logged without its message, and answered.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, observer: Observer = UNOBSERVED) -> None:
         self._app = app
+        self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -54,11 +56,14 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         exchange = Exchange(time.monotonic())
+        scope[OBSERVER] = self._observer
 
         async def send_noted(message: Message) -> None:
             exchange.note(message)
             if message["type"] == "websocket.accept":
                 log.info("connected", extra=_where(scope))
+            elif message["type"] == "websocket.close" and message.get("reason"):
+                observe_error(scope, message["reason"])  # that of a connection is its error's code
             await send(message)
 
         async def receive_noted() -> Message:
@@ -73,6 +78,7 @@ class AccessLog:
             if scope["type"] != "http" or exchange.status:
                 raise  # uvicorn closes the connection, and logs it
             log.exception("a request failed")
+            observe_error(scope, "internal_error")
             await internal_error()(scope, receive, send_noted)
         finally:
             _log_exchange(scope, exchange)

@@ -9,8 +9,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
-from zhiyin.access.errors import error_response
-from zhiyin.domain.errors import InvalidRequest, TooLarge
+from zhiyin.access.errors import error_response, observe_error
+from zhiyin.domain.errors import AsrError, InvalidRequest, TooLarge
 
 _RESPONSES = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -61,11 +61,14 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "0")
+        refused: AsrError | None = None
         if not declared.isdigit():
-            bad = InvalidRequest("The Content-Length header is not a number.")
-            await error_response(bad)(scope, receive, send)
+            refused = InvalidRequest("The Content-Length header is not a number.")
         elif int(declared) > self._max:
-            await error_response(self._too_large())(scope, receive, send)
+            refused = self._too_large()
+        if refused is not None:
+            observe_error(scope, refused.code)
+            await error_response(refused)(scope, receive, send)
         else:
             await self._app(scope, self._counted(receive), send)
 

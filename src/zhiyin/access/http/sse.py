@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from zhiyin.access.errors import error_body
+from zhiyin.access.errors import error_body, observe_error
 from zhiyin.access.http.render import sse
 from zhiyin.access.json_types import Json
 from zhiyin.core.tasks import cancel_all
@@ -87,7 +87,7 @@ class EventStream(Response, Generic[E]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         watch = asyncio.create_task(_disconnect(receive))
-        pump = asyncio.create_task(self._pump(send))
+        pump = asyncio.create_task(self._pump(scope, send))
         try:
             await asyncio.wait({pump, watch}, return_when=asyncio.FIRST_COMPLETED)
             if pump.done():
@@ -99,15 +99,15 @@ class EventStream(Response, Generic[E]):
             await self._events.aclose()
             await self._close()
 
-    async def _pump(self, send: Send) -> None:
+    async def _pump(self, scope: Scope, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         while not self._over:
-            chunk = await self._chunk()
+            chunk = await self._chunk(scope)
             if chunk:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _chunk(self) -> bytes:
+    async def _chunk(self, scope: Scope) -> bytes:
         """The next event, a heartbeat, or the error that ended the run; empty at its end."""
         try:
             if self._coming is None:
@@ -120,9 +120,11 @@ class EventStream(Response, Generic[E]):
             body = None if event is None else self._to_wire(event)
         except AsrError as error:
             self._over = True
+            observe_error(scope, error.code)
             body = error_body(error)
         except Exception as error:  # the HTTP API: the stream has begun, so the error goes into it
             self._over = True
+            observe_error(scope, "internal_error")
             log.error("a stream failed: %s", type(error).__name__, exc_info=error)
             body = error_body(EngineFailed("Something went wrong inside the service."))
         return b"" if body is None else sse(body)

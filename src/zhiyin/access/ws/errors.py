@@ -1,4 +1,4 @@
-"""From error class to WebSocket answer: one table, looked up along the MRO."""
+"""Error class to close code and error type: one table, looked up along the MRO."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def fields(problem: e.AsrError) -> dict[str, Any]:
 
 
 def error_event(problem: e.AsrError) -> dict[str, Any]:
-    """The event that tells a client of an error, in the API's own shape."""
+    """An error event, in the API's own shape."""
     return {"type": "error", "error": fields(problem)}
 
 

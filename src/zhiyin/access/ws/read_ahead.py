@@ -1,6 +1,6 @@
-"""Reading on while a message is being dealt with.
+"""Reads messages ahead while one is handled.
 
-Whoever reads no further answers no pings either, and a client that pings (the official one does,
+A server that stops reading answers no pings either, and a client that pings (the official one does,
 every 20 s) hangs up then.
 """
 
@@ -14,7 +14,7 @@ from starlette.types import Message
 from starlette.websockets import WebSocket
 
 AHEAD_BYTES = 20 << 20
-"""That wait, of sound that came sooner than it could be heard."""
+"""Of messages that wait, when audio comes faster than it is decoded."""
 
 _AROUND = 512  # bytes of memory that an empty message takes, about
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.errors import AsrError
 from zhiyin.ports.history import History
+from zhiyin.ports.observer import UNOBSERVED, Observer
 
 log = logging.getLogger(__name__)
 
@@ -25,15 +26,6 @@ class RetentionPolicy:
     every_s: float = 600.0
 
 
-@dataclass(slots=True)
-class SweepCounts:
-    """What the sweeper has done, for metrics; `last` is the end of the last sweep."""
-
-    removed: int = 0
-    failures: int = 0
-    last: datetime | None = None
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -42,9 +34,13 @@ class Sweeper:
     """Deletes transcripts that are too old, in bounded batches."""
 
     def __init__(
-        self, history: History, policy: RetentionPolicy, clock: Callable[[], datetime] = _now
+        self,
+        history: History,
+        policy: RetentionPolicy,
+        clock: Callable[[], datetime] = _now,
+        observer: Observer = UNOBSERVED,
     ) -> None:
-        self.counts = SweepCounts()
+        self._observer = observer
         self._history = history
         self._policy = policy
         self._clock = clock
@@ -66,9 +62,9 @@ class Sweeper:
         removed = 0
         while some := await self._history.expire(before, _BATCH):
             removed += some
-            self.counts.removed += some
+            self._observer.count("sweep.removed", some)
             await asyncio.sleep(0)  # writers take turns with the sweeper
-        self.counts.last = self._clock()
+        self._observer.count("sweep.runs")
         return removed
 
     async def _run(self) -> None:
@@ -78,6 +74,6 @@ class Sweeper:
                 if removed:
                     log.info("%d transcripts were removed: they were too old", removed)
             except AsrError as error:
-                self.counts.failures += 1
+                self._observer.count("sweep.failures")
                 log.warning("old transcripts could not be removed: %s", error.message)
             await asyncio.sleep(self._policy.every_s)

@@ -17,6 +17,7 @@ from zhiyin.domain.errors import AsrError
 from zhiyin.domain.history import HistoryEntry, new_id
 from zhiyin.domain.transcript import Transcript
 from zhiyin.ports.history import History
+from zhiyin.ports.observer import UNOBSERVED, Observer
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +42,6 @@ class HistoryWriterPolicy:
     drain_s: float = 5.0
 
 
-@dataclass(slots=True)
-class HistoryWriterCounts:
-    """What became of the entries, for metrics."""
-
-    kept: int = 0
-    dropped: int = 0
-    failures: int = 0
-
-
 @dataclass(eq=False, slots=True)
 class _Pending:
     entry: HistoryEntry
@@ -64,8 +56,12 @@ class HistoryWriter:
     `degraded_reason` is why nothing is written; empty while writing works.
     """
 
-    def __init__(self, history: History, policy: HistoryWriterPolicy) -> None:
-        self.counts = HistoryWriterCounts()
+    def __init__(
+        self, history: History, policy: HistoryWriterPolicy, observer: Observer = UNOBSERVED
+    ) -> None:
+        self._observer = observer
+        self._kept = 0
+        self._dropped = 0
         self.degraded_reason = ""
         self._history = history
         self._policy = policy
@@ -162,7 +158,8 @@ class HistoryWriter:
             raise
         self._one_by_one = not done
         if done:
-            self.counts.kept += len(some)
+            self._kept += len(some)
+            self._observer.count("history.kept", len(some))
             self._chars -= sum(w.chars for w in some)
         elif len(some) > 1:
             self._queue.extendleft(reversed(some))
@@ -174,9 +171,9 @@ class HistoryWriter:
     def _retry_or_drop(self, waiting: _Pending) -> None:
         """An entry that failed alone: to the end of the queue, or dropped if others succeeded."""
         if waiting.failures == 0:
-            waiting.kept_before = self.counts.kept
+            waiting.kept_before = self._kept
         waiting.failures += 1
-        others_pass = self.counts.kept > waiting.kept_before
+        others_pass = self._kept > waiting.kept_before
         if self._permanent or (waiting.failures >= _MAX_FAILURES and others_pass):
             self._chars -= waiting.chars
             self._count_dropped("it can't be written")
@@ -188,7 +185,7 @@ class HistoryWriter:
         try:
             await work
         except AsrError as error:
-            self.counts.failures += 1
+            self._observer.count("history.failures")
             self._failures += 1
             self._permanent = not error.retryable
             if error.message != self.degraded_reason:
@@ -205,6 +202,7 @@ class HistoryWriter:
         await asyncio.sleep(backoff_s(self._failures, policy.retry_s, policy.max_retry_s))
 
     def _count_dropped(self, why: str) -> None:
-        self.counts.dropped += 1
-        if self.counts.dropped.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...
-            log.warning("a transcript is dropped: %s (%d so far)", why, self.counts.dropped)
+        self._dropped += 1
+        self._observer.count("history.dropped")
+        if self._dropped.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...
+            log.warning("a transcript is dropped: %s (%d so far)", why, self._dropped)

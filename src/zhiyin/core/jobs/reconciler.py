@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 
 from zhiyin.core.jobs import lifecycle, webhooks
@@ -19,6 +19,7 @@ from zhiyin.domain.backoff import backoff_s
 from zhiyin.domain.errors import AsrError, Unavailable
 from zhiyin.domain.job import Job, JobState, WebhookState
 from zhiyin.ports.blobs import BlobStore
+from zhiyin.ports.observer import UNOBSERVED, Observer
 from zhiyin.ports.queue import JobQueue
 from zhiyin.ports.web import Web
 
@@ -32,21 +33,6 @@ _LONGEST_PAUSE_S = 30.0
 
 
 @dataclass(slots=True)
-class ReconcilerCounts:
-    """Actions since the start."""
-
-    queued_again: int = 0
-    leases_lost: int = 0
-    jobs_expired: int = 0
-    audio_deleted: int = 0
-    jobs_forgotten: int = 0
-    orphans_deleted: int = 0
-    webhooks_delivered: int = 0
-    webhooks_failed: int = 0
-    webhooks_given_up: int = 0
-
-
-@dataclass(slots=True)
 class Reconciler:
     """Reconciler, one per process. `secrets` sign webhooks."""
 
@@ -55,7 +41,7 @@ class Reconciler:
     blobs: BlobStore
     web: Web
     secrets: Sequence[bytes]
-    counts: ReconcilerCounts = field(default_factory=ReconcilerCounts)
+    observer: Observer = UNOBSERVED
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _deliveries: set[asyncio.Task[None]] = field(default_factory=set)
     _swept: float = 0.0
@@ -120,7 +106,7 @@ class Reconciler:
         changed = lifecycle.lease_lost(job, now, self.records.policy)
         if changed is None or not (changed := await self.records.swap(changed)):
             return
-        self.counts.leases_lost += 1
+        self.observer.count("jobs.leases_lost")
         log.warning("a worker's lease has expired; attempt %d", job.attempts)
         if changed.state is JobState.FAILED:
             with suppress(Unavailable):
@@ -133,7 +119,7 @@ class Reconciler:
         policy = self.records.policy
         late = lifecycle.expired(job, now, policy)
         if late is not None:
-            self.counts.jobs_expired += await self.records.swap(late) is not None
+            self.observer.count("jobs.jobs_expired", await self.records.swap(late) is not None)
             return
         queued = lifecycle.queued(job, now)
         if queued is None or await self.records.swap(queued) is None:
@@ -142,7 +128,7 @@ class Reconciler:
             return  # a queue with work explains the wait
         try:
             await self.queue.put(job.id, job.request.priority)
-            self.counts.queued_again += 1
+            self.observer.count("jobs.queued_again")
         except Unavailable as error:
             log.warning("a job can't be queued now: %s", error.message)
             step = partial(lifecycle.not_queued, now=now, policy=policy)
@@ -164,7 +150,7 @@ class Reconciler:
         if claimed is None or not (claimed := await self.records.swap(claimed)):
             return
         if claimed.webhook.delivery is WebhookState.GIVEN_UP:
-            self.counts.webhooks_given_up += 1
+            self.observer.count("jobs.webhooks_given_up")
             return
         if len(self._deliveries) >= _MAX_DELIVERIES:
             await asyncio.wait(self._deliveries, return_when=asyncio.FIRST_COMPLETED)
@@ -176,8 +162,8 @@ class Reconciler:
         """Post the webhook and store the outcome."""
         policy = self.records.policy
         delivered = await self._post_webhook(job)
-        self.counts.webhooks_delivered += delivered
-        self.counts.webhooks_failed += not delivered
+        self.observer.count("jobs.webhooks_delivered", delivered)
+        self.observer.count("jobs.webhooks_failed", not delivered)
         step = partial(lifecycle.webhook_attempted, run=job.run, delivered=delivered, policy=policy)
         try:
             changed = await self.records.change(job.id, step)
@@ -185,7 +171,7 @@ class Reconciler:
             log.warning("a webhook's outcome could not be stored: %s", error.message)
             return
         given_up = changed is not None and changed.webhook.delivery is WebhookState.GIVEN_UP
-        self.counts.webhooks_given_up += given_up
+        self.observer.count("jobs.webhooks_given_up", given_up)
 
     async def _post_webhook(self, job: Job) -> bool:
         body = webhooks.message(job)
@@ -203,7 +189,7 @@ class Reconciler:
         await self.blobs.delete(job.recording.blob)
         changed = lifecycle.without_audio(job)
         if changed is not None and await self.records.swap(changed):
-            self.counts.audio_deleted += 1
+            self.observer.count("jobs.audio_deleted")
             log.info("the recording of a job has expired and was deleted")
 
     async def _delete_job(self, job: Job) -> None:
@@ -211,7 +197,7 @@ class Reconciler:
             if blob:
                 await self.blobs.delete(blob)
         if await self.records.store.remove(job):
-            self.counts.jobs_forgotten += 1
+            self.observer.count("jobs.jobs_forgotten")
             log.info("a job has expired and was deleted")
 
     async def _sweep_orphans(self) -> None:
@@ -222,9 +208,5 @@ class Reconciler:
         for name in await self.blobs.names(self._swept, before):
             job = await self.records.store.get(name.split(".", 1)[0])
             if job is None or name not in (job.recording.blob, job.result):
-                self.counts.orphans_deleted += await self.blobs.delete(name)
+                self.observer.count("jobs.orphans_deleted", await self.blobs.delete(name))
         self._swept = before
-
-    def totals(self) -> dict[str, int]:
-        """The counts by name."""
-        return asdict(self.counts)

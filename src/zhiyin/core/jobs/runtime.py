@@ -20,9 +20,9 @@ _TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class JobHealth:
-    """Health of jobs; None for what can't be read now.
+    """How jobs are; None for what can't be seen now.
 
-    `lag` is the queue's, `counts` are those of this process's reconciler.
+    `lag` is the length of the queue, `counts` what the reconciler of this process has done.
     """
 
     waiting: int | None
@@ -39,13 +39,17 @@ class JobHealth:
 
 @dataclass(slots=True)
 class JobRuntime:
-    """`workers` copies of `worker` run here; `release` closes what the parts hold."""
+    """`workers` copies of `worker` run here; `release` closes what the parts hold.
+
+    `counts` gives what the observer counted of jobs.
+    """
 
     service: JobService
     reconciler: Reconciler
     worker: Worker
     workers: int
     release: Callable[[], Awaitable[None]]
+    counts: Callable[[], dict[str, int]]
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def start(self) -> None:
@@ -68,7 +72,7 @@ class JobRuntime:
             running=None if backlog is None else backlog.running,
             lag=lag,
             workers=self.workers,
-            counts=self.reconciler.totals(),
+            counts=self.counts(),
         )
 
 

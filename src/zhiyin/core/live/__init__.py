@@ -1,1 +1,1 @@
-"""Live sessions: partial and final results while somebody speaks."""
+"""Live sessions: partial and final results during speech."""

@@ -1,9 +1,9 @@
-"""Which part of a growing transcript is settled. Pure.
+"""LocalAgreement: which part of a growing transcript is settled. Pure.
 
 LocalAgreement-2 (Machacek, Dabre, Bojar, "Turning Whisper into Real-Time Transcription System",
-2023): what two hypotheses in a row say alike is settled for good. Compared are words, or characters
-in scripts without spaces, without case and punctuation; punctuation is settled together with what
-follows it, because a decoder ends every text with a full stop.
+2023): what two consecutive hypotheses agree on is settled for good. Compared are words, or
+characters in scripts without spaces, without case and punctuation; punctuation is settled together
+with what follows it, because a decoder ends every text with a full stop.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from zhiyin.domain.transcript import Word
 
 @dataclass(frozen=True, slots=True)
 class AgreementPolicy:
-    """Seconds. `fresh` must lie between two hypotheses that confirm each other.
+    """When hypotheses settle text."""
 
-    Words that end less than `edge` before the end of the audio may still be cut off. Of words whose
-    confidence is not `sure` hypotheses agree on what is wrong, until there is `unsure_edge` after
-    them; nothing is settled before `hindsight` of a segment was heard.
-    After `patience` hypotheses that settled nothing, with `stalled` of speech waiting, the newest
-    one is believed up to `trailing` before its end.
-    """
-
-    fresh: float = 0.3
-    edge: float = 1.2
+    fresh_s: float = 0.3
+    """Of new audio between two hypotheses that confirm each other."""
+    edge_s: float = 1.2
+    """Words that end less than this before the end of the audio may still be cut off."""
     sure: float = 0.7
-    unsure_edge: float = 3.0
-    hindsight: float = 2.0
+    """Confidence; on words below it hypotheses agree though they are wrong."""
+    unsure_edge_s: float = 3.0
+    """The edge for words that are not `sure`."""
+    hindsight_s: float = 2.0
+    """Of a segment's audio before anything is settled."""
     patience: int = 3
-    stalled: float = 4.0
-    trailing: float = 2.0
+    """Hypotheses that settled nothing; after these the newest one is believed."""
+    stalled_s: float = 4.0
+    """Of speech that must wait, too, before it is."""
+    trailing_s: float = 2.0
+    """Before its end, up to which it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def joined(units: Iterable[Unit]) -> str:
 
 
 def settled_prefix(stable: Sequence[Unit], units: Sequence[Unit]) -> int:
-    """How many of `units` say what `stable` says already.
+    """How many of `units` repeat the text of `stable`.
 
     The prefix with the least edit distance; of equal ones that whose end is nearest in time.
     """
@@ -138,16 +139,16 @@ class Agreement:
         """The text as it stands."""
         return View(self._text, self._unstable())
 
-    def hear(
+    def update(
         self, words: Iterable[Word], window: float, audio_end: float, speech_start: float
     ) -> View:
-        """Take a hypothesis over the audio from `window` to `audio_end`; the text as it stands.
+        """Update by a hypothesis over the audio from `window` to `audio_end`; the text now.
 
         `speech_start` is where the segment's speech began.
         """
         units = self._tail(units_of(words), window)
-        fresh = audio_end - self._until >= self._policy.fresh
-        ripe = fresh and audio_end - speech_start >= self._policy.hindsight
+        fresh = audio_end - self._until >= self._policy.fresh_s
+        ripe = fresh and audio_end - speech_start >= self._policy.hindsight_s
         agreed = self._agreed(units, audio_end) if ripe else 0
         if ripe and not agreed:
             self._fruitless += 1
@@ -189,14 +190,14 @@ class Agreement:
 
     def _edge(self, unit: Unit) -> float:
         sure = unit.word.confidence >= self._policy.sure
-        return self._policy.edge if sure else self._policy.unsure_edge
+        return self._policy.edge_s if sure else self._policy.unsure_edge_s
 
     def _forced(self, units: list[Unit], audio_end: float, speech_start: float) -> int:
         policy = self._policy
         since = self._stable[-1].end if self._stable else speech_start
-        if self._fruitless < policy.patience or audio_end - since < policy.stalled:
+        if self._fruitless < policy.patience or audio_end - since < policy.stalled_s:
             return 0
-        limit = audio_end - policy.trailing
+        limit = audio_end - policy.trailing_s
         return next((i for i, u in enumerate(units) if u.end > limit), len(units))
 
     def _settle(self, units: Sequence[Unit]) -> None:

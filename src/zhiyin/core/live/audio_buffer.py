@@ -1,4 +1,4 @@
-"""The last stretch of a stream of sound with its speech probabilities, by frame number. Pure."""
+"""Audio buffer: the end of a stream with its speech probabilities, by frame number. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AudioBuffer:
         return self._probs[begin - self.first : end - self.first].copy()
 
     def drop(self, before: int) -> None:
-        """Forget the frames before that one."""
+        """Drop the frames before that one."""
         gone = min(before, self.end) - self.first
         if gone <= 0:
             return

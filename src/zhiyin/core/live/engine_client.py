@@ -27,7 +27,7 @@ Admit = Callable[[], Awaitable[Admission]]
 class EngineClient:
     """Holds a place at the engine from `open` to `close`; at another one when that has failed.
 
-    With `listeners` the engine is one that streams.
+    With `streams` the engine is one that streams.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class EngineClient:
             self._admission.release()
             self._admission = None
 
-    async def hear(self, work: DecodeRequest) -> Hypothesis:
-        """What is said. Raises AsrError, or TimeoutError when it takes too long."""
+    async def decode(self, work: DecodeRequest) -> Hypothesis:
+        """Decode on the engine. Raises AsrError, or TimeoutError when it takes too long."""
         async with asyncio.timeout(self._timeout_s):
-            return await self._hear(work)
+            return await self._submit(work)
 
-    async def _hear(self, work: DecodeRequest) -> Hypothesis:
+    async def _submit(self, work: DecodeRequest) -> Hypothesis:
         admission = await self._place()
         future = admission.submit(
             self._clip(work), Lane.FINAL if work.kind == "final" else Lane.PARTIAL

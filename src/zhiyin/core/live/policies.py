@@ -17,20 +17,23 @@ def policy_for(
     policy: SessionPolicy, options: LiveOptions, can: EngineCapabilities
 ) -> SessionPolicy:
     """For a session; no clip has more than `can.max_seconds`."""
-    if can.streaming:  # it hears nothing twice, so all it is asked for is cheap
-        policy = replace(policy, first_partial=0.2, cadence=0.2, window=inf, tail=0.0, ahead=False)
-    context = max(policy.context, options.lead_in_s)
+    if can.streaming:  # it decodes nothing twice, so requests are cheap
+        policy = replace(
+            policy, first_partial_s=0.2, cadence_s=0.2, window_s=inf, tail_s=0.0, ahead=False
+        )
+    context_s = max(policy.context_s, options.lead_in_s)
+    longest_s = can.max_seconds - context_s - policy.tail_s - _SLACK_S
     endpoint = replace(
         policy.endpoint, enter=options.threshold, leave=max(0.05, options.threshold - 0.2),
-        longest=min(policy.endpoint.longest, can.max_seconds - context - policy.tail - _SLACK_S),
+        longest_s=min(policy.endpoint.longest_s, longest_s),
     )  # fmt: skip
     return replace(
         policy, endpoint=_silence(endpoint, options.silence_s), partials=options.partials,
-        lead_in=options.lead_in_s, context=context,
+        lead_in_s=options.lead_in_s, context_s=context_s,
     )  # fmt: skip
 
 
 def _silence(policy: EndpointPolicy, silence_s: float | None) -> EndpointPolicy:
     if silence_s is None:
-        return replace(policy, silence=inf, hurry=())
-    return replace(policy, silence=silence_s, pause=min(policy.pause, silence_s))
+        return replace(policy, silence_s=inf, hurry_s=())
+    return replace(policy, silence_s=silence_s, pause_s=min(policy.pause_s, silence_s))

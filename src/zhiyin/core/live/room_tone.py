@@ -1,6 +1,6 @@
-"""The silence that a live segment has not heard yet. Pure.
+"""Room tone: silence appended to a live segment. Pure.
 
-Whisper hears the end of an utterance better with two seconds or three of the room's own silence
+Whisper decodes the end of an utterance better with two seconds or three of the room's own silence
 after it, and a live segment ends before they have passed. It is made of the silence that is there:
 after the speech, or else before it, to and fro. Digital zeros don't do: no room sounds like that.
 """

@@ -1,4 +1,4 @@
-"""Live recognition: drives a `Session` with real sound, a voice detector and the engine."""
+"""Live recognition: drives a `Session` with decoded audio, speech detection and the engine."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ from zhiyin.domain.live import (
 )
 from zhiyin.domain.options import TextOptions, TranscribeOptions
 from zhiyin.domain.transcript import Transcript
+from zhiyin.ports.observer import UNOBSERVED, Observer
 from zhiyin.ports.sound import LiveDecoder
 from zhiyin.ports.text import TextContext
 from zhiyin.ports.vad import Vad
@@ -90,8 +91,10 @@ class LiveService:
         history_writer: HistoryWriter | None = None,
         steps: TextSteps | None = None,
         defaults: LiveDefaults = _DEFAULTS,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self.defaults = defaults
+        self._observer = observer
         self._registry = registry
         self._decoder = decoder
         self._vad = vad
@@ -152,18 +155,21 @@ class LiveService:
             self._clock,
             caller=caller,
             finish=self._finish(options),
+            observer=self._observer,
         )
         self._sessions.add(session)
+        self._observer.count("live.opened")
         session.on_close = lambda: self._closed(session)
         return session
 
     async def close(self) -> None:
-        """End every session; what was heard until now is told."""
+        """Close every session."""
         for session in tuple(self._sessions):
             await session.close()
 
     def _closed(self, session: LiveSession) -> None:
         self._sessions.discard(session)
+        self._observer.count("live.closed")
         transcript = session.transcript()
         if self._history_writer is not None and transcript.segments:
             self._history_writer.record(session.caller, transcript, session.latency_s)
@@ -200,7 +206,9 @@ class LiveSession:
         *,
         caller: Caller,
         finish: Callable[[Final], Final],
+        observer: Observer,
     ) -> None:
+        self._observer = observer
         self._finish = finish
         self.model = transcript_builder.model
         self.caller = caller
@@ -296,9 +304,9 @@ class LiveSession:
             self._turn()
 
     async def events(self) -> AsyncIterator[LiveEvent]:
-        """What happens, in order, `Done` last; partials that nobody took give way to newer ones.
+        """The events in order, `Done` last; partials that were not read give way to newer ones.
 
-        Raises SlowReader when too much was not taken.
+        Raises SlowReader when too many were not read.
         """
         while True:
             while self._outbox:
@@ -310,7 +318,7 @@ class LiveSession:
             await self._changed.wait()
 
     async def close(self) -> None:
-        """Drop everything; whoever reads `events` gets their end."""
+        """Drop everything; `events` ends."""
         if self._closed:
             return
         self._closed = True
@@ -349,14 +357,14 @@ class LiveSession:
             self._emit(Warned("incomplete_sample", message))
 
     def _turn(self) -> None:
-        """Hand out what there is to do, and tell what happened."""
+        """Submit what there is to decode, and emit what happened."""
         while not self._closed and (work := self._session.next_work()) is not None:
             if work.kind == "final":
                 self._give_way()
-            task = asyncio.create_task(self._recognizer.hear(work))
+            task = asyncio.create_task(self._recognizer.decode(work))
             self._tasks[work] = task
             # A callback, because a task that is cancelled before its first step never runs.
-            task.add_done_callback(partial(self._heard, work, self._clock()))
+            task.add_done_callback(partial(self._decoded, work, self._clock()))
         for event in self._session.take_events():
             self._emit(event)
         self._progress.set()
@@ -367,7 +375,7 @@ class LiveSession:
             if work.kind == "partial":
                 task.cancel()
 
-    def _heard(self, work: DecodeRequest, begun: float, task: asyncio.Task[Hypothesis]) -> None:
+    def _decoded(self, work: DecodeRequest, begun: float, task: asyncio.Task[Hypothesis]) -> None:
         del self._tasks[work]
         if self._closed:
             return
@@ -378,6 +386,7 @@ class LiveSession:
             # The session tries again; in the end the partial result is the final.
             self._session.failed(work)
         else:
+            self._observer.live(work.kind, self._clock() - begun)
             self._session.done(work, task.result(), self._clock() - begun)
         self._turn()
 
@@ -385,7 +394,7 @@ class LiveSession:
         if self._unread:
             return
         if isinstance(event, Partial | Final):
-            self._forget_partials(event.segment_id)
+            self._drop_partials(event.segment_id)
         if isinstance(event, Final):
             event = self._finish(event)
             self._transcript_builder.add(event)
@@ -395,8 +404,8 @@ class LiveSession:
             self._outbox.clear()
         self._changed.set()
 
-    def _forget_partials(self, segment_id: int) -> None:
-        """Those that nobody took; a newer one or the final says it all."""
+    def _drop_partials(self, segment_id: int) -> None:
+        """Those that were not read; a newer one or the final has all of their text."""
         old = [e for e in self._outbox if isinstance(e, Partial) and e.segment_id == segment_id]
         for event in old:
             self._outbox.remove(event)
@@ -407,4 +416,4 @@ def _slow() -> SlowReader:
 
 
 def _nothing() -> None:
-    """For whoever has nothing to do."""
+    """The default of `on_close`."""

@@ -1,9 +1,9 @@
 """A live session as a state machine: sound and results in, work and events out.
 
-No clock, no threads, no engine: whoever drives it hands in frames with their speech probabilities
+No clock, no threads, no engine: its driver hands in frames with their speech probabilities
 and the results of the work it asked for. The promises: `stable` text only grows; one final per
 segment, in order, never changed; a final covers all speech of its segment; at most one partial and
-one final are being worked on; what gets worse is announced.
+one final are being worked on; lower quality is announced.
 """
 
 from __future__ import annotations
@@ -37,31 +37,39 @@ from zhiyin.domain.live import (
 
 @dataclass(frozen=True, slots=True)
 class SessionPolicy:
-    """Seconds. A segment begins `lead_in` before its speech, and is decoded with up to `context`.
+    """What a session decodes, and when."""
 
-    A partial is due after `first_partial` of speech, and then whenever there is `cadence` of new
-    audio; once something was heard, also `cost_factor` times what the last pass took: of several
-    speakers the finals would else wait for the partials. Partials look at `window` seconds, of
-    which `overlap` are settled text. With `behind` finals waiting partials pause; that is told,
-    and when they come only every `slow` or less often. A final gets
-    `tail` of silence after its speech; it is worked on `ahead`, in pauses that may be the end.
-    """
-
-    lead_in: float = 0.3
-    context: float = 1.0
-    first_partial: float = 0.5
-    cadence: float = 0.5
+    lead_in_s: float = 0.3
+    """A segment begins this long before its speech."""
+    context_s: float = 1.0
+    """Of audio before the speech, at most, that is decoded with it."""
+    first_partial_s: float = 0.5
+    """Of speech before the first partial."""
+    cadence_s: float = 0.5
+    """Of new audio before another partial."""
     cost_factor: float = 3.0
-    window: float = 10.0
-    overlap: float = 1.5
-    tail: float = 2.5
+    """Times what the last decoding took must have come, too, once there is text: with several
+    speakers the finals would else wait for the partials."""
+    window_s: float = 10.0
+    """Of audio that a partial decodes, at most."""
+    overlap_s: float = 1.5
+    """Of settled text at the start of that window."""
+    tail_s: float = 2.5
+    """Of silence after the speech of a final."""
     behind: int = 2
-    slow: float = 1.5
+    """Partials pause while so many finals wait; that is announced."""
+    slow_s: float = 1.5
+    """Partials that come this seldom are announced, too."""
     partials: bool = True
+    """False: finals only."""
     ahead: bool = True
+    """Whether finals are decoded in pauses that may be the end."""
     retries: int = 1
+    """Of a final that failed."""
     endpoint: EndpointPolicy = field(default_factory=EndpointPolicy)
+    """When a segment begins and ends."""
     agreement: AgreementPolicy = field(default_factory=AgreementPolicy)
+    """When text is settled."""
 
 
 class Session:
@@ -78,7 +86,7 @@ class Session:
         self._ids = 0
         self._last_end = 0
         self._pass_s = 0.0
-        self._usual_s = 0.0  # that a partial takes, forgotten by and by
+        self._usual_s = 0.0  # that a partial takes, a moving average
         self._pace: Pace = "usual"
         self._over = False
         self._done = False
@@ -105,7 +113,7 @@ class Session:
 
     @property
     def finished(self) -> bool:
-        """Whether `Done` was told."""
+        """Whether `Done` was emitted."""
         return self._done
 
     def push(self, samples: Samples, probs: NDArray[np.float32]) -> None:
@@ -113,7 +121,7 @@ class Session:
         self._audio.append(samples, probs)
         for probability in probs:
             self._step(float(probability))
-        self._forget()
+        self._drop_audio()
 
     def commit(self) -> None:
         """End the open segment here."""
@@ -157,7 +165,7 @@ class Session:
                 return work
         return None
 
-    def done(self, work: DecodeRequest, heard: Hypothesis, took_s: float) -> None:
+    def done(self, work: DecodeRequest, hypothesis: Hypothesis, took_s: float) -> None:
         """The result of work, and the seconds it took from asking."""
         self._out.pop(work.kind, None)
         self._pass_s = took_s
@@ -166,11 +174,11 @@ class Session:
         utterance = self._of(work)
         if utterance is None:
             return
-        utterance.language = heard.language
+        utterance.language = hypothesis.language
         if work.kind == "final":
-            utterance.heard, utterance.until = heard, work.end
+            utterance.hypothesis, utterance.until = hypothesis, work.end
         if utterance.closed is None:
-            self._suppose(utterance, work, heard)
+            self._suppose(utterance, work, hypothesis)
         self._settle()
 
     def failed(self, work: DecodeRequest) -> None:
@@ -204,8 +212,8 @@ class Session:
 
     def _begin(self, began: int, ended: int) -> None:
         policy = self._policy
-        start = max(self._last_end, began - _frames(policy.lead_in))
-        audio = max(self._last_end, self._audio.first, began - _frames(policy.context))
+        start = max(self._last_end, began - _frames(policy.lead_in_s))
+        audio = max(self._last_end, self._audio.first, began - _frames(policy.context_s))
         self._open = Utterance(
             self._ids, start, audio, began, ended, Agreement(policy.agreement), looked=began
         )
@@ -225,12 +233,12 @@ class Session:
     def _split(self) -> None:
         """Cut at the calmest moment near the end; the rest is the next segment.
 
-        What is settled stays before the cut, or the next segment would say it again.
+        What is settled stays before the cut, or the next segment would repeat it.
         """
         utterance, now = self._open, self._points.frame
         assert utterance is not None
         settled = min(now - 1, math.ceil(utterance.agreement.settled_until / FRAME_S))
-        window = now - _frames(self._policy.endpoint.cut_window)
+        window = now - _frames(self._policy.endpoint.cut_window_s)
         low = max(utterance.began + 1, window, settled)
         probs, audio = self._audio.probs(low, now), self._audio.audio(low, now)
         at = low + calmest(probs, audio)
@@ -263,13 +271,13 @@ class Session:
         policy, now = self._policy, self._points.frame
         speech_s = (utterance.ended - utterance.began) * FRAME_S
         paced = policy.cost_factor * self._pass_s if any(utterance.shown) else 0.0
-        wanted = max(policy.cadence, paced)
+        wanted = max(policy.cadence_s, paced)
         fresh = (now - utterance.looked) * FRAME_S
         first = utterance.looked == utterance.began
-        if speech_s < policy.first_partial or (fresh < wanted and not first):
+        if speech_s < policy.first_partial_s or (fresh < wanted and not first):
             return None
         if utterance.ended <= utterance.looked:
-            return None  # nothing was said since
+            return None  # no speech since
         utterance.looked = now
         return self._work("partial", utterance, self._window(utterance, now), now)
 
@@ -284,15 +292,15 @@ class Session:
         policy = self._policy
         if len(self._closed) >= policy.behind:
             return "paused"
-        slow = policy.slow / 2 if self._pace == "slower" else policy.slow
+        slow = policy.slow_s / 2 if self._pace == "slower" else policy.slow_s
         return "slower" if policy.cost_factor * self._usual_s > slow else "usual"
 
     def _window(self, utterance: Utterance, now: int) -> int:
         """Where a partial begins: at the segment's start, or a little before its settled end."""
         policy, stable = self._policy, utterance.agreement.stable
-        if (now - utterance.audio) * FRAME_S <= policy.window or not stable:
+        if (now - utterance.audio) * FRAME_S <= policy.window_s or not stable:
             return utterance.audio
-        latest = stable[-1].end - policy.overlap
+        latest = stable[-1].end - policy.overlap_s
         starts = [u.word.start for u in stable if u.word.start <= latest]
         wanted = int((starts[-1] if starts else utterance.audio * FRAME_S) / FRAME_S)
         return max(utterance.audio, wanted)
@@ -303,7 +311,7 @@ class Session:
         speech = spans(self._audio.probs(begin, end) >= self._policy.endpoint.enter)
         samples = self._audio.audio(begin, end)
         if kind == "final":
-            samples = with_tail(samples, speech, self._policy.tail)
+            samples = with_tail(samples, speech, self._policy.tail_s)
         return DecodeRequest(kind, utterance.id, begin, end, samples, speech)
 
     def _of(self, work: DecodeRequest) -> Utterance | None:
@@ -312,12 +320,12 @@ class Session:
 
     # Results.
 
-    def _suppose(self, utterance: Utterance, work: DecodeRequest, heard: Hypothesis) -> None:
+    def _suppose(self, utterance: Utterance, work: DecodeRequest, hypothesis: Hypothesis) -> None:
         """A result over an open segment: a hypothesis."""
-        if not heard.words:
+        if not hypothesis.words:
             return
-        view = utterance.agreement.hear(
-            heard.words, work.start_s, work.end * FRAME_S, utterance.began * FRAME_S
+        view = utterance.agreement.update(
+            hypothesis.words, work.start_s, work.end * FRAME_S, utterance.began * FRAME_S
         )
         utterance.looked = max(utterance.looked, work.end)
         if self._policy.partials and (view.stable, view.unstable) != utterance.shown:
@@ -328,7 +336,7 @@ class Session:
             )
 
     def _settle(self) -> None:
-        """Tell the finals that are ready, in order."""
+        """Emit the finals that are ready, in order."""
         while self._closed:
             first = self._closed[0]
             if not first.settled(self._policy.retries):
@@ -340,25 +348,25 @@ class Session:
             self._events.append(Done(self.received_s, self._last_end * FRAME_S, self._ids))
 
     def _final(self, utterance: Utterance, *, degraded: bool) -> Final:
-        heard = utterance.heard
-        if degraded or heard is None:
+        hypothesis = utterance.hypothesis
+        if degraded or hypothesis is None:
             text, words = utterance.agreement.give_up()
         else:
-            text, words = utterance.agreement.close(heard.words, utterance.audio * FRAME_S)
+            text, words = utterance.agreement.close(hypothesis.words, utterance.audio * FRAME_S)
         assert utterance.closed is not None
+        confidence = hypothesis.confidence if hypothesis else 0.0
         return Final(
             utterance.id, text, utterance.start * FRAME_S, utterance.end * FRAME_S,
-            utterance.language, heard.confidence if heard else 0.0, utterance.closed, words,
-            degraded,
+            utterance.language, confidence, utterance.closed, words, degraded,
         )  # fmt: skip
 
-    def _forget(self) -> None:
+    def _drop_audio(self) -> None:
         """Keep what unfinished segments need, and the lead-in of the next."""
         needed = [u.audio for u in self._closed]
         if self._open is not None:
             needed.append(self._open.audio)
         else:
-            lead = _frames(self._policy.context) + _frames(self._policy.endpoint.onset)
+            lead = _frames(self._policy.context_s) + _frames(self._policy.endpoint.onset_s)
             needed.append(self._points.frame - lead)
         self._audio.drop(min(needed))
 

@@ -1,4 +1,4 @@
-"""What a live session has heard, as one transcript."""
+"""Builds the transcript of a live session from its finals."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class TranscriptBuilder:
         self._segments: list[Segment] = []
         self._languages: dict[str, float] = {}
         self._clock = clock
-        self._fed_at = self._told_at = clock()
+        self._fed_at = self._emitted_at = clock()
 
     @property
     def latency_s(self) -> float:
         """Zero while sound still comes."""
-        return max(0.0, self._told_at - self._fed_at)
+        return max(0.0, self._emitted_at - self._fed_at)
 
     def fed(self) -> None:
         """Sound came."""
@@ -39,7 +39,7 @@ class TranscriptBuilder:
 
     def add(self, final: Final) -> None:
         """Text came."""
-        self._told_at = self._clock()
+        self._emitted_at = self._clock()
         if final.text:
             self._segments.append(
                 Segment(final.text, final.start, final.end, final.confidence, display=final.display)
@@ -48,11 +48,11 @@ class TranscriptBuilder:
             self._languages[final.language] = seconds
 
     def transcript(self, duration_s: float) -> Transcript:
-        """All of it; the language is the one that was spoken longest."""
-        heard = max(self._languages, key=lambda code: self._languages[code], default="und")
+        """All of it; the language is the one with the most speech."""
+        longest = max(self._languages, key=lambda code: self._languages[code], default="und")
         return Transcript(
             tuple(self._segments),
-            language=self._decode.language or heard,
+            language=self._decode.language or longest,
             language_probability=None,
             duration=duration_s,
             engine=self._model.engine,

@@ -33,13 +33,13 @@ class DecodeRequest:
 
     @property
     def end_s(self) -> float:
-        """Where what was really heard ends."""
+        """Where the real audio ends."""
         return self.end * FRAME_S
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What came of work: words on the clock of the stream, and how sure the decoder was."""
+    """The result of a request: words on the clock of the stream, and how sure the decoder was."""
 
     words: tuple[Word, ...]
     language: str
@@ -60,7 +60,7 @@ class Utterance:
     shown: tuple[str, str] = ("", "")
     closed: Reason | None = None
     end: int = 0
-    heard: Hypothesis | None = None
+    hypothesis: Hypothesis | None = None
     """The newest result from the very start, up to `until`."""
     until: int = -1
     failures: int = 0
@@ -75,7 +75,7 @@ class Utterance:
     def covered(self) -> bool:
         """Whether there is a result over all its speech, and nothing of the next segment."""
         upto = self.until if self.closed is None else self.end
-        return self.heard is not None and self.ended <= self.until <= upto
+        return self.hypothesis is not None and self.ended <= self.until <= upto
 
     def fail(self) -> None:
         """A final result could not be had."""

@@ -111,7 +111,9 @@ class Preparer:
 
     async def open(self, source: AudioSource, *, gated: bool, max_piece: float) -> Preparation:
         """Start on a recording. Raises UndecodableAudio, EmptyAudio or TooLong."""
-        policy = replace(self.policy, gated=gated, max_piece=min(max_piece, self.policy.max_piece))
+        policy = replace(
+            self.policy, gated=gated, max_piece_s=min(max_piece, self.policy.max_piece_s)
+        )
         decoded = await offload(self.pool, lambda: self.decoder.open(source, self.limits))
         return Preparation(decoded, self.vad, policy, self.pool)
 

@@ -20,24 +20,30 @@ from zhiyin.ports.vad import FRAME
 
 @dataclass(frozen=True, slots=True)
 class CutPolicy:
-    """Seconds, except for the two probabilities."""
+    """Where a recording is cut into pieces."""
 
     enter: float = 0.5
+    """Probability at which speech begins."""
     leave: float = 0.3
-    before: float = 1.0
-    after: float = 1.0
-    """Whisper hears better with the natural silence around speech: the CER of faster-whisper's
-    default call on 146 Mandarin recordings rose from 16.4 to 18.1 % with margins of 0.4 s."""
-    split_gap: float = 2.0
+    """Probability below which it may end."""
+    before_s: float = 1.0
+    """Margin before the speech of a piece."""
+    after_s: float = 1.0
+    """Margin after it. Whisper decodes better with the natural silence around speech: the CER of
+    faster-whisper's default call on 146 Mandarin recordings rose from 16.4 to 18.1 % with 0.4 s."""
+    split_gap_s: float = 2.0
     """A silence of this length ends a piece."""
-    enough: float = 14.0
-    pause: float = 0.4
-    """A piece of `enough` seconds ends in the middle of the next silence of length `pause`."""
-    max_piece: float = 28.0
-    cut_window: float = 6.0
-    """A piece that grew too long is cut at a pause in its last `cut_window` seconds, or in twice
-    or three times that when there is none."""
-    min_speech: float = 0.064
+    enough_s: float = 14.0
+    """From this length on a piece ends in its next pause."""
+    pause_s: float = 0.4
+    """Length of that pause; the piece ends in the middle of it."""
+    max_piece_s: float = 28.0
+    """Longest piece."""
+    cut_window_s: float = 6.0
+    """A piece that grew too long is cut at a pause in its last seconds, so many, or in twice or
+    three times that when there is none."""
+    min_speech_s: float = 0.064
+    """A piece with less speech is dropped."""
     gated: bool = True
     """False: everything is decoded, silence too."""
 
@@ -81,7 +87,7 @@ class Cutter:
             if piece is not None:
                 yield piece
         if self._first is None:
-            self._drop(len(self._probs) - _frames(self._policy.before))
+            self._drop(len(self._probs) - _frames(self._policy.before_s))
 
     def finish(self) -> Iterator[Piece]:
         """The last piece, once the recording has ended."""
@@ -98,18 +104,18 @@ class Cutter:
             self._speech += 1
         elif self._first is None:
             return None
-        elif i - self._last >= _frames(self._policy.split_gap):
+        elif i - self._last >= _frames(self._policy.split_gap_s):
             return self._close(i)
         elif self._rests(i):
-            return self._close(self._last + 1 + _frames(self._policy.pause / 2))
-        if self._first is not None and i + 1 - self._begin() >= _frames(self._policy.max_piece):
+            return self._close(self._last + 1 + _frames(self._policy.pause_s / 2))
+        if self._first is not None and i + 1 - self._begin() >= _frames(self._policy.max_piece_s):
             return self._cut()
         return None
 
     def _rests(self, i: int) -> bool:
         """Whether the piece is long enough to end in this pause."""
-        pause = i - self._last >= _frames(self._policy.pause)
-        return pause and self._last - self._begin() >= _frames(self._policy.enough)
+        pause = i - self._last >= _frames(self._policy.pause_s)
+        return pause and self._last - self._begin() >= _frames(self._policy.enough_s)
 
     def _is_speech(self, i: int) -> bool:
         if not self._policy.gated:
@@ -120,13 +126,13 @@ class Cutter:
 
     def _begin(self) -> int:
         assert self._first is not None
-        return max(0, self._first - _frames(self._policy.before))
+        return max(0, self._first - _frames(self._policy.before_s))
 
     def _close(self, upto: int) -> Piece | None:
         """End the open piece in the silence after it; None when it was but a click."""
         begin = self._begin()
-        end = min(self._last + 1 + _frames(self._policy.after), upto)
-        enough = self._speech >= _frames(self._policy.min_speech)
+        end = min(self._last + 1 + _frames(self._policy.after_s), upto)
+        enough = self._speech >= _frames(self._policy.min_speech_s)
         piece = self._piece(begin, end) if enough else None
         self._first, self._active = None, False
         self._drop(end)
@@ -152,7 +158,7 @@ class Cutter:
         """A real pause, late rather than early; else the calmest moment near the end."""
         places: list[int] = []
         for share in (1, 2, 3):
-            low = max(begin + 1, end - share * _frames(self._policy.cut_window))
+            low = max(begin + 1, end - share * _frames(self._policy.cut_window_s))
             at = low + calmest(self._probs[low:end], self._audio[low * FRAME : end * FRAME])
             if self._probs[max(0, at - 2) : at + 3].max() < self._policy.leave:
                 return at

@@ -17,26 +17,29 @@ FRAME_S = FRAME / SAMPLE_RATE
 
 @dataclass(frozen=True, slots=True)
 class EndpointPolicy:
-    """Seconds, except for the two probabilities.
-
-    Frames of `onset` at `enter` open a segment when none between falls under `leave`. A silence of
-    `pause` lets a result be worked on ahead; one of `silence` ends the segment, a shorter one when
-    it is older than the ages in `hurry`.
-    """
+    """When a segment begins and ends."""
 
     enter: float = 0.5
+    """Probability at which speech begins."""
     leave: float = 0.3
-    onset: float = 0.096
-    pause: float = 0.2
-    silence: float = 0.5
-    hurry: tuple[tuple[float, float], ...] = ((12.0, 0.35), (20.0, 0.2))
-    longest: float = 25.0
-    cut_window: float = 5.0
+    """Probability below which it may end."""
+    onset_s: float = 0.096
+    """Of frames at `enter`, none between them below `leave`, opens a segment."""
+    pause_s: float = 0.2
+    """A silence of this length lets a final be decoded ahead."""
+    silence_s: float = 0.5
+    """A silence of this length ends the segment."""
+    hurry_s: tuple[tuple[float, float], ...] = ((12.0, 0.35), (20.0, 0.2))
+    """Pairs of an age and the shorter silence that ends an older segment."""
+    longest_s: float = 25.0
+    """A segment of this age is split."""
+    cut_window_s: float = 5.0
+    """It is cut in its last seconds, so many."""
 
     def silence_at(self, age: float) -> float:
         """The silence that ends a segment of that age."""
-        wanted = [s for a, s in self.hurry if age >= a]
-        return min([self.silence, *wanted])
+        wanted = [s for a, s in self.hurry_s if age >= a]
+        return min([self.silence_s, *wanted])
 
 
 class Change(Enum):
@@ -79,7 +82,7 @@ class Endpointer:
         self._run = self._run + 1 if self._active else 0
         self._sure = self._sure + (probability >= policy.enter) if self._active else 0
         if not self.open:
-            if self._sure * FRAME_S < policy.onset - 1e-9:
+            if self._sure * FRAME_S < policy.onset_s - 1e-9:
                 return None
             self.open, self._paused = True, False
             self.began, self.ended = self.frame - self._run, self.frame
@@ -111,9 +114,9 @@ class Endpointer:
         if silence >= policy.silence_at(age) - 1e-9 and silence > 0:
             self.close()
             return Change.END
-        if age >= policy.longest - 1e-9:
+        if age >= policy.longest_s - 1e-9:
             return Change.FULL
-        if not self._paused and silence >= policy.pause - 1e-9:
+        if not self._paused and silence >= policy.pause_s - 1e-9:
             self._paused = True
             return Change.PAUSE
         return None

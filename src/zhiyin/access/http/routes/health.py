@@ -40,4 +40,5 @@ async def jobs(context: Context) -> JSONResponse:
     """200 while the records and the queue of jobs answer, else 503; recognition needs neither."""
     health = await context.service.jobs.health()
     body = {"status": "ready" if health.well else "away"} | asdict(health)
+    body["chores"] = body.pop("counts")
     return JSONResponse(body, 200 if health.well else 503)

@@ -1,4 +1,4 @@
-"""What a session has to tell: its lasting events, numbered, the newest partial, and answers."""
+"""Event log of a session: its lasting events, numbered, the newest partial, and answers."""
 
 from __future__ import annotations
 

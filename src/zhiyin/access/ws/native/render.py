@@ -8,7 +8,7 @@ from zhiyin.domain.live import LiveEvent
 
 
 def ready(session_id: str, model: str, sample_rate: int, received: live.Received) -> Json:
-    """The greeting; `received_bytes` and `received_s` say from where the sound goes on."""
+    """The greeting; `received_bytes` and `received_s` say from where the audio goes on."""
     return {
         "type": "ready",
         "session_id": session_id,
@@ -19,47 +19,55 @@ def ready(session_id: str, model: str, sample_rate: int, received: live.Received
     }
 
 
-def event(told: LiveEvent, *, words: bool) -> Json:
+def event(source: LiveEvent, *, words: bool) -> Json:
     """An event as JSON; times in seconds of sound since the start."""
-    if isinstance(told, live.SpeechStarted):
-        return {"type": "speech_started", "segment_id": told.segment_id, "start": _s(told.start)}
-    if isinstance(told, live.SpeechEnded):
-        return {"type": "speech_ended", "segment_id": told.segment_id, "end": _s(told.end)}
-    if isinstance(told, live.Partial):
+    if isinstance(source, live.SpeechStarted):
+        return {
+            "type": "speech_started",
+            "segment_id": source.segment_id,
+            "start": _s(source.start),
+        }
+    if isinstance(source, live.SpeechEnded):
+        return {
+            "type": "speech_ended",
+            "segment_id": source.segment_id,
+            "end": _s(source.end),
+        }
+    if isinstance(source, live.Partial):
         return {
             "type": "partial",
-            "segment_id": told.segment_id,
-            "seq": told.seq,
-            "stable": told.stable,
-            "unstable": told.unstable,
-            "audio_end": _s(told.audio_end),
+            "segment_id": source.segment_id,
+            "seq": source.seq,
+            "stable": source.stable,
+            "unstable": source.unstable,
+            "audio_end": _s(source.audio_end),
         }
-    if isinstance(told, live.Final):
-        return _final(told, words=words)
-    if isinstance(told, live.Warned):
-        return {"type": "warning", "code": told.code, "message": told.message}
+    if isinstance(source, live.Final):
+        return _final(source, words=words)
+    if isinstance(source, live.Warned):
+        return {"type": "warning", "code": source.code, "message": source.message}
     return {
         "type": "done",
-        "received_s": _s(told.received_s),
-        "decoded_s": _s(told.decoded_s),
-        "segments": told.segments,
+        "received_s": _s(source.received_s),
+        "decoded_s": _s(source.decoded_s),
+        "segments": source.segments,
     }
 
 
-def _final(told: live.Final, *, words: bool) -> Json:
+def _final(final: live.Final, *, words: bool) -> Json:
     body: Json = {
         "type": "final",
-        "segment_id": told.segment_id,
-        "text": told.text,
-        "start": _s(told.start),
-        "end": _s(told.end),
-        "language": told.language,
-        "confidence": round(told.confidence, 3),
-        "reason": told.reason,
-        "degraded": told.degraded,
+        "segment_id": final.segment_id,
+        "text": final.text,
+        "start": _s(final.start),
+        "end": _s(final.end),
+        "language": final.language,
+        "confidence": round(final.confidence, 3),
+        "reason": final.reason,
+        "degraded": final.degraded,
     }
-    if told.display:
-        body["display"] = told.display
+    if final.display:
+        body["display"] = final.display
     if words:
         body["words"] = [
             {
@@ -68,7 +76,7 @@ def _final(told: live.Final, *, words: bool) -> Json:
                 "end": _s(word.end),
                 "confidence": round(word.confidence, 3),
             }
-            for word in told.words
+            for word in final.words
         ]
     return body
 

@@ -87,13 +87,13 @@ class Resume(Fields):
 
 
 class Control(Fields):
-    """A word between the sound: the open segment ends, the stream ends, or keep-alive."""
+    """A control message: the open segment ends, the stream ends, or keep-alive."""
 
     type: Literal["commit", "eof", "ping"]
 
 
 def read_first(text: str) -> Start | Resume:
-    """How a connection begins. Raises InvalidRequest that says what is wrong with it."""
+    """The first message of a connection. Raises InvalidRequest."""
     fields = _fields(text)
     if fields["type"] == "start":
         return validated(Start, fields)
@@ -105,7 +105,7 @@ def read_first(text: str) -> Start | Resume:
 
 
 def read(text: str) -> Control:
-    """What comes later. Raises InvalidRequest."""
+    """A later message. Raises InvalidRequest."""
     fields = _fields(text)
     if fields["type"] in ("start", "resume"):
         raise InvalidRequest(

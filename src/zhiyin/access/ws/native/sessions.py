@@ -1,4 +1,4 @@
-"""The sessions of the door, by name; those without a connection wait here for their clients."""
+"""Session table of `/v1/stream`; sessions without a connection wait here for their clients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Ending = Coroutine[Any, Any, None]
 class SessionTable:
     """Used from the event loop only. `grace_s` is how long a session waits for its client.
 
-    One whose end was told waits as well: its last events may not have arrived.
+    One that has ended waits as well: its last events may not have arrived.
     """
 
     def __init__(self, live: LiveService, grace_s: float) -> None:
@@ -49,48 +49,48 @@ class SessionTable:
 
         The events after that number must still be there.
         """
-        held = self._sessions.get(session_id)
-        if held is None or held.owner != owner:
+        session = self._sessions.get(session_id)
+        if session is None or session.owner != owner:
             raise InvalidRequest(
                 "There is no such session, or it has ended. Start a new one.",
                 code="session_not_found",
                 param="session_id",
             )
-        held.log.check(after)
-        self._stay(held)
-        return held
+        session.log.check(after)
+        self._stay(session)
+        return session
 
-    def leave(self, held: ResumableSession, hold: Attachment) -> None:
+    def leave(self, session: ResumableSession, attachment: Attachment) -> None:
         """A connection is gone; if it held the session, that waits for another one."""
-        if not held.detach(hold) or held.id not in self._sessions:
+        if not session.detach(attachment) or session.id not in self._sessions:
             return
-        self._stay(held)
+        self._stay(session)
         loop = asyncio.get_running_loop()
-        self._waiting[held.id] = loop.call_later(self._grace_s, self._give_up, held)
+        self._waiting[session.id] = loop.call_later(self._grace_s, self._give_up, session)
         if len(self._waiting) > self._live.limits.max_sessions:
             self.drop(self._least_missed())
 
-    def drop(self, held: ResumableSession) -> None:
-        """Nobody may come back."""
-        self._forget(held, ResumableSession.close)
+    def drop(self, session: ResumableSession) -> None:
+        """End a session that can't be resumed."""
+        self._remove(session, ResumableSession.close)
 
-    def _give_up(self, held: ResumableSession) -> None:
-        """Nobody came back; the history still gets the last words."""
-        self._forget(held, ResumableSession.wind_up)
+    def _give_up(self, session: ResumableSession) -> None:
+        """The client did not come back; the history still gets the last words."""
+        self._remove(session, ResumableSession.wind_up)
 
-    def _forget(self, held: ResumableSession, end: Callable[[ResumableSession], Ending]) -> None:
-        self._stay(held)
-        if self._sessions.pop(held.id, None) is not None:
-            task = asyncio.create_task(end(held))
+    def _remove(self, session: ResumableSession, end: Callable[[ResumableSession], Ending]) -> None:
+        self._stay(session)
+        if self._sessions.pop(session.id, None) is not None:
+            task = asyncio.create_task(end(session))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    def _stay(self, held: ResumableSession) -> None:
-        timer = self._waiting.pop(held.id, None)
+    def _stay(self, session: ResumableSession) -> None:
+        timer = self._waiting.pop(session.id, None)
         if timer is not None:
             timer.cancel()
 
     def _least_missed(self) -> ResumableSession:
-        """The oldest that has told everything, else the oldest."""
+        """The oldest whose events are all logged, else the oldest."""
         waiting = [self._sessions[name] for name in self._waiting]
         return next((s for s in waiting if s.over), waiting[0])

@@ -13,7 +13,7 @@ _CLEARLY = 2.0
 
 
 def completes(data: bytes) -> bool | None:
-    """Whether s16le sound begins with the second half of a sample; None when that can't be told.
+    """Whether s16le sound begins with the second half of a sample; None when that can't be judged.
 
     High bytes change little from one sample to the next, low bytes a lot.
     """

@@ -1,9 +1,9 @@
-"""From what a live session tells to the events of the protocol. Pure.
+"""Maps the events of a live session to those of the protocol. Pure.
 
 An item is what one commit holds: a segment when the server finds the turns, everything since the
 last commit when the client does. Events of a session are read later than they happened, so a
 commit may be known here before its segments are; `segments`, the count of those that were opened
-by then, says which belong to it.
+by then, shows which belong to it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Conversation:
 
     `flat` gives the older event for items. `new_id` makes an id with a prefix.
 
-    Of segments under `_seen` the start was told.
+    Segments under `_seen` have started.
     """
 
     def __init__(self, new_id: Callable[[str], str]) -> None:
@@ -66,17 +66,17 @@ class Conversation:
         return self._settled
 
     def restart(self, at: float, *, manual: bool) -> list[Json]:
-        """Another live session begins; the one before has told everything.
+        """Another live session begins; the one before has ended.
 
         Speech that the client has not committed yet goes on in the new session when `manual`.
         """
-        told: list[Json] = []
+        events: list[Json] = []
         if self._pending is not None and not manual:
-            told = self._take_pending(at, self._settled)
+            events = self._take_pending(at, self._settled)
         self._base, self._manual = at, manual
         self._settled = self._seen = 0
         self._items.clear()
-        return told
+        return events
 
     def event(self, kind: str, **fields: object) -> Json:
         """An event of the server."""
@@ -140,14 +140,14 @@ class Conversation:
             return []
         self._settled = segment_id + 1
         stopped = {"audio_end_ms": self._ms(end), "item_id": item.id}
-        told = [self.event("input_audio_buffer.speech_stopped", **stopped)]
-        return told + self._committed(item, self._base + end)
+        events = [self.event("input_audio_buffer.speech_stopped", **stopped)]
+        return events + self._committed(item, self._base + end)
 
     def _final(self, final: Final) -> list[Json]:
         item = self._items.pop(final.segment_id, None)
         if item is None:
             return []
-        told = self._grown(item, final.segment_id, final.text)
+        events = self._grown(item, final.segment_id, final.text)
         item.done += separator(item.done, final.text) + final.text
         item.display += separator(item.display, final.shown) + final.shown
         item.waiting.discard(final.segment_id)
@@ -156,10 +156,10 @@ class Conversation:
             item.seconds = final.end - final.start
         if final.text and final.language not in ("und", *item.languages):
             item.languages.append(final.language)
-        return told + self._completed(item)
+        return events + self._completed(item)
 
     def _grown(self, item: Item, segment_id: int, text: str) -> list[Json]:
-        """A delta, unless an earlier segment of the item is still to be told for good."""
+        """A delta, unless an earlier segment of the item is not final."""
         if segment_id != min(item.waiting, default=segment_id):
             return []
         whole = item.done + separator(item.done, text) + text
@@ -185,15 +185,15 @@ class Conversation:
 
     def _committed(self, item: Item, at: float) -> list[Json]:
         item.committed, self._since = True, at
-        told = [
+        events = [
             self.event(
                 "input_audio_buffer.committed", item_id=item.id, previous_item_id=self._previous
             )
         ]
         self._previous = item.id
         names = ["created"] if self.flat else ["added", "done"]
-        told += [self.event(f"conversation.item.{n}", item=_message(item.id)) for n in names]
-        return told + self._completed(item)
+        events += [self.event(f"conversation.item.{n}", item=_message(item.id)) for n in names]
+        return events + self._completed(item)
 
     def _completed(self, item: Item) -> list[Json]:
         if not item.committed or item.waiting:

@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from zhiyin.access.context import AppContext, Context, Service, app_context, make_caller, read_store
-from zhiyin.access.errors import error_response
+from zhiyin.access.errors import error_response, observe_error
 from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime import render
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
@@ -104,6 +104,7 @@ async def realtime(websocket: WebSocket) -> None:
             await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
             await _serve(websocket, context, settings, caller)
     except AsrError as error:
+        observe_error(websocket.scope, error.code)
         await websocket.send_denial_response(error_response(error))
 
 
@@ -127,7 +128,7 @@ def _default(service: Service) -> SessionSettings:
 
 
 def _settings(websocket: WebSocket, service: Service, tokens: Tokens) -> SessionSettings:
-    """What the session begins with: what its token says, and the model of the address."""
+    """What the session begins with: the settings of its token, and the model of the address."""
     token = tokens.check(_key(websocket))
     settings = token.settings if token else _default(service)
     if websocket.query_params.get("intent", "transcription") != "transcription":
@@ -139,7 +140,7 @@ def _settings(websocket: WebSocket, service: Service, tokens: Tokens) -> Session
         service.registry.resolve(model)
     except UnknownModel:
         if "realtime" in model:
-            return settings  # OpenAI's name for what holds the conversation, not for what hears
+            return settings  # OpenAI's name for what holds the conversation, not of a recognizer
         raise
     return replace(settings, model=model)
 

@@ -18,7 +18,7 @@ from zhiyin.domain.script import Script
 
 
 class Fields(BaseModel):
-    """A set of fields; `model_fields_set` tells which were sent."""
+    """A set of fields; `model_fields_set` are those that were sent."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
