@@ -20,7 +20,7 @@ _TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class JobHealth:
-    """How jobs are; None for what can't be seen now.
+    """Health of jobs; None for what can't be read now.
 
     `lag` is the length of the queue, `counts` what the reconciler of this process has done.
     """
