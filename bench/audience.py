@@ -1,4 +1,4 @@
-"""One speaker of a caption room, and many who read; who had what when, by one clock."""
+"""One speaker of a caption room, and many who read; when each received what, by one clock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _AT_ONCE = 50  # connections that are opened together
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """Seconds from the moment a caption has reached anybody, the speaker included.
+    """Seconds from the moment a caption has reached any client, the speaker included.
 
     `finals` and `partials` are of every viewer and caption, `last_viewer` of the slowest viewer of
     each final. A slow viewer is not shown partials that are old already; a final that it does not
@@ -46,8 +46,8 @@ class Seen:
     readers: int
     at: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
-    def heard(self, message: str, reader: int) -> None:
-        """It came now."""
+    def received(self, message: str, reader: int) -> None:
+        """Note that the reader has received it now."""
         self.at.setdefault(message, []).append((reader, time.monotonic()))
 
 
@@ -73,7 +73,7 @@ async def fan_out(url: str, samples: Samples, viewers: int, *, compression: bool
 async def _read(socket: ClientConnection, seen: Seen, reader: int) -> None:
     async for message in socket:
         text = str(message)
-        seen.heard(text, reader)
+        seen.received(text, reader)
         if text == '{"type": "end"}':
             return
 

@@ -30,7 +30,7 @@ _TOGETHER = 10
 
 @dataclass(frozen=True, slots=True)
 class CacheResult:
-    """One store. The same file, first recognized again and again, then told from the cache.
+    """One store. The same file, first recognized again and again, then served from the cache.
 
     `ratio` is that of the medians; `together_wall_s` is until ten requests for another recording,
     sent at once, were answered, `together_decoded` how many of them were recognized for it.
@@ -108,13 +108,13 @@ async def _measured(
 
         await send(whole)  # warms up, and fills the cache
         past = [await send(whole, _NO_STORE) for _ in range(decodes)]
-        told = [await send(whole) for _ in range(hits)]
+        answers = [await send(whole) for _ in range(hits)]
         start = time.perf_counter()
         crowd = await asyncio.gather(*(send(_other(whole)) for _ in range(_TOGETHER)))
         wall_s = time.perf_counter() - start
-    if {outcome for _, outcome in told} != {"hit"}:
+    if {outcome for _, outcome in answers} != {"hit"}:
         raise RuntimeError("the cache did not hold the result")
-    decoded, hit = latency(s for s, _ in past), latency(s for s, _ in told)
+    decoded, hit = latency(s for s, _ in past), latency(s for s, _ in answers)
     assert decoded is not None
     assert hit is not None
     ratio = decoded.p50_s / hit.p50_s

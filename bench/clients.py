@@ -79,7 +79,7 @@ async def closed_loop(
     clients: int,
     answered: Callable[[int], None] = lambda count: None,
 ) -> list[Answer]:
-    """So many clients share the recordings; `answered` is told how many are done."""
+    """So many clients share the recordings; `answered` is called with how many are done."""
     waiting = iter(recordings)
     answers: list[Answer] = []
 

@@ -1,6 +1,6 @@
 """The same weights for other programs: `.pt` for openai-whisper, ggml for whisper.cpp.
 
-Made once and kept in the user's cache folder; the file name tells which weights they came from.
+Made once and kept in the user's cache folder; the file name has the weights they came from.
 """
 
 from __future__ import annotations

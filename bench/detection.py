@@ -127,8 +127,8 @@ def _rounded(sound: Samples) -> Samples:
 def _companded(sound: Samples) -> Samples:
     """G.711 mu-law, by its formula: 8 bits, finer where the sound is quiet."""
     levels = np.rint(127 * np.sign(sound) * np.log1p(255 * np.abs(sound)) / np.log(256)) / 127
-    heard: Samples = (np.sign(levels) * np.expm1(np.abs(levels) * np.log(256)) / 255).astype("f4")
-    return heard
+    decoded: Samples = (np.sign(levels) * np.expm1(np.abs(levels) * np.log(256)) / 255).astype("f4")
+    return decoded
 
 
 def _quiet(sound: Samples) -> Samples:

@@ -1,7 +1,7 @@
 """Clients of live servers, each in its server's own protocol, all with the same pace and measure.
 
-Sound goes out in frames on the beat of one clock; when it has ended the client says so in the
-server's own way. The final text is there when the last message that changed the text has come.
+Sound goes out in frames on the beat of one clock; then the client ends the stream in the
+server's own way. The final text is that of the last message that changed the text.
 Sources: WhisperLiveKit `docs/API.md`, WhisperLive `whisper_live/client.py`.
 """
 
@@ -27,8 +27,8 @@ _SETTLED_S = 15.0  # nothing new for so long after the end: nothing more will co
 
 
 @dataclass(slots=True)
-class Heard:
-    """What came back. Seconds: of the first text since the sound began, of the last after its end.
+class LiveResult:
+    """One client's result. Seconds: first text since the sound's start, last text after its end.
 
     `lag_s` is by how much the client itself was late.
     """
@@ -46,7 +46,7 @@ class Dialect(Protocol):
     path: str
 
     async def begin(self, socket: ClientConnection, language: str | None) -> None:
-        """Say what is to come and wait until the server is ready."""
+        """Send the options and wait until the server is ready."""
         ...
 
     def frame(self, sound: Samples) -> bytes:
@@ -54,7 +54,7 @@ class Dialect(Protocol):
         ...
 
     async def end(self, socket: ClientConnection) -> None:
-        """Say that the speaker has finished."""
+        """Send the end of the stream."""
         ...
 
     def take(self, message: Mapping[str, Any]) -> str | None:
@@ -105,7 +105,7 @@ class LiveKit:
         self._text = ""
 
     async def begin(self, socket: ClientConnection, language: str | None) -> None:
-        """The server's command line has said it all."""
+        """Nothing to send: the server's command line has the options."""
 
     def frame(self, sound: Samples) -> bytes:
         """s16le."""
@@ -152,13 +152,13 @@ class Live:
         """Its own client only waits for the rest: END_OF_AUDIO would drop what is not decoded."""
 
     def take(self, message: Mapping[str, Any]) -> str | None:
-        """The last segments, by their start; older ones are remembered by the first part."""
+        """The last segments, by their start; older ones are kept from earlier messages."""
         if message.get("message") == "DISCONNECT":
             return None
-        self._remember(message.get("segments") or [])
+        self._store(message.get("segments") or [])
         return self._text
 
-    def _remember(self, segments: list[dict[str, Any]]) -> None:
+    def _store(self, segments: list[dict[str, Any]]) -> None:
         if not segments:
             return
         self._known: dict[float, str] = getattr(self, "_known", {})
@@ -175,16 +175,16 @@ DIALECTS: Mapping[str, Callable[[], Dialect]] = {
 }
 
 
-async def speak(dialect: Dialect, base: str, samples: Samples, language: str | None) -> Heard:
+async def speak(dialect: Dialect, base: str, samples: Samples, language: str | None) -> LiveResult:
     """One recording at the pace of speech to the server at `base` (ws://host:port)."""
-    heard = Heard()
+    result = LiveResult()
     try:
         async with _open(base + dialect.path) as socket:
             await dialect.begin(socket, language)
-            await _input(dialect, socket, samples, heard)
+            await _send_audio(dialect, socket, samples, result)
     except (OSError, ConnectionClosed, TimeoutError):
-        heard.failed = True
-    return heard
+        result.failed = True
+    return result
 
 
 @asynccontextmanager
@@ -193,45 +193,47 @@ async def _open(url: str) -> AsyncIterator[ClientConnection]:
         yield socket
 
 
-async def _input(
-    dialect: Dialect, socket: ClientConnection, samples: Samples, heard: Heard
+async def _send_audio(
+    dialect: Dialect, socket: ClientConnection, samples: Samples, result: LiveResult
 ) -> None:
     begun = time.monotonic()
     changes: list[float] = []
-    listening = asyncio.create_task(_listen(dialect, socket, heard, changes))
+    receiving = asyncio.create_task(_receive(dialect, socket, result, changes))
     step = int(FRAME_S * SAMPLE_RATE)
     for at in range(0, len(samples), step):
         wait = begun + (at + step) / SAMPLE_RATE - time.monotonic()
         if wait > 0:
             await asyncio.sleep(wait)
-        heard.lag_s = max(heard.lag_s, -wait)
+        result.lag_s = max(result.lag_s, -wait)
         await socket.send(dialect.frame(samples[at : at + step]))
     await dialect.end(socket)
     ended = time.monotonic()
-    await _settled(listening, changes, ended)
+    await _wait_until_settled(receiving, changes, ended)
     if changes:
-        heard.first_s = changes[0] - begun
-        heard.final_s = max(0.0, changes[-1] - ended)
+        result.first_s = changes[0] - begun
+        result.final_s = max(0.0, changes[-1] - ended)
 
 
-async def _listen(
-    dialect: Dialect, socket: ClientConnection, heard: Heard, changes: list[float]
+async def _receive(
+    dialect: Dialect, socket: ClientConnection, result: LiveResult, changes: list[float]
 ) -> None:
     async for message in socket:
         text = dialect.take(json.loads(message))
         if text is None:
             return
-        if text != heard.text:
-            heard.text = text
+        if text != result.text:
+            result.text = text
             changes.append(time.monotonic())
 
 
-async def _settled(listening: asyncio.Task[None], changes: list[float], ended: float) -> None:
-    """Until the server says that it has finished, or nothing new came for a while."""
-    while not listening.done():
+async def _wait_until_settled(
+    receiving: asyncio.Task[None], changes: list[float], ended: float
+) -> None:
+    """Wait until the server has finished, or sent nothing new for a while."""
+    while not receiving.done():
         last = max([ended, *changes[-1:]])
         left = last + _SETTLED_S - time.monotonic()
         if left <= 0:
-            listening.cancel()
+            receiving.cancel()
             return
-        await asyncio.wait([listening], timeout=left)
+        await asyncio.wait([receiving], timeout=left)

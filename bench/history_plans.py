@@ -1,4 +1,4 @@
-"""What a MariaDB says about how it finds rows."""
+"""Query plans of a MariaDB, by EXPLAIN."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _queries(
 
 def _explained(server: MariaDb, database: str, name: str, query: Select[Any]) -> Iterator[Plan]:
     compiled = query.compile(dialect=mysql.dialect(), compile_kwargs={"literal_binds": True})
-    told = server.sql(f"USE {database}; EXPLAIN {compiled}")
-    for line in told.splitlines():
+    output = server.sql(f"USE {database}; EXPLAIN {compiled}")
+    for line in output.splitlines():
         row = dict(zip(_COLUMNS, line.split("\t"), strict=True))
         yield Plan(name, row["table"], row["type"], row["key"], int(row["rows"]), row["extra"])

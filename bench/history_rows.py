@@ -1,4 +1,4 @@
-"""Made-up transcripts for the bench of the history: nobody said them."""
+"""Made-up transcripts for the bench of the history."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def transcripts(count: int, seed: int) -> Iterator[HistoryEntry]:
         words = chance.choices(_WORDS[language].split(), k=chance.randint(4, 30))
         if number % _EVERY == 7:
             words.append(RARE)
-        said = (" " if language == "en" else "").join(words)
+        text = (" " if language == "en" else "").join(words)
         seconds = len(words) / 2.5
-        segment = Segment(said, 0.0, seconds, 0.9)
+        segment = Segment(text, 0.0, seconds, 0.9)
         made = Transcript((segment,), language, 0.99, seconds, "whisper", "whisper-base")
         time = _BEGIN + timedelta(seconds=number)
         caller = Caller(ANONYMOUS, f"req_{number:032x}", "recognize")

@@ -1,7 +1,7 @@
 """`python -m bench.jobs`: jobs while workers are killed and everything under them is restarted.
 
 The server, three workers and a receiver of webhooks run on loopback, with the scripted engine,
-which hears a text that is a function of the sound. Every few seconds a worker is killed by
+whose text is a function of the sound. Every few seconds a worker is killed by
 kill -9. At a third of the jobs the database is killed and started again, at two thirds the broker;
 with SQLite and its queue, `zhiyin serve` in the middle. Then it is counted what clients saw.
 """
@@ -32,7 +32,7 @@ from tools.mariadb import MariaDb
 from bench import options, provenance
 
 RESULT = provenance.RESULTS / "jobs.json"
-_LEVELS = 80  # loudnesses that the scripted engine tells apart
+_LEVELS = 80  # loudnesses that the scripted engine distinguishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the clients saw; everything from `lost` to `without_message` should be 0.
+    """What the clients received; everything from `lost` to `without_message` should be 0.
 
     `repeated_messages` came again with the id that they had: receivers drop them.
     """

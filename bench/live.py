@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from bench import options, provenance
-from bench.dialects import DIALECTS, Heard, speak
+from bench.dialects import DIALECTS, LiveResult, speak
 from bench.latency import Latency, latency
 from bench.live_servers import live_server
 from bench.manifest import Recording, Selection
@@ -64,7 +64,7 @@ def main(
     seed: options.Seed = 1,
     json: options.Json = RESULT,
 ) -> None:
-    """Speak to live servers: the time to the final text, and who many can be served."""
+    """Speak to live servers: the time to the final text, and how many can be served."""
     given = dict(locals()) | {"load_average_before": provenance.load_average()}
     names = options.known(servers, list(DIALECTS), "--servers")
     chosen = options.sentences(
@@ -91,39 +91,39 @@ def _levels(
     asyncio.run(_together(name, base, chosen[-1:], language, 1, seed))  # warms the server up
     for count in counts:
         jobs = list(islice(cycle(chosen), count * talks))
-        heard = asyncio.run(_together(name, base, jobs, language, count, seed))
-        edits = [score(r.reference, h.text, r.lang) for r, h in zip(jobs, heard, strict=True)]
+        results = asyncio.run(_together(name, base, jobs, language, count, seed))
+        edits = [score(r.reference, h.text, r.lang) for r, h in zip(jobs, results, strict=True)]
         yield Level(
             server=name,
             lang=language,
             clients=count,
-            talks=len(heard),
-            silent=sum(not h.text for h in heard),
-            failed=sum(h.failed for h in heard),
-            first=latency(h.first_s for h in heard if h.first_s is not None),
-            final=latency(h.final_s for h in heard if h.final_s is not None),
-            client_lag_s=max(h.lag_s for h in heard),
+            talks=len(results),
+            silent=sum(not h.text for h in results),
+            failed=sum(h.failed for h in results),
+            first=latency(h.first_s for h in results if h.first_s is not None),
+            final=latency(h.final_s for h in results if h.final_s is not None),
+            client_lag_s=max(h.lag_s for h in results),
             error_percent=total(edits).percent,
         )
 
 
 async def _together(
     name: str, base: str, jobs: Sequence[Recording], language: str, clients: int, seed: int
-) -> list[Heard]:
+) -> list[LiveResult]:
     """So many clients at once share the recordings; each begins at a random moment."""
     waiting = iter(enumerate(jobs))
-    heard = [Heard()] * len(jobs)
+    results = [LiveResult()] * len(jobs)
     chance = random.Random(seed)
 
     async def client(delay_s: float) -> None:
         await asyncio.sleep(delay_s)
         for i, recording in waiting:
-            heard[i] = await speak(DIALECTS[name](), base, samples_of(recording), language)
+            results[i] = await speak(DIALECTS[name](), base, samples_of(recording), language)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(clients):
             group.create_task(client(chance.random()))
-    return heard
+    return results
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Liveness:
 
 
 def liveness(talks: Sequence[Talk], lang: str) -> Liveness:
-    """The figures for talks in one language ("none": nobody speaks in them)."""
+    """The figures for talks in one language ("none": no speech in them)."""
     spoken = [t for t in talks if not t.recording.non_speech]
     return Liveness(
         talks=len(talks),
@@ -94,7 +94,7 @@ def _first_partial(talk: Talk) -> Iterator[float]:
 def _stable_words(talk: Talk) -> Iterator[float]:
     words = {e["segment_id"]: e.get("words") or [] for _, e in talk.of("final")}
     settled: dict[int, int] = {}
-    for at, event in talk.heard:
+    for at, event in talk.events:
         if event["type"] not in ("partial", "final"):
             continue
         segment = event["segment_id"]
@@ -125,7 +125,7 @@ def _erasure(talks: Iterable[Talk]) -> float:
     erased = final = 0
     for talk in talks:
         shown: dict[int, list[str]] = {}
-        for _, event in talk.heard:
+        for _, event in talk.events:
             if event["type"] == "partial":
                 shown.setdefault(event["segment_id"], []).append(
                     event["stable"] + event["unstable"]

@@ -30,7 +30,7 @@ OURS = (Zhiyin.name, "zhiyin-6s", "zhiyin-6s-beam1")
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Transcribed:
     """A recording's text after `wall_s`, and the most memory the process held until then."""
 
     text: str
@@ -87,8 +87,8 @@ def main(
 
 def _measured(name: str, setup: Setup, recordings: list[Recording]) -> Iterator[LongResult]:
     console = Console(stderr=True)
-    heard = in_own_process(transcribe_all, name, setup, recordings)
-    for recording, one in zip(recordings, heard, strict=True):
+    results = in_own_process(transcribe_all, name, setup, recordings)
+    for recording, one in zip(recordings, results, strict=True):
         result = LongResult(
             recognizer=name,
             file=recording.file,
@@ -104,16 +104,16 @@ def _measured(name: str, setup: Setup, recordings: list[Recording]) -> Iterator[
         yield result
 
 
-def transcribe_all(name: str, setup: Setup, recordings: Sequence[Recording]) -> list[Heard]:
+def transcribe_all(name: str, setup: Setup, recordings: Sequence[Recording]) -> list[Transcribed]:
     """Load a recognizer and run it over recordings, one after another."""
     with recognizer(name, setup) as peer:
-        return [_heard(peer, recording) for recording in recordings]
+        return [_transcribe(peer, recording) for recording in recordings]
 
 
-def _heard(peer: Peer, recording: Recording) -> Heard:
+def _transcribe(peer: Peer, recording: Recording) -> Transcribed:
     start = time.perf_counter()
     text = peer.transcribe(recording.path, spoken_as(recording))
-    return Heard(text, time.perf_counter() - start, peak_mb())
+    return Transcribed(text, time.perf_counter() - start, peak_mb())
 
 
 if __name__ == "__main__":

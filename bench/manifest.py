@@ -40,12 +40,12 @@ class Recording:
 
     @property
     def non_speech(self) -> bool:
-        """Whether nothing at all is said, so that any text is invented."""
+        """Whether there is no speech, so that any text is invented."""
         return self.lang == NON_SPEECH
 
     @property
     def scored(self) -> bool:
-        """Whether there is something to hold a result against."""
+        """Whether there is a reference to score a result against."""
         if self.grade not in _SCORED_GRADES:
             return False
         return self.non_speech or bool(self.reference)

@@ -18,7 +18,7 @@ _SPOKEN_AS = {"yue": "zh", "zh-en": "zh"}
 class Outcome:
     """What one recognizer made of a recording in `wall_s` seconds.
 
-    `invented` counts letters and digits where nothing was said. `error` is empty unless the
+    `invented` counts letters and digits for recordings without speech. `error` is empty unless the
     recognizer failed; the text is empty then, and every unit of the reference is missing.
     """
 
@@ -49,7 +49,7 @@ def run(peers: Sequence[Peer], recordings: Sequence[Recording], course: Course) 
     """A row for each recording, as they come.
 
     Each recording goes through all peers before the next one; who starts changes every time, so
-    that a machine that slows down, or a warm file cache, favours nobody.
+    that a machine that slows down, or a warm file cache, favours no peer.
     """
     for index, recording in enumerate(recordings):
         first = index % len(peers)
@@ -84,7 +84,7 @@ def _outcome(peer: Peer, recording: Recording, course: Course) -> Outcome:
 
 
 def spoken_as(recording: Recording) -> str | None:
-    """The language a recognizer is told; None where nothing is said."""
+    """The language that a recognizer gets; None for recordings without speech."""
     if recording.non_speech:
         return None
     return _SPOKEN_AS.get(recording.lang, recording.lang)

@@ -140,10 +140,10 @@ def _three(recordings: Sequence[Recording], long: Recording) -> list[Recording]:
 
 
 def _peaks(name: str, setup: Setup, recordings: list[Recording]) -> list[Peak]:
-    heard = in_own_process(transcribe_all, name, setup, recordings)
+    results = in_own_process(transcribe_all, name, setup, recordings)
     return [
         Peak(name, r.file, r.seconds, h.peak_mb, score(r.reference, h.text, r.lang).percent)
-        for r, h in zip(recordings, heard, strict=True)
+        for r, h in zip(recordings, results, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""zhiyin as a library, behind the same face as the peers. The only file here that knows it."""
+"""zhiyin as a library, behind the same interface as the peers. The only file here that knows it."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Zhiyin:
             return self._call(self._services.transcriber.transcribe(source, options, Caller())).text
 
     async def _open(self) -> Services:
-        return build(self._settings, remember=False)
+        return build(self._settings, persist=False)
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -1,4 +1,4 @@
-"""What a recognizer has to be able to do to stand in a table."""
+"""The interface of a recognizer in the benches."""
 
 from __future__ import annotations
 

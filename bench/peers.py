@@ -1,4 +1,4 @@
-"""What zhiyin is held against.
+"""Peers that zhiyin is compared with.
 
 A further peer is a class with the members of `Peer` and a line in `PEERS`.
 """

@@ -37,7 +37,7 @@ _NOTHING = "No results are committed yet: run `make bench`.\n"
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A result's file name without its suffix, what is said above the table, and the table."""
+    """A result's file name without its suffix, the text above the table, and the table."""
 
     file: str
     title: str

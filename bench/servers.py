@@ -94,7 +94,7 @@ SERVERS: Mapping[str, type[_Zhiyin | _Plain]] = {"zhiyin": _Zhiyin, "plain": _Pl
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
+    """A free TCP port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -23,7 +23,7 @@ class Sum:
     """One recognizer over one set.
 
     `percent` is the micro-average, `rtf` wall over audio time.
-    `invented_files` and `invented_characters` count text where nothing was said.
+    `invented_files` and `invented_characters` count text for recordings without speech.
     """
 
     errors: int

@@ -34,7 +34,7 @@ class Times:
 class Started:
     """One server, asked every 0.1 s: for zhiyin ready means that it has recognized something.
 
-    `folder` tells whether the data folder was there: in a new one the weights are verified.
+    `folder` is whether the data folder was there: in a new one the weights are verified.
     """
 
     name: str

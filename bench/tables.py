@@ -36,7 +36,7 @@ def _set_cells(entry: Mapping[str, Any], names: Sequence[str]) -> list[str]:
 
 
 def _error(entry: Mapping[str, Any], one: Mapping[str, Any]) -> str:
-    """Percent; where nothing is said, the files that got a text nevertheless."""
+    """Percent; for sets without speech, the files that got a text nevertheless."""
     failed = f" ({one['failed']} failed)" if one["failed"] else ""
     if entry["metric"] is None:
         return f"{one['invented_files']} files with text{failed}"
@@ -193,8 +193,8 @@ def start(result: Result) -> str:
     """A line for each server, and what importing the package takes."""
     columns = ["server", "data folder", "starts", "ready s, median", "s, longest"]
     imports = result["imports"]
-    said = f"`import zhiyin`: {number(1000 * imports['median_s'], 0)} ms."
-    return f"{said}\n\n{markdown(columns, map(_start_cells, result['servers']))}"
+    line = f"`import zhiyin`: {number(1000 * imports['median_s'], 0)} ms."
+    return f"{line}\n\n{markdown(columns, map(_start_cells, result['servers']))}"
 
 
 def _start_cells(one: Mapping[str, Any]) -> list[str]:

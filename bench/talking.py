@@ -1,4 +1,4 @@
-"""Clients that speak to a live server in real time, and write down when what came back."""
+"""Clients that stream to a live server in real time and record its events with their times."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _REST_S = 120.0  # a server that has not finished by then never will
 class Manner:
     """How a client speaks: `frame_s` of sound per message, on the beat of one clock.
 
-    With `commit` it says when its utterance ends; else it falls silent for `rest_s` and the server
-    has to notice. It stops after `cut_s`, in the middle of a word if need be.
+    With `commit` it commits its utterance; else it falls silent for `rest_s` and the server
+    has to detect the end. It stops after `cut_s`, in the middle of a word if need be.
     """
 
     frame_s: float = 0.1
@@ -37,21 +37,21 @@ class Manner:
 
 @dataclass(slots=True)
 class Talk:
-    """What a client saw: events with the seconds since it began to speak.
+    """What a client received: events with the seconds since it began to speak.
 
     Sound at second x of the recording was sent at second x of the talk. `ended_s` is when the
     last sound (and the commit) was sent; `lag_s` by how much the client was late itself.
     """
 
     recording: Recording
-    heard: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    events: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     ended_s: float = 0.0
     lag_s: float = 0.0
     sent_s: float = 0.0
 
     def of(self, kind: str) -> list[tuple[float, dict[str, Any]]]:
         """The events of a type."""
-        return [(at, event) for at, event in self.heard if event["type"] == kind]
+        return [(at, event) for at, event in self.events if event["type"] == kind]
 
     @property
     def text(self) -> str:
@@ -72,14 +72,14 @@ async def talk(
         await socket.send(json.dumps(start))
         json.loads(await socket.recv())  # ready
         begun = time.monotonic()
-        listening = asyncio.create_task(_listen(socket, seen, begun))
+        receiving = asyncio.create_task(_receive(socket, seen, begun))
         await _speak(socket, seen, _sound(samples, manner), manner, begun)
         if manner.commit:
             await socket.send('{"type":"commit"}')
         seen.ended_s = time.monotonic() - begun
         await socket.send('{"type":"eof"}')
         async with asyncio.timeout(_REST_S):
-            await listening
+            await receiving
     return seen
 
 
@@ -127,9 +127,9 @@ async def _speak(
     seen.sent_s = len(samples) / SAMPLE_RATE
 
 
-async def _listen(socket: ClientConnection, seen: Talk, begun: float) -> None:
+async def _receive(socket: ClientConnection, seen: Talk, begun: float) -> None:
     async for message in socket:
         event = json.loads(message)
-        seen.heard.append((time.monotonic() - begun, event))
+        seen.events.append((time.monotonic() - begun, event))
         if event["type"] in ("done", "error"):
             return

@@ -122,17 +122,17 @@ async def test_away_at_the_start_and_in_mid_run(own_mariadb: MariaDb) -> None:
         observer = MemoryObserver()
         history_writer = HistoryWriter(history, QUICK, observer)
         history_writer.start()
-        assert history_writer.keep(entry("said while it was away"))
+        assert history_writer.enqueue(entry("said while it was away"))
         with pytest.raises(Unavailable):
             await texts(history)
-        await until(lambda: bool(history_writer.trouble))
+        await until(lambda: bool(history_writer.degraded_reason))
         own_mariadb.start()
         await until(lambda: observer.totals("history")["kept"] == 1)
-        assert history_writer.trouble == ""
+        assert history_writer.degraded_reason == ""
         assert await texts(history) == ["said while it was away"]
         own_mariadb.stop()
-        assert history_writer.keep(entry("said while it was away again"))
-        await until(lambda: bool(history_writer.trouble))
+        assert history_writer.enqueue(entry("said while it was away again"))
+        await until(lambda: bool(history_writer.degraded_reason))
         own_mariadb.start()
         await until(lambda: observer.totals("history")["kept"] == 2)
         assert len(await texts(history)) == 2
@@ -157,11 +157,11 @@ async def test_a_full_disk_is_survived(tmp_path: Path) -> None:
         observer = MemoryObserver()
         history_writer = HistoryWriter(history, QUICK, observer)
         history_writer.start()
-        history_writer.keep(entry("before"))
+        history_writer.enqueue(entry("before"))
         await until(lambda: observer.totals("history")["kept"] == 1)
         with full_disk(file):
-            history_writer.keep(entry("while it was full " * 20_000))
-            await until(lambda: bool(history_writer.trouble))
+            history_writer.enqueue(entry("while it was full " * 20_000))
+            await until(lambda: bool(history_writer.degraded_reason))
         await until(lambda: observer.totals("history")["kept"] == 2)
         assert len(await texts(history)) == 2
         await history_writer.close()

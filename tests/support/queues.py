@@ -14,7 +14,7 @@ def ids(count: int) -> list[str]:
 
 
 async def taken(queue: JobQueue, wait_s: float = WAIT_S) -> Delivery:
-    """The next ticket, which must come."""
+    """The next delivery, which must come."""
     delivery = await queue.take(wait_s)
     assert delivery is not None
     return delivery

@@ -19,8 +19,8 @@ def _recording(reference: str = "one two") -> Recording:
     )  # fmt: skip
 
 
-def _input(heard: list[tuple[float, dict[str, Any]]], reference: str = "one two") -> Talk:
-    return Talk(_recording(reference), heard, ended_s=2.0, sent_s=2.0)
+def _input(events: list[tuple[float, dict[str, Any]]], reference: str = "one two") -> Talk:
+    return Talk(_recording(reference), events, ended_s=2.0, sent_s=2.0)
 
 
 _STARTED = (0.5, {"type": "speech_started", "segment_id": 0, "start": 0.1})

@@ -148,7 +148,7 @@ async def test_more_jobs_than_a_page(place: Place) -> None:
 
 async def test_transcripts_that_wait_are_not_written_later(place: Place) -> None:
     for owner in ("ann", "bob", "ann"):
-        assert place.history_writer.keep(entry(f"{owner}-said", owner=owner))
+        assert place.history_writer.enqueue(entry(f"{owner}-said", owner=owner))
     assert (await place.erasure.erase("ann")).counts["history"] == 2
     place.history_writer.start()
     await place.history_writer.close()
@@ -167,7 +167,7 @@ async def test_a_transcript_that_is_being_written_is_erased_too(place: Place) ->
 
     place.history.add = slow  # type: ignore[method-assign, assignment]
     place.history_writer.start()
-    place.history_writer.keep(entry("ann-said", owner="ann"))
+    place.history_writer.enqueue(entry("ann-said", owner="ann"))
     await begun.wait()
     assert (await place.erasure.erase("ann")).counts["history"] == 1
     await place.history_writer.close()

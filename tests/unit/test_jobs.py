@@ -1,4 +1,4 @@
-"""The use cases of jobs, with real stores in a folder and the scripted engine."""
+"""Job service and worker, with real stores in a folder and the scripted engine."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ POLICY = JobPolicy(lease_s=5, max_attempts=2, retry_s=0.0, max_waiting=8)
 
 
 @asynccontextmanager
-async def job_runtime(
+async def service_and_worker(
     folder: Path, engine: ScriptedEngine
 ) -> AsyncIterator[tuple[JobService, Worker]]:
-    """The use cases and a worker that does not run yet."""
+    """The service and a worker that does not run yet."""
     database = jobs_database(f"sqlite+aiosqlite:///{folder / 'x.sqlite3'}")
     records = JobRecords(SqlJobs(database, PlainRing()), POLICY)
     queue, blobs = LocalQueue(database), FolderBlobs(folder / "blobs")
@@ -73,7 +73,7 @@ async def ended(jobs: JobService, job: Job) -> Job:
 
 async def test_jobs_go_by_priority_then_by_age(tmp_path: Path) -> None:
     engine = ScriptedEngine()
-    async with job_runtime(tmp_path, engine) as (jobs, worker):
+    async with service_and_worker(tmp_path, engine) as (jobs, worker):
         order = (Priority.LOW, Priority.NORMAL, Priority.HIGH, Priority.HIGH)
         made = [
             (await jobs.submit("ann", wanted(f"p{i}", p), recording([30] * 20))).job
@@ -89,7 +89,7 @@ async def test_jobs_go_by_priority_then_by_age(tmp_path: Path) -> None:
 
 async def test_an_engine_that_fails_is_tried_again_then_the_job_fails(tmp_path: Path) -> None:
     engine = ScriptedEngine()
-    async with job_runtime(tmp_path, engine) as (jobs, worker):
+    async with service_and_worker(tmp_path, engine) as (jobs, worker):
         job = await submitted(jobs, prompt="crash")
         work = asyncio.create_task(worker.run())
         held = await jobs.get("ann", job.id)
@@ -98,7 +98,7 @@ async def test_an_engine_that_fails_is_tried_again_then_the_job_fails(tmp_path: 
                 await asyncio.sleep(0.05)
                 held = await jobs.get("ann", job.id)
                 if held.state is JobState.QUEUED and held.attempts:
-                    await jobs.queue.put(job.id, Priority.NORMAL)  # as the keeper would
+                    await jobs.queue.put(job.id, Priority.NORMAL)  # as the reconciler would
         work.cancel()
     assert held.state is JobState.FAILED
     assert held.attempts == POLICY.max_attempts
@@ -107,7 +107,7 @@ async def test_an_engine_that_fails_is_tried_again_then_the_job_fails(tmp_path: 
 
 
 async def test_owners_see_their_own_jobs_only(tmp_path: Path) -> None:
-    async with job_runtime(tmp_path, ScriptedEngine()) as (jobs, _):
+    async with service_and_worker(tmp_path, ScriptedEngine()) as (jobs, _):
         job = await submitted(jobs)
         for verb in (jobs.get, jobs.cancel, jobs.retry, jobs.delete, jobs.result):
             with pytest.raises(UnknownJob):
@@ -117,7 +117,7 @@ async def test_owners_see_their_own_jobs_only(tmp_path: Path) -> None:
 
 
 async def test_the_line_is_bounded_and_so_are_watchers(tmp_path: Path) -> None:
-    async with job_runtime(tmp_path, ScriptedEngine()) as (jobs, _):
+    async with service_and_worker(tmp_path, ScriptedEngine()) as (jobs, _):
         for _ in range(POLICY.max_waiting):
             await submitted(jobs)
         with pytest.raises(Overloaded) as caught:
@@ -136,7 +136,7 @@ async def test_the_line_is_bounded_and_so_are_watchers(tmp_path: Path) -> None:
 
 async def test_jobs_do_not_take_the_places_of_others(tmp_path: Path) -> None:
     """However long a job is, a one-shot request is admitted beside it."""
-    async with job_runtime(tmp_path, ScriptedEngine(delay_s=0.3)) as (jobs, worker):
+    async with service_and_worker(tmp_path, ScriptedEngine(delay_s=0.3)) as (jobs, worker):
         long = recording([30] * 3000)
         job = (await jobs.submit("ann", wanted(), long)).job
         work = asyncio.create_task(worker.run())
@@ -156,7 +156,7 @@ async def test_a_worker_stopped_as_it_leases_a_job_gives_it_back(
     tmp_path: Path, written: bool
 ) -> None:
     """However late: with the lease on its way to the database, or written and not yet answered."""
-    async with job_runtime(tmp_path, ScriptedEngine()) as (jobs, worker):
+    async with service_and_worker(tmp_path, ScriptedEngine()) as (jobs, worker):
         job = await submitted(jobs)
         leasing, store = asyncio.Event(), worker.records.store
         replace = store.replace

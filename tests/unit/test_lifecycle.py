@@ -1,4 +1,4 @@
-"""What may become of a job, whoever is killed, late or twice there."""
+"""Job lifecycle: every run ends once, with crashed, late and concurrent workers."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def running(token: str = "a", now: float = 0.0) -> Job:
 
 
 def act(held: Job, name: str, token: str, now: float) -> Job | None:
-    """One step of a worker, an owner or the keeper."""
+    """One step of a worker, an owner or the reconciler."""
     steps = {
         "lease": lambda: lifecycle.leased(held, token, now, POLICY),
-        "hold": lambda: lifecycle.held(held, token, now, 1.0, POLICY),
+        "renew": lambda: lifecycle.lease_renewed(held, token, now, 1.0, POLICY),
         "done": lambda: lifecycle.done(held, token, f"{token}.result", 1.0, now, POLICY),
         "fail": lambda: lifecycle.failed(held, token, WHY, now, POLICY),
-        "stumble": lambda: lifecycle.stumbled(held, token, WHY, now, POLICY),
-        "return": lambda: lifecycle.returned(held, token, now, 0.0),
-        "lose": lambda: lifecycle.lost(held, now, POLICY),
+        "fail_attempt": lambda: lifecycle.attempt_failed(held, token, WHY, now, POLICY),
+        "release": lambda: lifecycle.released(held, token, now, 0.0),
+        "lose_lease": lambda: lifecycle.lease_lost(held, now, POLICY),
         "cancel": lambda: lifecycle.cancelled(held, now, POLICY),
         "expire": lambda: lifecycle.expired(held, now, POLICY),
-        "again": lambda: lifecycle.again(held, now),
-        "put": lambda: lifecycle.put(held, now),
-        "tell": lambda: lifecycle.telling(held, now, POLICY),
-        "told": lambda: lifecycle.told(held, held.run, True, POLICY),
+        "retry": lambda: lifecycle.retried(held, now),
+        "queue": lambda: lifecycle.queued(held, now),
+        "claim_webhook": lambda: lifecycle.webhook_claimed(held, now, POLICY),
+        "attempt_webhook": lambda: lifecycle.webhook_attempted(held, held.run, True, POLICY),
     }
     return steps[name]()
 
@@ -45,8 +45,8 @@ def act(held: Job, name: str, token: str, now: float) -> Job | None:
 ACTIONS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["lease", "hold", "done", "fail", "stumble", "return", "lose", "cancel", "expire",
-             "again", "put", "tell", "told"]
+            ["lease", "renew", "done", "fail", "fail_attempt", "release", "lose_lease", "cancel",
+             "expire", "retry", "queue", "claim_webhook", "attempt_webhook"]
         ),
         st.sampled_from(TOKENS),
         st.floats(0, 60),
@@ -65,7 +65,7 @@ def test_every_run_ends_at_most_once_and_always_can(actions: list[tuple[str, str
         changed = act(held, name, token, now)
         if changed is None:
             continue
-        if name in ("hold", "done", "fail", "stumble", "return"):
+        if name in ("renew", "done", "fail", "fail_attempt", "release"):
             assert owner == token, "only the holder of the lease writes"
         if changed.state.ended and not held.state.ended:
             ends.append((changed.run, changed.state))
@@ -75,15 +75,17 @@ def test_every_run_ends_at_most_once_and_always_can(actions: list[tuple[str, str
         assert changed.attempts <= POLICY.max_attempts
         assert (changed.lease is not None) == (changed.state is JobState.RUNNING)
         held = changed
-        assert lifecycle.scheduled(held, POLICY).next_check_at is not None, "somebody will look"
+        assert lifecycle.scheduled(held, POLICY).next_check_at is not None, (
+            "the reconciler will check it"
+        )
     runs = [run for run, _ in ends]
     assert len(runs) == len(set(runs))
 
 
 def test_a_lost_lease_gives_the_job_to_another() -> None:
     first = running("a")
-    assert lifecycle.lost(first, 9.9, POLICY) is None
-    waiting = sure(lifecycle.lost(first, 10.0, POLICY))
+    assert lifecycle.lease_lost(first, 9.9, POLICY) is None
+    waiting = sure(lifecycle.lease_lost(first, 10.0, POLICY))
     second = sure(lifecycle.leased(waiting, "b", 10.0, POLICY))
     assert second.attempts == 2
     assert lifecycle.done(second, "a", "late.result", 1.0, 11.0, POLICY) is None
@@ -92,9 +94,9 @@ def test_a_lost_lease_gives_the_job_to_another() -> None:
 
 
 def test_a_held_lease_is_not_lost() -> None:
-    held = sure(lifecycle.held(running(), "a", 8.0, 3.5, POLICY))
+    held = sure(lifecycle.lease_renewed(running(), "a", 8.0, 3.5, POLICY))
     assert held.processed_s == 3.5
-    assert lifecycle.lost(held, 12.0, POLICY) is None
+    assert lifecycle.lease_lost(held, 12.0, POLICY) is None
 
 
 def test_the_last_attempt_is_the_end() -> None:
@@ -103,7 +105,7 @@ def test_the_last_attempt_is_the_end() -> None:
         held = sure(lifecycle.leased(held, "a", now, POLICY))
         assert held.attempts == attempt
         now += POLICY.lease_s
-        held = sure(lifecycle.lost(held, now, POLICY))
+        held = sure(lifecycle.lease_lost(held, now, POLICY))
     assert (held.state, held.failure) == (JobState.FAILED, lifecycle.LOST)
 
 
@@ -111,7 +113,7 @@ def test_failed_attempts_wait_longer_each_time() -> None:
     held, now, waits = job(), 0.0, []
     for _ in range(2):
         held = sure(lifecycle.leased(held, "a", now, POLICY))
-        held = sure(lifecycle.stumbled(held, "a", WHY, now, POLICY))
+        held = sure(lifecycle.attempt_failed(held, "a", WHY, now, POLICY))
         assert held.state is JobState.QUEUED
         assert lifecycle.leased(held, "a", now, POLICY) is None, "not yet"
         waits.append(held.due_at - now)
@@ -124,7 +126,7 @@ def test_a_job_that_waits_too_long_expires_with_its_recording() -> None:
     expired = sure(lifecycle.expired(job(), 1000.0, POLICY))
     assert (expired.state, expired.failure) == (JobState.FAILED, lifecycle.EXPIRED)
     assert lifecycle.leased(job(), "a", 1000.0, POLICY) is None
-    assert lifecycle.again(expired, 1000.0) is None, "there is nothing to do it with"
+    assert lifecycle.retried(expired, 1000.0) is None, "there is nothing to do it with"
 
 
 def test_messages_are_tried_a_bounded_number_of_times() -> None:
@@ -133,8 +135,8 @@ def test_messages_are_tried_a_bounded_number_of_times() -> None:
         assert held.webhook.due_at is not None
         now = held.webhook.due_at
         times.append(now)
-        held = sure(lifecycle.telling(held, now, POLICY))
-        held = lifecycle.told(held, 1, False, POLICY) or held
+        held = sure(lifecycle.webhook_claimed(held, now, POLICY))
+        held = lifecycle.webhook_attempted(held, 1, False, POLICY) or held
     assert held.webhook.delivery is WebhookState.GIVEN_UP
     assert held.webhook.attempts == POLICY.webhook_attempts == len(times)
     gaps = [b - a for a, b in itertools.pairwise(times)]
@@ -143,16 +145,18 @@ def test_messages_are_tried_a_bounded_number_of_times() -> None:
 
 
 def test_a_message_of_an_earlier_run_does_not_count_for_the_next() -> None:
-    first = sure(lifecycle.telling(sure(lifecycle.cancelled(job(), 5.0, POLICY)), 5.0, POLICY))
-    second = sure(lifecycle.cancelled(sure(lifecycle.again(first, 6.0)), 7.0, POLICY))
-    assert lifecycle.told(second, 1, True, POLICY) is None
+    first = sure(
+        lifecycle.webhook_claimed(sure(lifecycle.cancelled(job(), 5.0, POLICY)), 5.0, POLICY)
+    )
+    second = sure(lifecycle.cancelled(sure(lifecycle.retried(first, 6.0)), 7.0, POLICY))
+    assert lifecycle.webhook_attempted(second, 1, True, POLICY) is None
     assert first.event_id != second.event_id
 
 
 def test_without_a_webhook_nobody_is_told() -> None:
     ended = sure(lifecycle.cancelled(job(webhook_url=""), 5.0, POLICY))
     assert ended.webhook.delivery is WebhookState.NONE
-    assert lifecycle.telling(ended, 50.0, POLICY) is None
+    assert lifecycle.webhook_claimed(ended, 50.0, POLICY) is None
 
 
 def test_somebody_looks_when_there_is_something_to_do() -> None:
@@ -161,11 +165,11 @@ def test_somebody_looks_when_there_is_something_to_do() -> None:
 
     waiting = job()
     assert at(waiting) == 0.0
-    assert at(sure(lifecycle.put(waiting, 3.0))) == 3.0 + POLICY.redeliver_s
+    assert at(sure(lifecycle.queued(waiting, 3.0))) == 3.0 + POLICY.redeliver_s
     assert at(running(now=4.0)) == 14.0
     ended = sure(lifecycle.cancelled(waiting, 5.0, POLICY))
     assert at(ended) == 5.0, "the message"
-    told = sure(lifecycle.told(ended, 1, True, POLICY))
+    told = sure(lifecycle.webhook_attempted(ended, 1, True, POLICY))
     assert at(told) == 1000.0, "the recording"
     bare = sure(lifecycle.without_audio(told))
     assert at(bare) == 5.0 + POLICY.keep_s, "the record"

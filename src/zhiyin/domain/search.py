@@ -54,13 +54,13 @@ def grams(text: str) -> set[str]:
 
 
 def found_in(wanted: tuple[str, ...], text: str) -> bool:
-    """Whether all terms stand in a text, which need not be normalized."""
+    """Whether a text, normalized or not, has all terms."""
     plain = normalized(text)
     return all(term in plain for term in wanted)
 
 
 def excerpt(text: str, wanted: tuple[str, ...], chars: int) -> str:
-    """At most so many characters of a text: about where a term stands, else its beginning."""
+    """At most `chars` characters of a text: around a term, else its beginning."""
     folded = text.casefold()
     places = [place for term in wanted if (place := folded.find(term)) >= 0]
     begin = max(0, min(places, default=0) - chars // 4)

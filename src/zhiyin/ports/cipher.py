@@ -35,8 +35,8 @@ class OwnerCipher(Cipher, Protocol):
     def tokens(self, grams: Iterable[str]) -> list[list[int]]:
         """For each key that is still in use, the newest first, a 64-bit token for each gram.
 
-        Equal grams of an owner have equal tokens under a key, and nobody without the key can tell
-        which gram it is.
+        Equal grams of an owner have equal tokens under a key, and without the key no one can
+        derive the gram.
         """
         ...
 

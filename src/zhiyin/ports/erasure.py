@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Erasable(Protocol):
-    """A place, called by what is kept there: `history`, `jobs`, `recordings` ..."""
+    """A store, named by its contents: `history`, `jobs`, `recordings` ..."""
 
     @property
     def name(self) -> str:
@@ -16,6 +16,6 @@ class Erasable(Protocol):
     async def erase(self, owner: str) -> int:
         """Remove all that is the owner's; how many things it were. Safe to call again.
 
-        Raises Unavailable when the place can't be reached; something may then be left.
+        Raises Unavailable when the store can't be reached; something may then be left.
         """
         ...

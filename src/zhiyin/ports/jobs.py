@@ -39,7 +39,7 @@ class JobStore(Protocol):
         ...
 
     async def due(self, now: float, limit: int) -> Sequence[Job]:
-        """Jobs whose `attend_at` has come, the most overdue first."""
+        """Jobs whose `next_check_at` has come, the most overdue first."""
         ...
 
     async def backlog(self, ahead_of: Job | None = None) -> Backlog:

@@ -10,7 +10,7 @@ from zhiyin.domain.job import Priority
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A job that was taken from the queue; `receipt` means something to the queue alone."""
+    """A job that was taken from the queue; `receipt` is opaque but to the queue."""
 
     job_id: str
     priority: Priority

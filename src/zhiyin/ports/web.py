@@ -7,13 +7,13 @@ from typing import Protocol
 
 
 class Web(Protocol):
-    """Reaches addresses that clients gave, and none that the operator did not mean to open.
+    """Sends requests to clients' URLs, as far as the operator allows their addresses.
 
     Raises ForbiddenAddress for what is not allowed, Unreachable for what does not answer well.
     """
 
     async def check(self, url: str) -> None:
-        """Refuse what could not be reached for good: a wrong URL, a private address."""
+        """Refuse URLs that could never be fetched: a wrong URL, a private address."""
         ...
 
     def fetch(self, url: str, max_bytes: int) -> AsyncGenerator[bytes, None]:
@@ -21,7 +21,7 @@ class Web(Protocol):
         ...
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        """Send a message; the status of the answer, redirects not followed."""
+        """POST; the status of the response, redirects not followed."""
         ...
 
     async def close(self) -> None:

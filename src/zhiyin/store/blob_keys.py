@@ -58,7 +58,7 @@ class BlobKeys:
         await self._delete((_C.name == name) & (_C.id != key_id))
 
     async def drop(self, name: str, key_id: str = "") -> None:
-        """Forget one key, or all: what they seal is unreadable for good, wherever a copy is."""
+        """Delete one key, or all: what they seal is unreadable for good, wherever a copy is."""
         await self._delete(and_(_C.name == name, *([_C.id == key_id] if key_id else [])))
 
     async def names(self, after: float, before: float) -> Sequence[str]:

@@ -63,7 +63,7 @@ class FolderBlobs:
             raise MissingBlob(_GONE) from error
 
     async def delete(self, name: str) -> bool:
-        """Unlink; whoever reads it now reads on."""
+        """Unlink; an open reader reads on."""
         path = self._path(name)
         try:
             await self._run(path.unlink)

@@ -47,8 +47,8 @@ class S3Address:
 class S3Blobs:
     """Implements `ports.blobs.BlobStore`. An upload is visible when it is whole, as S3 promises.
 
-    What is opened is copied to a temporary file first: decoders seek, and whoever reads a value
-    that is deleted meanwhile reads on. Parts of an upload that was cut off cost storage until the
+    `open` copies to a temporary file first: decoders seek, and readers of a value that is deleted
+    meanwhile read on. Parts of an upload that was cut off cost storage until the
     bucket's lifecycle rule for incomplete multipart uploads removes them.
     """
 
@@ -70,7 +70,7 @@ class S3Blobs:
         return Written(source.size, source.digest.hexdigest())
 
     async def open(self, name: str) -> BinaryIO:
-        """A copy of the object that nobody else sees."""
+        """A private copy of the object."""
         path = _checked(name)
         file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 (the caller closes it)
         try:
@@ -85,7 +85,7 @@ class S3Blobs:
         return file
 
     async def delete(self, name: str) -> bool:
-        """S3 does not tell whether there was one, so it is asked first."""
+        """HEAD first: a DELETE in S3 does not return whether there was an object."""
         path = _checked(name)
         with _reached():
             try:

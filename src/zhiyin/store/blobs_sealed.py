@@ -81,7 +81,7 @@ class SealedBlobs:
             await self._inner.write(name, self._sealed(name, chunks, tally, cipher), sys.maxsize)
         except BaseException:
             if cipher.key_id:
-                with suppress(AsrError):  # who sweeps finds it
+                with suppress(AsrError):  # the reconciler's sweep finds it
                     await self._keys.drop(name, cipher.key_id)
             raise
         await self._keys.settle(name, cipher.key_id)

@@ -1,4 +1,4 @@
-"""Nobody waits for a server that is known to be away."""
+"""Circuit breaker: fail at once while a server is known to be unavailable."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _FIRST_S, _LONGEST_S = 0.5, 15.0
 
 
 class Breaker:
-    """After a failure calls are refused at once, while a task of its own tries until one succeeds.
+    """Circuit breaker: open after a failure, closed once a task's `probe` succeeds.
 
-    `probe` raises as long as the server is away; `failures` are the driver's kinds of that. Going
-    and coming are told in the log once each. Used from the event loop.
+    `probe` raises while the server is unavailable; `failures` are the driver's errors for that.
+    Opening and closing are logged once each. Used from the event loop.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class Breaker:
 
     @property
     def open(self) -> bool:
-        """Whether the server counts as away."""
+        """Whether calls are refused."""
         return self._probing is not None
 
     async def call(self, work: Callable[[], Awaitable[T]]) -> T:
-        """What the work gives. Raises Unavailable."""
+        """The result of `work`. Raises Unavailable."""
         if self._probing is not None:
             raise Unavailable(f"{self._name} is away.")
         try:
@@ -52,13 +52,13 @@ class Breaker:
             raise Unavailable(f"{self._name} can't be reached.") from error
 
     async def close(self) -> None:
-        """Try no more."""
+        """Stop probing."""
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)
 
     def _trip(self, error: Exception) -> None:
-        if self._probing is None:  # else another call has told it
+        if self._probing is None:  # else a concurrent call has opened it
             log.warning("%s is away (%s); it is done without", self._name, type(error).__name__)
             self._probing = asyncio.create_task(self._recover())
 

@@ -14,8 +14,7 @@ _OVERHEAD = 400  # bytes of keys, links and headers that an entry takes besides 
 class MemoryCache:
     """Implements `ports.cache.Cache`.
 
-    Values of `ttl_s` seconds go when somebody looks, and by a timer when nobody does. `clock` is in
-    seconds.
+    Values older than `ttl_s` seconds are deleted on access, and by a timer. `clock` is in seconds.
     """
 
     def __init__(
@@ -30,7 +29,7 @@ class MemoryCache:
         )
         self._ttl_s = ttl_s
         self._largest = min(max_value_bytes, max_bytes - _OVERHEAD)
-        self._sweeping: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def held_bytes(self) -> int:
@@ -47,8 +46,8 @@ class MemoryCache:
         if len(value) > self._largest:
             return
         self._kept[owner, key] = value
-        if self._sweeping is None:
-            self._await_end()
+        if self._timer is None:
+            self._schedule_sweep()
 
     async def drop(self, owner: str) -> int:
         """See `ports.cache`."""
@@ -59,16 +58,16 @@ class MemoryCache:
         return len(of_owner)
 
     async def close(self) -> None:
-        """Forget everything."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        """Delete everything."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._kept.clear()
 
-    def _await_end(self) -> None:
-        self._sweeping = asyncio.get_running_loop().call_later(self._ttl_s, self._sweep)
+    def _schedule_sweep(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._ttl_s, self._sweep)
 
     def _sweep(self) -> None:
         self._kept.expire()
-        self._sweeping = None
+        self._timer = None
         if len(self._kept):
-            self._await_end()
+            self._schedule_sweep()

@@ -20,8 +20,8 @@ T = TypeVar("T")
 
 _PREFIX = "zhiyin:cache"
 _CONNECTIONS = 32
-_ERASING_S = 10.0  # for each step of an erasure: it must happen, and nobody waits for its answer
-_STEP = 1000  # keys that a step looks at
+_ERASE_TIMEOUT_S = 10.0  # for each step of an erasure: it must succeed, and no request waits for it
+_SCAN_COUNT = 1000  # keys per SCAN
 _FAILURES = (RedisError, OSError, TimeoutError)
 
 
@@ -35,7 +35,7 @@ class RedisCache:
         try:
             pool = BlockingConnectionPool.from_url(
                 url, max_connections=_CONNECTIONS, timeout=timeout_s,
-                socket_timeout=_ERASING_S, socket_connect_timeout=timeout_s,
+                socket_timeout=_ERASE_TIMEOUT_S, socket_connect_timeout=timeout_s,
                 retry=Retry(NoBackoff(), 0),
             )  # fmt: skip
             pool.connection_class(**pool.connection_kwargs)  # says now what the address got wrong
@@ -49,24 +49,26 @@ class RedisCache:
 
     async def get(self, owner: str, key: str) -> bytes | None:
         """See `ports.cache`."""
-        value = await self._soon(lambda: self._redis.get(_place(owner, key)))
+        value = await self._call(lambda: self._redis.get(_redis_key(owner, key)))
         return value if isinstance(value, bytes) else None
 
     async def put(self, owner: str, key: str, value: bytes) -> None:
         """See `ports.cache`; what goes for it is left to the server's `maxmemory-policy`."""
-        place = _place(owner, key)
+        redis_key = _redis_key(owner, key)
         if len(value) > self._largest:
-            await self._soon(lambda: self._redis.unlink(place))
+            await self._call(lambda: self._redis.unlink(redis_key))
         else:
-            await self._soon(lambda: self._redis.set(place, value, px=self._ttl_ms))
+            await self._call(lambda: self._redis.set(redis_key, value, px=self._ttl_ms))
 
     async def drop(self, owner: str) -> int:
         """See `ports.cache`; goes through all keys of the database. Tried even while it is away."""
         cursor, dropped = 0, 0
         try:
             while True:
-                async with asyncio.timeout(_ERASING_S):
-                    cursor, found = await self._redis.scan(cursor, _place(owner, "*"), _STEP)
+                async with asyncio.timeout(_ERASE_TIMEOUT_S):
+                    cursor, found = await self._redis.scan(
+                        cursor, _redis_key(owner, "*"), _SCAN_COUNT
+                    )
                     dropped += await self._redis.unlink(*found) if found else 0
                 if cursor == 0:
                     return dropped
@@ -78,7 +80,7 @@ class RedisCache:
         await self._breaker.close()
         await self._redis.aclose()
 
-    async def _soon(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def _call(self, work: Callable[[], Awaitable[T]]) -> T:
         async def bounded() -> T:
             async with asyncio.timeout(self._timeout_s):
                 return await work()
@@ -91,5 +93,5 @@ class RedisCache:
             await self._redis.set(f"{_PREFIX}:probe", b"", px=1000)
 
 
-def _place(owner: str, key: str) -> str:
+def _redis_key(owner: str, key: str) -> str:
     return f"{_PREFIX}:{hashlib.sha256(owner.encode()).hexdigest()[:32]}:{key}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from zhiyin.domain.captions import Caption, CaptionMessage, CaptionsErased
 from zhiyin.domain.errors import Unavailable
 
-_WAITING = 1000  # posts that may wait for a follower
+_MAX_PENDING = 1000  # messages that may wait for a follower
 
 
 @dataclass(slots=True, eq=False)
@@ -20,8 +20,8 @@ class _Follower:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     late: bool = False
 
-    def tell(self, message: CaptionMessage) -> None:
-        self.late = self.late or len(self.waiting) >= _WAITING
+    def push(self, message: CaptionMessage) -> None:
+        self.late = self.late or len(self.waiting) >= _MAX_PENDING
         if not self.late:
             self.waiting.append(message)
         self.changed.set()
@@ -29,8 +29,8 @@ class _Follower:
 
 @dataclass(slots=True)
 class _Room:
-    record: deque[CaptionMessage]
-    recorded: float = 0.0
+    log: deque[CaptionMessage]
+    logged_at: float = 0.0
     holder: str = ""
     held_until: float = 0.0
     followers: set[_Follower] = field(default_factory=set)
@@ -38,18 +38,18 @@ class _Room:
     def holds(self, holder: str, now: float) -> bool:
         return self.holder == holder and now < self.held_until
 
-    def knows(self, message: CaptionMessage) -> bool:
-        """Whether this or a later caption of the same speaker was recorded."""
-        for known in reversed(self.record):
+    def has_logged(self, message: CaptionMessage) -> bool:
+        """Whether this or a later caption of the same speaker was logged."""
+        for known in reversed(self.log):
             if (known.replica, known.turn) == (message.replica, message.turn):
                 return _id(known) >= _id(message)
         return False
 
 
 class MemoryCaptions:
-    """A `CaptionStore`. `history` captions a room, for `history_s`; places for `lease_s`.
+    """A `CaptionStore` in memory. `history` captions a room, for `history_s`; leases of `lease_s`.
 
-    Of more than `max_rooms` records the one that was silent longest is forgotten.
+    Of more than `max_rooms` logs the one that was idle longest is deleted.
     """
 
     def __init__(
@@ -70,56 +70,56 @@ class MemoryCaptions:
 
     async def claim(self, room: str, holder: str) -> bool:
         """See the port."""
-        place, now = self._room(room), self._clock()
-        if place.holder != holder and now < place.held_until:
+        state, now = self._room(room), self._clock()
+        if state.holder != holder and now < state.held_until:
             return False
-        place.holder, place.held_until = holder, now + self._lease_s
+        state.holder, state.held_until = holder, now + self._lease_s
         return True
 
     async def release(self, room: str, holder: str) -> None:
         """See the port."""
-        place = self._rooms.get(room)
-        if place is not None and place.holder == holder:
-            place.held_until = 0.0
-            self._tidy(room)
+        state = self._rooms.get(room)
+        if state is not None and state.holder == holder:
+            state.held_until = 0.0
+            self._drop_if_unused(room)
 
     async def publish(self, room: str, holder: str, message: CaptionMessage) -> bool:
         """See the port."""
-        place, now = self._room(room), self._clock()
-        if not place.holds(holder, now):
-            self._tidy(room)
+        state, now = self._room(room), self._clock()
+        if not state.holds(holder, now):
+            self._drop_if_unused(room)
             return False
-        place.held_until = now + self._lease_s
-        if message.settled and not self._recorded(place, message, now):
+        state.held_until = now + self._lease_s
+        if message.settled and not self._append(state, message, now):
             return True
-        for follower in place.followers:
-            follower.tell(message)
+        for follower in state.followers:
+            follower.push(message)
         return True
 
     async def history(self, room: str) -> tuple[CaptionMessage, ...]:
         """See the port."""
-        place = self._rooms.get(room)
-        if place is None or self._old(place):
+        state = self._rooms.get(room)
+        if state is None or self._expired(state):
             return ()
-        return tuple(place.record)
+        return tuple(state.log)
 
     async def erase(self, owner: str) -> int:
         """See the port."""
         erased = 0
-        for place in self._rooms.values():
-            kept = [message for message in place.record if message.owner != owner]
-            erased += len(place.record) - len(kept)
-            place.record = deque(kept, maxlen=self._history)
-            for follower in place.followers:
-                follower.tell(CaptionMessage("", 0, CaptionsErased(owner), owner))
+        for state in self._rooms.values():
+            kept = [message for message in state.log if message.owner != owner]
+            erased += len(state.log) - len(kept)
+            state.log = deque(kept, maxlen=self._history)
+            for follower in state.followers:
+                follower.push(CaptionMessage("", 0, CaptionsErased(owner), owner))
         return erased
 
     async def follow(self, room: str) -> AsyncGenerator[tuple[CaptionMessage, ...], None]:
         """See the port."""
-        place, follower = self._room(room), _Follower()
-        place.followers.add(follower)
+        state, follower = self._room(room), _Follower()
+        state.followers.add(follower)
         try:
-            yield tuple(place.record)
+            yield tuple(state.log)
             while True:
                 while follower.waiting:
                     yield (follower.waiting.popleft(),)
@@ -128,8 +128,8 @@ class MemoryCaptions:
                 follower.changed.clear()
                 await follower.changed.wait()
         finally:
-            place.followers.discard(follower)
-            self._tidy(room)
+            state.followers.discard(follower)
+            self._drop_if_unused(room)
 
     async def check(self) -> None:
         """See the port."""
@@ -139,34 +139,34 @@ class MemoryCaptions:
         self._rooms.clear()
 
     def _room(self, name: str) -> _Room:
-        place = self._rooms.setdefault(name, _Room(deque(maxlen=self._history)))
-        if self._old(place):
-            place.record.clear()
-        return place
+        state = self._rooms.setdefault(name, _Room(deque(maxlen=self._history)))
+        if self._expired(state):
+            state.log.clear()
+        return state
 
-    def _old(self, place: _Room) -> bool:
-        return self._clock() - place.recorded > self._history_s
+    def _expired(self, state: _Room) -> bool:
+        return self._clock() - state.logged_at > self._history_s
 
-    def _recorded(self, place: _Room, message: CaptionMessage, now: float) -> bool:
-        """Record it unless it is there already."""
-        if place.knows(message):
+    def _append(self, state: _Room, message: CaptionMessage, now: float) -> bool:
+        """Log it; False when it is logged already."""
+        if state.has_logged(message):
             return False
-        place.record.append(message)
-        place.recorded = now
-        self._make_space()
+        state.log.append(message)
+        state.logged_at = now
+        self._evict()
         return True
 
-    def _make_space(self) -> None:
-        kept = [place for place in self._rooms.values() if place.record]
+    def _evict(self) -> None:
+        kept = [state for state in self._rooms.values() if state.log]
         if len(kept) > self._max_rooms:
-            min(kept, key=lambda place: place.recorded).record.clear()
+            min(kept, key=lambda state: state.logged_at).log.clear()
 
-    def _tidy(self, name: str) -> None:
-        """Drop a room that nobody uses and nothing is known of."""
-        place = self._rooms.get(name)
-        if place is None or place.followers or self._clock() < place.held_until:
+    def _drop_if_unused(self, name: str) -> None:
+        """Drop a room without followers, lease and log."""
+        state = self._rooms.get(name)
+        if state is None or state.followers or self._clock() < state.held_until:
             return
-        if not place.record or self._old(place):
+        if not state.log or self._expired(state):
             del self._rooms[name]
 
 

@@ -1,8 +1,8 @@
 """Caption rooms that several processes share, in Redis or Valkey.
 
 A room has a lease (a key that expires), a stream of settled captions (bounded, expiring) and a
-channel for everything that is told. The scripts keep it together: nobody publishes without the
-lease, and what a broken connection leaves in doubt can be published again without harm.
+channel for all messages. The scripts make each step atomic: only the lease's holder publishes, and
+after a broken connection a message can be published again without harm.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from zhiyin.store.captions_wire import decode, encode
 
 log = logging.getLogger(__name__)
 
-_QUIET_S = 5.0  # a channel that is silent for so long is asked whether it lives
+_QUIET_S = 5.0  # a channel that is silent for so long is pinged
 
 _CLAIM = """
 local holder = redis.call('GET', KEYS[1])
@@ -39,8 +39,8 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 """
 
-# The record is written anew: what XDEL deletes stays in memory and files for a while.
-# KEYS: record. ARGV: owner.
+# The log is written anew: what XDEL deletes stays in memory and files for a while.
+# KEYS: log. ARGV: owner.
 _ERASE = """
 local left = redis.call('PTTL', KEYS[1])
 local kept, erased = {}, 0
@@ -54,9 +54,9 @@ if left > 0 then redis.call('PEXPIRE', KEYS[1], left) end
 return erased
 """
 
-# KEYS: lease, record. ARGV: holder, lease in ms, channel, body, speaker, caption id or '' for what
+# KEYS: lease, log. ARGV: holder, lease in ms, channel, body, speaker, caption id or '' for what
 # passes, captions kept, ms kept, owner. The newest entry is nearly always the speaker's own; the
-# whole record is read for the first caption of a talk only.
+# whole log is read for the first caption of a turn only.
 _PUBLISH = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -80,7 +80,7 @@ return 1
 class RedisCaptions:
     """A `CaptionStore`; every answer is waited for `timeout_s` seconds at most.
 
-    What is told is sealed by `cipher`. Who follows is warned once of what does not open.
+    Messages are sealed by `cipher`. A follower is warned once if some can't be decrypted.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class RedisCaptions:
                 decode_responses=True,
                 socket_timeout=timeout_s,
                 socket_connect_timeout=timeout_s,
-                # Retrying is for whoever knows what waiting costs.
+                # Retrying is left to the callers.
                 retry=Retry(NoBackoff(), 0),
             )
         except ValueError:
@@ -143,7 +143,7 @@ class RedisCaptions:
 
     async def history(self, room: str) -> tuple[CaptionMessage, ...]:
         """See the port."""
-        return tuple(self._decoded(room, await self._record(room)))
+        return tuple(self._decoded(room, await self._read_log(room)))
 
     async def erase(self, owner: str) -> int:
         """See the port."""
@@ -164,19 +164,19 @@ class RedisCaptions:
         try:
             with _reached():
                 await channel.subscribe(self._channel(room))
-                # Once it is confirmed, what is not in the record yet will come by the channel.
+                # Once it is confirmed, what is not in the log yet will come by the channel.
                 if await channel.get_message(timeout=self._timeout_s) is None:
                     raise Unavailable("Redis does not confirm the subscription.")
-            posts, warned = self._readable(room, await self._record(room))
-            yield (*posts, CaptionMessage("", 0, UNREADABLE)) if warned else posts
+            messages, warned = self._readable(room, await self._read_log(room))
+            yield (*messages, CaptionMessage("", 0, UNREADABLE)) if warned else messages
             while True:
                 with _reached():
                     text = await self._next(channel)
-                posts, unreadable = self._readable(room, [text])
+                messages, unreadable = self._readable(room, [text])
                 if unreadable and not warned:
-                    warned, posts = True, (CaptionMessage("", 0, UNREADABLE),)
-                if posts:
-                    yield posts
+                    warned, messages = True, (CaptionMessage("", 0, UNREADABLE),)
+                if messages:
+                    yield messages
         finally:
             with suppress(RedisError, OSError):
                 await channel.aclose()  # type: ignore[no-untyped-call]
@@ -191,7 +191,7 @@ class RedisCaptions:
         with suppress(RedisError, OSError):
             await self._redis.aclose()
 
-    async def _record(self, room: str) -> list[str]:
+    async def _read_log(self, room: str) -> list[str]:
         with _reached():
             entries: list[Any] = await self._redis.xrange(_key(room, "record")) or []
         return [str(fields.get("body")) for _, fields in entries]
@@ -205,7 +205,7 @@ class RedisCaptions:
                 log.warning("a caption in Redis is not ours, or of another version; passed over")
 
     def _readable(self, room: str, texts: Iterable[str]) -> tuple[tuple[CaptionMessage, ...], bool]:
-        """What opens, and whether something does not."""
+        """The messages that can be decrypted, and whether some can't."""
         found: list[CaptionMessage] = []
         unreadable = False
         for text in texts:

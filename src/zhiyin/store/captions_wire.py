@@ -1,7 +1,7 @@
 """Codec of caption messages: JSON, sealed, as it is sent between processes.
 
-What was said is sealed for its room, speaker and caption, so that it can't be passed off as
-another's or as said elsewhere. Without a key it stands there as JSON.
+An event is sealed for its room, speaker and caption, so that it can't be replayed as another's or
+in another room. Without a key it is plain JSON.
 """
 
 from __future__ import annotations

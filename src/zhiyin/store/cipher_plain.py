@@ -10,7 +10,7 @@ from zhiyin.domain.sealing import PLAIN, WrappedKey, hashed
 
 
 class PlainCipher:
-    """Stores bytes as they are, behind a mark that tells them from sealed ones."""
+    """Stores bytes as they are, behind a byte that distinguishes them from sealed ones."""
 
     key_id = ""
 
@@ -29,7 +29,7 @@ class PlainCipher:
 
 
 class PlainOwner(PlainCipher):
-    """Of one owner. Tokens are plain hashes: they say no more than the text beside them."""
+    """Of one owner. Tokens are plain hashes: they reveal no more than the text beside them."""
 
     def __init__(self, owner: str) -> None:
         self._salt = hashlib.blake2b(owner.encode(), digest_size=32).digest()

@@ -1,4 +1,4 @@
-"""No history: nothing is kept, and who asks for it is told so."""
+"""No history: stores nothing; queries raise NotFound."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A queue in Kafka, or what speaks its protocol: a topic for each priority, and one for the dead.
+"""Job queue in Kafka or a compatible broker: a topic for each priority, and one for dead letters.
 
 A message is a job's id and priority. It is committed as soon as the job is leased in its record
 (see `ports.queue`), so a partition never waits for a long recording, and a group that is rebalanced
-repeats tickets at most, which find their jobs leased.
+repeats messages at most, whose jobs are found leased.
 """
 
 from __future__ import annotations
@@ -33,19 +33,21 @@ from zhiyin.ports.queue import Delivery
 
 log = logging.getLogger(__name__)
 
-_AWAY = "The queue's broker does not answer. Try again later."
+_UNAVAILABLE = "The queue's broker does not answer. Try again later."
 _REQUEST_S = 10.0
 _POLL_S = 1.0
-_LOOK_S = 15.0
-_PATIENT_LOOKS = 2
-_REST_S = 5.0
-_SESSION_S = 6.0  # the least that brokers allow by default: as long nobody has a dead one's part
+_CHECK_S = 15.0
+_MAX_IDLE_CHECKS = 2
+_COOL_DOWN_S = 5.0
+_SESSION_S = (
+    6.0  # the least that brokers allow by default; a crashed consumer's partitions are idle so long
+)
 _EXISTS = 36  # Kafka's code for a topic that is there already
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaAddress:
-    """Where the brokers are, and how topics and the group begin."""
+    """Addresses of the brokers, credentials, and the prefix of topics and group."""
 
     servers: tuple[str, ...]
     prefix: str = "zhiyin"
@@ -56,35 +58,35 @@ class KafkaAddress:
     password: str = ""
 
     def client(self) -> dict[str, Any]:
-        """What every client of aiokafka is told."""
+        """Options of every aiokafka client."""
         from ssl import create_default_context
 
         protocol = ("SASL_SSL" if self.tls else "SASL_PLAINTEXT") if self.user else "PLAINTEXT"
         if self.tls and not self.user:
             protocol = "SSL"
-        told: dict[str, Any] = {
+        config: dict[str, Any] = {
             "bootstrap_servers": list(self.servers),
             "client_id": self.prefix,
             "security_protocol": protocol,
             "request_timeout_ms": int(_REQUEST_S * 1000),
         }
         if self.tls:
-            told["ssl_context"] = create_default_context()
+            config["ssl_context"] = create_default_context()
         if self.user:
-            told |= {
+            config |= {
                 "sasl_mechanism": "SCRAM-SHA-512",
                 "sasl_plain_username": self.user,
                 "sasl_plain_password": self.password,
             }
-        return told
+        return config
 
     def topic(self, priority: Priority) -> str:
-        """Where tickets of a priority are."""
+        """The topic of a priority."""
         return f"{self.prefix}.jobs.{priority.name.lower()}"
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The topics of tickets, the most urgent first."""
+        """The topics of jobs, the most urgent first."""
         return tuple(self.topic(p) for p in sorted(Priority, reverse=True))
 
     @property
@@ -110,11 +112,11 @@ class KafkaQueue:
         self._polling = asyncio.Lock()
         self._progress = _Progress()
         self._returned: deque[Delivery] = deque()
-        self._looking = asyncio.Lock()
-        self._looked = 0.0
+        self._watcher_lock = asyncio.Lock()
+        self._checked_at = 0.0
         self._read = False
-        self._idle_looks = 0
-        self._away_until = 0.0
+        self._idle_checks = 0
+        self._unavailable_until = 0.0
 
     async def put(self, job_id: str, priority: Priority) -> None:
         """A message, confirmed by the broker."""
@@ -122,7 +124,7 @@ class KafkaQueue:
         await self._send(self._address.topic(priority), job_id, body)
 
     async def dead_letter(self, job_id: str, reason: str) -> None:
-        """A message to the topic of the dead."""
+        """A message to the topic of dead letters."""
         await self._send(self._address.dead, job_id, {"job": job_id, "reason": reason})
 
     async def take(self, wait_s: float) -> Delivery | None:
@@ -133,14 +135,14 @@ class KafkaQueue:
                 if self._returned:
                     return self._returned.popleft()
                 async with _translated():
-                    consumer = await self._subscribed()
+                    consumer = await self._connected_consumer()
                     delivery = await self._poll(consumer, min(_POLL_S, max(0.0, end - _now())))
                 if delivery is not None or _now() >= end:
                     return delivery
 
     async def ack(self, delivery: Delivery) -> None:
-        """Commit up to the first message that is still held."""
-        partition, offset = _place(delivery)
+        """Commit up to the first unacknowledged message."""
+        partition, offset = _position(delivery)
         upto = self._progress.done(partition, offset)
         if self._consumer is None or upto is None:
             return
@@ -148,17 +150,17 @@ class KafkaQueue:
             try:
                 await self._consumer.commit({partition: upto})
             except (CommitFailedError, IllegalStateError):
-                # The group is rebalanced: the ticket comes again, and finds its job leased.
+                # The group is rebalanced: the message comes again, and its job is found leased.
                 log.debug("a commit came in a rebalance")
 
     async def give_back(self, delivery: Delivery) -> None:
-        """To the next who asks here; if that is nobody, the broker brings it again."""
+        """To the next `take` in this process; after its end the broker redelivers."""
         self._returned.append(delivery)
 
     async def lag(self) -> int:
         """Messages that the group has not committed."""
-        async with _translated(), self._watching() as watcher:
-            return await _behind(watcher, self._partitions(watcher))
+        async with _translated(), self._connected_watcher() as watcher:
+            return await _lag(watcher, self._partitions(watcher))
 
     def _partitions(self, watcher: AIOKafkaConsumer) -> list[TopicPartition]:
         return [
@@ -175,21 +177,21 @@ class KafkaQueue:
             await _stop(client)
 
     async def _send(self, topic: str, key: str, body: dict[str, Any]) -> None:
-        if _now() < self._away_until:
-            raise Unavailable(_AWAY)
+        if _now() < self._unavailable_until:
+            raise Unavailable(_UNAVAILABLE)
         value = json.dumps(body).encode()
         try:
             async with _translated():
-                producer = await self._producing()
+                producer = await self._connected_producer()
                 await producer.send_and_wait(topic, value, key=key.encode())
         except Unavailable:
-            # Whoever submits a job must not wait for a broker that is known to be away.
-            self._away_until = _now() + _REST_S
+            # Submitting a job must not wait for a broker that is known to be unavailable.
+            self._unavailable_until = _now() + _COOL_DOWN_S
             failed, self._producer = self._producer, None
             await _stop(failed)
             raise
 
-    async def _producing(self) -> AIOKafkaProducer:
+    async def _connected_producer(self) -> AIOKafkaProducer:
         async with self._connecting:
             if self._producer is None:
                 await self._make_topics()
@@ -197,7 +199,7 @@ class KafkaQueue:
                 self._producer = await _started(producer)
             return self._producer
 
-    async def _subscribed(self) -> AIOKafkaConsumer:
+    async def _connected_consumer(self) -> AIOKafkaConsumer:
         async with self._connecting:
             if self._consumer is None:
                 await self._make_topics()
@@ -213,14 +215,14 @@ class KafkaQueue:
                 # Started with a subscription it would wait for the group, which may take long.
                 self._consumer = await _started(consumer)
                 self._consumer.subscribe(list(self._address.topics), listener=self._progress)
-                self._looked = _now()
-        if _now() > self._looked + _LOOK_S:
-            await self._look_after(self._consumer)
+                self._checked_at = _now()
+        if _now() > self._checked_at + _CHECK_S:
+            await self._check_consumer(self._consumer)
         return self._consumer
 
-    async def _look_after(self, consumer: AIOKafkaConsumer) -> None:
-        """Polls say nothing of a broker that is away or has lost its topics; so ask."""
-        self._looked = _now()
+    async def _check_consumer(self, consumer: AIOKafkaConsumer) -> None:
+        """Polls don't fail when the broker is unavailable or has lost its topics; so query it."""
+        self._checked_at = _now()
         try:
             known = await asyncio.wait_for(consumer.topics(), _REQUEST_S)
         except BaseException:
@@ -231,28 +233,28 @@ class KafkaQueue:
         if lost or await self._stuck(consumer):
             self._consumer = None
             await _stop(consumer)
-            raise KafkaError("the broker has lost its topics, or forgotten this reader")
+            raise KafkaError("the broker has lost its topics or this consumer")
 
     async def _stuck(self, consumer: AIOKafkaConsumer) -> bool:
-        """Whether nothing was read for a while although something is there for us.
+        """Whether nothing was read for a while although our partitions have messages.
 
-        After some looks, also when it is in what others have: a broker that came back with less or
-        more partitions than before may have some that nobody was given.
+        After some checks, other consumers' partitions count too: a broker that came back with less
+        or more partitions than before may have some that no consumer was assigned.
         """
         read, self._read = self._read, False
-        self._idle_looks = 0 if read else self._idle_looks + 1
+        self._idle_checks = 0 if read else self._idle_checks + 1
         if read:
             return False
-        async with self._watching() as watcher:
+        async with self._connected_watcher() as watcher:
             ours = sorted(consumer.assignment())
-            if self._idle_looks >= _PATIENT_LOOKS:
-                self._idle_looks, ours = 0, self._partitions(watcher)
-            return await _behind(watcher, ours) > 0
+            if self._idle_checks >= _MAX_IDLE_CHECKS:
+                self._idle_checks, ours = 0, self._partitions(watcher)
+            return await _lag(watcher, ours) > 0
 
     @asynccontextmanager
-    async def _watching(self) -> AsyncIterator[AIOKafkaConsumer]:
-        """A consumer that only looks, one caller at a time; after a failure, a new one."""
-        async with self._looking, asyncio.timeout(_REQUEST_S):
+    async def _connected_watcher(self) -> AsyncIterator[AIOKafkaConsumer]:
+        """A consumer that only reads offsets, one caller at a time; a new one after a failure."""
+        async with self._watcher_lock, asyncio.timeout(_REQUEST_S):
             try:
                 if self._watcher is None:
                     await self._make_topics()
@@ -274,10 +276,10 @@ class KafkaQueue:
             ours = [p for p in assigned if p.topic == topic]
             found = await consumer.getmany(*ours, timeout_ms=0, max_records=1) if ours else {}
             if found:
-                return self._admission(found)
-        return self._admission(await consumer.getmany(timeout_ms=int(wait_s * 1000), max_records=1))
+                return self._delivery(found)
+        return self._delivery(await consumer.getmany(timeout_ms=int(wait_s * 1000), max_records=1))
 
-    def _admission(self, found: dict[TopicPartition, Sequence[Any]]) -> Delivery | None:
+    def _delivery(self, found: dict[TopicPartition, Sequence[Any]]) -> Delivery | None:
         for partition, records in found.items():
             for record in records:
                 self._progress.begun(partition, record.offset)
@@ -301,7 +303,7 @@ class KafkaQueue:
 
 
 class _Progress(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Which messages of each partition are held; a commit must not pass the first of them."""
+    """Unacknowledged messages of each partition; a commit must not pass the first of them."""
 
     def __init__(self) -> None:
         self._held: dict[TopicPartition, set[int]] = defaultdict(set)
@@ -313,14 +315,14 @@ class _Progress(ConsumerRebalanceListener):  # type: ignore[misc]
         self._next[partition] = offset + 1
 
     def done(self, partition: TopicPartition, offset: int) -> int | None:
-        """What to commit now that it is dealt with; None when the partition is another's."""
+        """The offset to commit once it is acknowledged; None when the partition was revoked."""
         if offset not in self._held[partition]:
             return None
         self._held[partition].discard(offset)
         return min(self._held[partition], default=self._next[partition])
 
     def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        """They go to others, with all that is held."""
+        """Drop their unacknowledged messages: other consumers get them."""
         for partition in revoked:
             self._held.pop(partition, None)
 
@@ -328,7 +330,7 @@ class _Progress(ConsumerRebalanceListener):  # type: ignore[misc]
         """Begins at the committed offset."""
 
 
-async def _behind(watcher: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> int:
+async def _lag(watcher: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> int:
     """Messages that the group has not committed."""
     ends = await watcher.end_offsets(partitions)
     begins = await watcher.beginning_offsets(partitions)
@@ -340,7 +342,7 @@ async def _behind(watcher: AIOKafkaConsumer, partitions: Sequence[TopicPartition
 
 
 def _read(value: bytes) -> tuple[str, Priority]:
-    """A message's job; one that is no message of ours names no job and is dropped by its taker."""
+    """A message's job; a foreign message has no job id, and the worker drops it."""
     try:
         body = json.loads(value)
         job, priority = str(body["job"]), Priority(body["priority"])
@@ -349,7 +351,7 @@ def _read(value: bytes) -> tuple[str, Priority]:
     return (job if is_job_id(job) else ""), priority
 
 
-def _place(delivery: Delivery) -> tuple[TopicPartition, int]:
+def _position(delivery: Delivery) -> tuple[TopicPartition, int]:
     topic, partition, offset = delivery.receipt.rsplit("/", 2)
     return TopicPartition(topic, int(partition)), int(offset)
 
@@ -382,14 +384,14 @@ async def _translated() -> AsyncIterator[None]:
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
-        raise Unavailable(_AWAY) from error
+        raise Unavailable(_UNAVAILABLE) from error
     except asyncio.CancelledError:
         _raise_if_cancelled()
-        raise Unavailable(_AWAY) from None
+        raise Unavailable(_UNAVAILABLE) from None
 
 
 def _raise_if_cancelled() -> None:
-    """The client cancels what waits on a connection that breaks; that is not our caller's wish."""
+    """Re-raise only our caller's cancellation: aiokafka cancels waiters of broken connections."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

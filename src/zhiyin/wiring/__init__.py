@@ -1,4 +1,4 @@
-"""Puts the service together. The only package that names concrete classes."""
+"""Composition root: builds the service. The only package that names concrete classes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from zhiyin.wiring.history import (
     make_sweeper,
     token_cipher,
 )
-from zhiyin.wiring.jobs import job_runtime
+from zhiyin.wiring.jobs import make_job_runtime
 from zhiyin.wiring.live import make_live
 from zhiyin.wiring.recognition import make_cache, make_preparer
 from zhiyin.wiring.text import make_text_steps
@@ -72,7 +72,7 @@ class Services:
     _loading: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to load the default model, to write the history, and to look for other servers."""
+        """Start loading the default model, writing the history, and caption rooms and jobs."""
         self.rooms.start()
         self.history_writer.start()
         self.sweeper.start()
@@ -88,8 +88,12 @@ class Services:
 
     @property
     def degraded(self) -> dict[str, str]:
-        """What is not there at the moment, though recognition goes on."""
-        return {"history": self.history_writer.trouble} if self.history_writer.trouble else {}
+        """Parts that are unavailable while recognition goes on, with the reason."""
+        return (
+            {"history": self.history_writer.degraded_reason}
+            if self.history_writer.degraded_reason
+            else {}
+        )
 
     @property
     def ready(self) -> bool:
@@ -101,7 +105,7 @@ class Services:
         return self.registry.state(model.id) == "ready"
 
     async def close(self) -> None:
-        """Stop everything, running batches excepted; jobs under way are given back."""
+        """Stop everything but running batches; running jobs are released."""
         if self.job_runtime is not None:
             await self.job_runtime.close()
         if self._loading is not None:
@@ -135,11 +139,11 @@ class Services:
             log.error("the default model could not be loaded: %s", error.message)
 
 
-def build(settings: Settings, workers: int | None = None, *, remember: bool = True) -> Services:
+def build(settings: Settings, workers: int | None = None, *, persist: bool = True) -> Services:
     """Everything for these settings; no model is loaded yet. Raises ConfigError, MissingExtra.
 
-    `workers` is the number of jobs at once in this process; None is a process without jobs.
-    Without `remember` nothing is kept, whatever the settings say.
+    `workers` is the number of concurrent jobs in this process; None is a process without jobs.
+    Without `persist` there is no history and no cache, whatever the settings say.
     """
     pool = ThreadPoolExecutor(settings.audio.workers, thread_name_prefix="zhiyin-audio")
     decoder = AvDecoder()
@@ -147,12 +151,12 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     registry = make_registry(settings, decoder, observer)
     preparer = make_preparer(settings, pool)
     ring = key_ring(settings)
-    cache = make_cache(settings, ring) if remember else None
+    cache = make_cache(settings, ring) if persist else None
     steps = make_text_steps(settings)
     made_by = f"{edition()} {preparer.edition} {steps.edition}"
     results = None if cache is None else ResultCache(cache, made_by, observer)
     transcriber = Transcriber(registry, preparer, results, steps=steps)
-    stored = make_history(settings, ring) if remember and has_history(settings) else None
+    stored = make_history(settings, ring) if persist and has_history(settings) else None
     history = (stored if settings.history.enabled else None) or NoHistory()
     policy = HistoryWriterPolicy(waiting=settings.history.max_waiting)
     writer = HistoryWriter(history, policy, observer)
@@ -160,25 +164,25 @@ def build(settings: Settings, workers: int | None = None, *, remember: bool = Tr
     rooms = make_rooms(settings, ring)
     jobs = None
     if workers is not None:
-        jobs = job_runtime(settings, ring, transcriber, writer, workers, observer)
-    places = _places(writer, stored or history, jobs, rooms, results)
+        jobs = make_job_runtime(settings, ring, transcriber, writer, workers, observer)
+    erasables = _erasables(writer, stored or history, jobs, rooms, results)
     return Services(
         settings, registry, transcriber, live, rooms, decoder, jobs,
         RecognitionService(transcriber, writer), history, writer,
-        make_sweeper(settings, history, observer), results, Erasure(places), observer,
+        make_sweeper(settings, history, observer), results, Erasure(erasables), observer,
         token_cipher(ring), stored, pool,
     )  # fmt: skip
 
 
-def _places(
+def _erasables(
     history_writer: HistoryWriter,
     history: History,
     job_runtime: JobRuntime | None,
     rooms: Rooms,
     results: ResultCache | None,
 ) -> list[Erasable]:
-    """Where something of an owner may be; recordings are found by the jobs."""
-    places: list[Erasable] = [OwnedHistory(history_writer, history)]
+    """All stores of an owner's data; recordings come first, as they are found by the jobs."""
+    erasables: list[Erasable] = [OwnedHistory(history_writer, history)]
     if job_runtime is not None:
-        places += [OwnedRecordings(job_runtime.service), OwnedJobs(job_runtime.service)]
-    return [*places, rooms, *([] if results is None else [results])]
+        erasables += [OwnedRecordings(job_runtime.service), OwnedJobs(job_runtime.service)]
+    return [*erasables, rooms, *([] if results is None else [results])]

@@ -37,7 +37,7 @@ from zhiyin.store.sql.database import Database
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
-def job_runtime(
+def make_job_runtime(
     settings: Settings,
     ring: KeyRing,
     transcriber: Transcriber,
@@ -83,7 +83,7 @@ def make_database(settings: Settings) -> Database:
 
 
 def make_job_keys(settings: Settings, database: Database, ring: KeyRing) -> JobKeys:
-    """What rotates the keys of jobs; `ring` opens what they have now."""
+    """Key rotation of jobs; `ring` opens what they have now."""
     return JobKeys(database, _blobs(settings), ring)
 
 

@@ -1,1 +1,1 @@
-"""Transcripts that are kept: written behind, expired, erased."""
+"""History of transcripts: written behind, expired, erased."""

@@ -10,13 +10,13 @@ from zhiyin.ports.history import History
 
 @dataclass(frozen=True, slots=True)
 class OwnedHistory:
-    """Transcripts, those too that wait to be written."""
+    """Transcripts, stored or still in the writer's queue."""
 
     history_writer: HistoryWriter
     history: History
     name: str = "history"
 
     async def erase(self, owner: str) -> int:
-        """The waiting ones first, so that none of them is written afterwards."""
-        waiting = await self.history_writer.forget(owner)
-        return waiting + (await self.history.erase(owner)).transcripts
+        """The queued ones first, so that none of them is written afterwards."""
+        queued = await self.history_writer.drop(owner)
+        return queued + (await self.history.erase(owner)).transcripts

@@ -1,4 +1,4 @@
-"""Forgets transcripts when their time is over."""
+"""Retention: deletes transcripts that are too old."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from zhiyin.ports.observer import UNOBSERVED, Observer
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 500
+_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """Transcripts are kept for `keep_s` seconds, 0 for ever; looked through every `every_s`."""
+    """Transcripts are kept for `keep_s` seconds, 0 for ever; swept every `every_s`."""
 
     keep_s: float
     every_s: float = 600.0
@@ -31,7 +31,7 @@ def _now() -> datetime:
 
 
 class Sweeper:
-    """Removes what is too old, a bounded number at a time."""
+    """Deletes transcripts that are too old, in bounded batches."""
 
     def __init__(
         self,
@@ -57,10 +57,10 @@ class Sweeper:
             await cancel_all([self._task])
 
     async def sweep(self) -> int:
-        """Remove all that is too old; how many. Raises Unavailable."""
+        """Delete all that are too old; how many. Raises Unavailable."""
         before = self._clock() - timedelta(seconds=self._policy.keep_s)
         removed = 0
-        while some := await self._history.expire(before, _AT_ONCE):
+        while some := await self._history.expire(before, _BATCH):
             removed += some
             self._observer.count("sweep.removed", some)
             await asyncio.sleep(0)  # writers take turns with the sweeper

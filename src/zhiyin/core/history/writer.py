@@ -1,4 +1,4 @@
-"""Writes the history behind the answers: bounded, patient with a database that is away."""
+"""History writer: a bounded write-behind queue that retries while the database is unavailable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zhiyin.ports.observer import UNOBSERVED, Observer
 
 log = logging.getLogger(__name__)
 
-_SUSPICIOUS = 3  # failures after which an entry is given up, when others could be written
+_MAX_FAILURES = 3  # failures after which an entry is dropped, when others could be written
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class HistoryWriterPolicy:
 
 
 @dataclass(eq=False, slots=True)
-class _Waiting:
+class _Pending:
     entry: HistoryEntry
     chars: int
     failures: int = 0
@@ -51,9 +51,9 @@ class _Waiting:
 
 
 class HistoryWriter:
-    """Used from the event loop only.
+    """Write-behind queue of transcripts. Used from the event loop only.
 
-    `trouble` says why nothing is written; it is empty when all is well.
+    `degraded_reason` is why nothing is written; empty while writing works.
     """
 
     def __init__(
@@ -62,50 +62,50 @@ class HistoryWriter:
         self._observer = observer
         self._kept = 0
         self._dropped = 0
-        self.trouble = ""
+        self.degraded_reason = ""
         self._history = history
         self._policy = policy
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_Pending] = deque()
         self._chars = 0
-        self._changed = asyncio.Event()
+        self._enqueued = asyncio.Event()
         self._progress = asyncio.Event()
         self._failures = 0  # in a row
         self._writing = asyncio.Lock()
-        self._careful = False
-        self._hopeless = False
+        self._one_by_one = False
+        self._permanent = False
         self._task: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
-        """Entries that are not written yet."""
+        """Queued entries."""
         return len(self._queue)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start writing."""
         self._task = asyncio.create_task(self._run())
 
-    def keep(self, entry: HistoryEntry) -> bool:
-        """Take an entry; False when it had to be dropped. Never waits and never raises."""
+    def enqueue(self, entry: HistoryEntry) -> bool:
+        """Queue an entry; False when the queue is full. Never waits and never raises."""
         chars = sum(len(segment.text) for segment in entry.transcript.segments)
         full = len(self._queue) >= self._policy.waiting
         if full or self._chars + chars > self._policy.waiting_chars:
-            self._drop("too many wait to be written")
+            self._count_dropped("too many wait to be written")
             return False
-        self._queue.append(_Waiting(entry, chars))
+        self._queue.append(_Pending(entry, chars))
         self._chars += chars
-        self._changed.set()
+        self._enqueued.set()
         return True
 
-    def remember(self, caller: Caller, transcript: Transcript, latency_s: float) -> None:
-        """Have a transcript kept, for a caller who wants it."""
+    def record(self, caller: Caller, transcript: Transcript, latency_s: float) -> None:
+        """Queue a transcript, unless the caller opts out."""
         if caller.store:
             now = datetime.now(UTC)
-            self.keep(HistoryEntry(new_id(now), now, caller, latency_s, transcript))
+            self.enqueue(HistoryEntry(new_id(now), now, caller, latency_s, transcript))
 
-    async def forget(self, owner: str) -> int:
-        """Drop an owner's entries that are not written yet; how many.
+    async def drop(self, owner: str) -> int:
+        """Drop an owner's queued entries; how many.
 
-        Afterwards none of those that were taken so far is under way any more.
+        Afterwards no entry that was queued before is being written any more.
         """
         async with self._writing:
             theirs = [w for w in self._queue if w.entry.caller.owner == owner]
@@ -116,29 +116,29 @@ class HistoryWriter:
         return len(theirs)
 
     async def close(self) -> None:
-        """Write what waits, unless the database is away, and stop."""
+        """Write what is queued, unless the database is unavailable, and stop."""
         if self._task is None:
             return
-        if not self.trouble:
+        if not self.degraded_reason:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._policy.drain_s):
-                    await self._written()
+                    await self._drained()
         await cancel_all([self._task])
         if self._queue:
             log.warning("%d transcripts are lost: they could not be written", len(self._queue))
 
-    async def _written(self) -> None:
-        while self._queue and not self.trouble:
+    async def _drained(self) -> None:
+        while self._queue and not self.degraded_reason:
             await self._progress.wait()
             self._progress.clear()
 
     async def _run(self) -> None:
-        while not await self._tried(self._history.prepare()):
+        while not await self._succeeded(self._history.prepare()):
             await self._pause()
         while True:
             while not self._queue:
-                self._changed.clear()
-                await self._changed.wait()
+                self._enqueued.clear()
+                await self._enqueued.wait()
             await asyncio.sleep(self._policy.linger_s)
             async with self._writing:
                 done = await self._write()
@@ -147,16 +147,16 @@ class HistoryWriter:
 
     async def _write(self) -> bool:
         """Write the next entries; one alone after a failure, to find out what can't be written."""
-        count = 1 if self._careful else self._policy.batch
+        count = 1 if self._one_by_one else self._policy.batch
         some = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
-        if not some:  # forgotten meanwhile
+        if not some:  # dropped meanwhile
             return True
         try:
-            done = await self._tried(self._history.add([w.entry for w in some]))
+            done = await self._succeeded(self._history.add([w.entry for w in some]))
         except asyncio.CancelledError:
             self._queue.extendleft(reversed(some))
             raise
-        self._careful = not done
+        self._one_by_one = not done
         if done:
             self._kept += len(some)
             self._observer.count("history.kept", len(some))
@@ -164,44 +164,44 @@ class HistoryWriter:
         elif len(some) > 1:
             self._queue.extendleft(reversed(some))
         else:
-            self._suspect(some[0])
+            self._retry_or_drop(some[0])
         self._progress.set()
         return done
 
-    def _suspect(self, waiting: _Waiting) -> None:
-        """An entry that failed alone: to the end of the queue, or out when others went through."""
+    def _retry_or_drop(self, waiting: _Pending) -> None:
+        """An entry that failed alone: to the end of the queue, or dropped if others succeeded."""
         if waiting.failures == 0:
             waiting.kept_before = self._kept
         waiting.failures += 1
         others_pass = self._kept > waiting.kept_before
-        if self._hopeless or (waiting.failures >= _SUSPICIOUS and others_pass):
+        if self._permanent or (waiting.failures >= _MAX_FAILURES and others_pass):
             self._chars -= waiting.chars
-            self._drop("it can't be written")
+            self._count_dropped("it can't be written")
         else:
             self._queue.append(waiting)
 
-    async def _tried(self, work: Awaitable[object]) -> bool:
-        """Whether it went well; what did not is told once."""
+    async def _succeeded(self, work: Awaitable[object]) -> bool:
+        """Whether it succeeded; each new error is logged once."""
         try:
             await work
         except AsrError as error:
             self._observer.count("history.failures")
             self._failures += 1
-            self._hopeless = not error.retryable
-            if error.message != self.trouble:
+            self._permanent = not error.retryable
+            if error.message != self.degraded_reason:
                 log.warning("the history is not written: %s", error.message)
-            self.trouble = error.message
+            self.degraded_reason = error.message
             return False
-        if self.trouble:
+        if self.degraded_reason:
             log.info("the history is written again; %d transcripts wait", len(self._queue))
-        self.trouble, self._failures = "", 0
+        self.degraded_reason, self._failures = "", 0
         return True
 
     async def _pause(self) -> None:
         policy = self._policy
         await asyncio.sleep(backoff_s(self._failures, policy.retry_s, policy.max_retry_s))
 
-    def _drop(self, why: str) -> None:
+    def _count_dropped(self, why: str) -> None:
         self._dropped += 1
         self._observer.count("history.dropped")
         if self._dropped.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...

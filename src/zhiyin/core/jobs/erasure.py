@@ -11,7 +11,7 @@ from zhiyin.core.jobs.service import JobService
 from zhiyin.domain.errors import UnknownJob
 from zhiyin.domain.job import Job, JobQuery
 
-_AT_ONCE = 100
+_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class OwnedRecordings:
     name: str = "recordings"
 
     async def erase(self, owner: str) -> int:
-        """By the owner's jobs; so these must be erased after them."""
+        """Finds them by the owner's jobs, which must be erased afterwards."""
         erased = 0
         async for job in _jobs_of(self.service, owner):
             with suppress(UnknownJob):  # deleted meanwhile
@@ -39,7 +39,7 @@ class OwnedJobs:
     name: str = "jobs"
 
     async def erase(self, owner: str) -> int:
-        """With what workers that were killed may have left."""
+        """Also results that crashed workers may have left."""
         erased = 0
         store, policy = self.service.records.store, self.service.records.policy
         async for job in _jobs_of(self.service, owner):
@@ -54,12 +54,12 @@ class OwnedJobs:
 
 
 async def _jobs_of(service: JobService, owner: str) -> AsyncIterator[Job]:
-    """Those that there are now, the newest first."""
+    """The owner's jobs, the newest first."""
     before = ""
     while True:
-        jobs = await service.list(JobQuery(owner, limit=_AT_ONCE, before=before))
+        jobs = await service.list(JobQuery(owner, limit=_PAGE, before=before))
         for job in jobs:
             yield job
-        if len(jobs) < _AT_ONCE:
+        if len(jobs) < _PAGE:
             return
         before = jobs[-1].id

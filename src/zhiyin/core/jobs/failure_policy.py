@@ -1,4 +1,4 @@
-"""From error class to what becomes of the job: one table, looked up along the MRO."""
+"""Failure policy: whether an error fails, retries or defers a job; looked up along the MRO."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from zhiyin.domain import errors as e
 
 
 class Disposition(Enum):
-    """FAIL: it can't be done. AGAIN: this attempt failed. WAIT: nobody could even try."""
+    """FAIL ends the job. RETRY: the attempt counts. DEFER: released, and the attempt doesn't."""
 
     FAIL = "fail"
-    AGAIN = "again"
-    WAIT = "wait"
+    RETRY = "retry"
+    DEFER = "defer"
 
 
 DISPOSITIONS: dict[type[e.AsrError], Disposition] = {
@@ -27,22 +27,22 @@ DISPOSITIONS: dict[type[e.AsrError], Disposition] = {
     e.SlowReader: Disposition.FAIL,
     e.SessionTaken: Disposition.FAIL,
     e.CannotDecrypt: Disposition.FAIL,
-    e.BadWeights: Disposition.AGAIN,
+    e.BadWeights: Disposition.RETRY,
     e.UndecodableAudio: Disposition.FAIL,
     e.TooLarge: Disposition.FAIL,
-    e.Overloaded: Disposition.WAIT,
+    e.Overloaded: Disposition.DEFER,
     e.DeadlineExceeded: Disposition.FAIL,
-    e.EngineFailed: Disposition.AGAIN,
-    e.Unavailable: Disposition.WAIT,
+    e.EngineFailed: Disposition.RETRY,
+    e.Unavailable: Disposition.DEFER,
     e.MissingExtra: Disposition.FAIL,
-    e.Unreachable: Disposition.AGAIN,
+    e.Unreachable: Disposition.RETRY,
     e.MissingBlob: Disposition.FAIL,
     e.ConfigError: Disposition.FAIL,
-    e.AsrError: Disposition.AGAIN,
+    e.AsrError: Disposition.RETRY,
 }
 """Every AsrError has a row here or a base class with one; `tests/unit/test_errors.py` checks."""
 
 
 def disposition_of(error: e.AsrError) -> Disposition:
-    """What becomes of a job whose attempt ended so."""
+    """What becomes of a job whose attempt ended with `error`."""
     return e.row_for(DISPOSITIONS, error)

@@ -1,7 +1,7 @@
-"""What may become of a job. Pure: from a record to the next one, or None when that is not to be.
+"""State machine of a job. Pure: from a record to the next one; None: no such transition.
 
-A worker's transitions name its lease's token; they come to nothing once the lease is another's or
-the job has ended, so that every run of a job ends once, whoever was killed or came back late.
+A worker's transitions name its lease's token; they are None once another worker has the lease or
+the job has ended, so that every run of a job ends once, even if workers crash or come back late.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _LONGEST_S = 3600.0
 
 LOST = Failure("worker_lost", "The workers that had this job were lost, too often to go on.")
 _LOCKED = "cannot_decrypt"
-EXPIRED = Failure("expired", "Nobody came to this job before its recording had to be deleted.")
+EXPIRED = Failure("expired", "No worker took this job before its recording had to be deleted.")
 
 
 def scheduled(job: Job, policy: JobPolicy) -> Job:
-    """The record with the time at which somebody must look at it."""
+    """The record with the time at which the reconciler must check it."""
     return replace(job, next_check_at=min(_times(job, policy), default=None))
 
 
@@ -35,20 +35,20 @@ def _times(job: Job, policy: JobPolicy) -> list[float]:
     return [t for t in times if t is not None]
 
 
-def put(job: Job, now: float) -> Job | None:
-    """It is in the queue."""
+def queued(job: Job, now: float) -> Job | None:
+    """The queue has it."""
     return replace(job, put_at=now) if job.state is JobState.QUEUED else None
 
 
-def not_put(job: Job, now: float, policy: JobPolicy) -> Job | None:
-    """The queue did not take it; somebody tries again."""
+def not_queued(job: Job, now: float, policy: JobPolicy) -> Job | None:
+    """The queue did not take it; the reconciler retries after `retry_s`."""
     if job.state is not JobState.QUEUED:
         return None
     return replace(job, put_at=None, due_at=max(job.due_at, now + policy.retry_s))
 
 
 def leased(job: Job, token: str, now: float, policy: JobPolicy) -> Job | None:
-    """A worker has it, if it waits and its time has come; if nobody can read it, it fails."""
+    """A worker leases it, if it is queued and due; one that can't be decrypted fails."""
     if job.state is not JobState.QUEUED or job.due_at > now or job.recording.until <= now:
         return None
     if job.unreadable:
@@ -64,59 +64,63 @@ def leased(job: Job, token: str, now: float, policy: JobPolicy) -> Job | None:
     )
 
 
-def held(job: Job, token: str, now: float, processed_s: float, policy: JobPolicy) -> Job | None:
-    """Its worker goes on."""
-    if not _holds(job, token):
+def lease_renewed(
+    job: Job, token: str, now: float, processed_s: float, policy: JobPolicy
+) -> Job | None:
+    """Its worker goes on: the lease lasts longer, and the progress is stored."""
+    if not _has_lease(job, token):
         return None
     return replace(job, lease=Lease(token, now + policy.lease_s), processed_s=processed_s)
 
 
 def fetched(job: Job, token: str, blob: str, size_bytes: int) -> Job | None:
-    """Its recording has come from the address that the client gave."""
-    if not _holds(job, token):
+    """Its recording was downloaded from the client's URL."""
+    if not _has_lease(job, token):
         return None
     recording = replace(job.recording, blob=blob, size_bytes=size_bytes)
     return replace(job, recording=recording)
 
 
 def measured(job: Job, token: str, duration_s: float | None) -> Job | None:
-    """Its recording tells how long it is."""
-    if not _holds(job, token) or duration_s is None:
+    """The duration of its recording is known."""
+    if not _has_lease(job, token) or duration_s is None:
         return None
     return replace(job, recording=replace(job.recording, duration_s=duration_s))
 
 
-def returned(job: Job, token: str, now: float, pause_s: float) -> Job | None:
-    """Its worker could not even try, and another may after `pause_s`; the attempt counts not."""
-    if not _holds(job, token):
+def released(job: Job, token: str, now: float, pause_s: float) -> Job | None:
+    """Its worker releases the lease; queued again after `pause_s`, the attempt doesn't count."""
+    if not _has_lease(job, token):
         return None
-    return _waiting(replace(job, attempts=job.attempts - 1), now + pause_s)
+    return _requeued(replace(job, attempts=job.attempts - 1), now + pause_s)
 
 
-def stumbled(job: Job, token: str, failure: Failure, now: float, policy: JobPolicy) -> Job | None:
-    """An attempt failed in a way that the next may not; the last one is the end."""
-    if not _holds(job, token):
+def attempt_failed(
+    job: Job, token: str, failure: Failure, now: float, policy: JobPolicy
+) -> Job | None:
+    """An attempt failed with a retryable error; after the last one the job has failed."""
+    if not _has_lease(job, token):
         return None
     if job.attempts >= policy.max_attempts:
         return _ended(job, JobState.FAILED, now, policy, failure)
     pause_s = backoff_s(job.attempts, policy.retry_s, _LONGEST_S)
-    return replace(_waiting(job, now + pause_s), failure=failure)
+    return replace(_requeued(job, now + pause_s), failure=failure)
 
 
-def lost(job: Job, now: float, policy: JobPolicy) -> Job | None:
-    """Its worker has let the lease run out."""
+def lease_lost(job: Job, now: float, policy: JobPolicy) -> Job | None:
+    """The lease has expired: queued again, or failed after the last attempt."""
     if job.state is not JobState.RUNNING or (job.lease and job.lease.until > now):
         return None
     if job.attempts >= policy.max_attempts:
         return _ended(job, JobState.FAILED, now, policy, LOST)
-    return _waiting(job, now)
+    return _requeued(job, now)
 
 
 def done(
     job: Job, token: str, result: str, duration_s: float, now: float, policy: JobPolicy
 ) -> Job | None:
-    """The transcript is stored under that name."""
-    if not _holds(job, token):
+    """Done; the transcript is stored in the blob `result`."""
+    if not _has_lease(job, token):
         return None
     recording = replace(job.recording, duration_s=duration_s)
     job = replace(job, result=result, processed_s=duration_s, recording=recording)
@@ -124,27 +128,27 @@ def done(
 
 
 def failed(job: Job, token: str, failure: Failure, now: float, policy: JobPolicy) -> Job | None:
-    """It can't be done."""
-    return _ended(job, JobState.FAILED, now, policy, failure) if _holds(job, token) else None
+    """Failed with an error that no retry helps."""
+    return _ended(job, JobState.FAILED, now, policy, failure) if _has_lease(job, token) else None
 
 
 def expired(job: Job, now: float, policy: JobPolicy) -> Job | None:
-    """It waited longer than its recording may be kept."""
+    """Failed: it was queued for longer than its recording may be kept."""
     if job.state is not JobState.QUEUED or job.recording.until > now:
         return None
     return _ended(job, JobState.FAILED, now, policy, EXPIRED)
 
 
 def cancelled(job: Job, now: float, policy: JobPolicy) -> Job | None:
-    """Its owner does not want it any more."""
+    """Cancelled by its owner."""
     return None if job.state.ended else _ended(job, JobState.CANCELLED, now, policy)
 
 
-def again(job: Job, now: float) -> Job | None:
-    """Its owner wants it done once more, after a failure or a cancellation."""
+def retried(job: Job, now: float) -> Job | None:
+    """A new run, as its owner wishes, after a failure or a cancellation."""
     if job.state not in (JobState.FAILED, JobState.CANCELLED) or job.recording.until <= now:
         return None
-    fresh = _waiting(job, now)
+    fresh = _requeued(job, now)
     return replace(
         fresh, run=job.run + 1, attempts=0, started_at=None, ended_at=None, until=None,
         failure=None, result="", processed_s=0.0, webhook=Webhook(),
@@ -158,8 +162,8 @@ def without_audio(job: Job) -> Job | None:
     return replace(job, recording=replace(job.recording, blob=""))
 
 
-def telling(job: Job, now: float, policy: JobPolicy) -> Job | None:
-    """The message about its end is sent now, or given up: too many attempts, or no address."""
+def webhook_claimed(job: Job, now: float, policy: JobPolicy) -> Job | None:
+    """Claim a webhook attempt that is due, or give up: too many attempts, or no address."""
     hook = job.webhook
     if hook.delivery is not WebhookState.PENDING or hook.due_at is None or hook.due_at > now:
         return None
@@ -171,22 +175,22 @@ def telling(job: Job, now: float, policy: JobPolicy) -> Job | None:
     return replace(job, webhook=Webhook(WebhookState.PENDING, attempts, due_at))
 
 
-def told(job: Job, run: int, delivered: bool, policy: JobPolicy) -> Job | None:
-    """What became of a message about that run's end."""
+def webhook_attempted(job: Job, run: int, delivered: bool, policy: JobPolicy) -> Job | None:
+    """The outcome of a webhook attempt about that run's end."""
     hook = job.webhook
     if job.run != run or hook.delivery is not WebhookState.PENDING:
         return None
     if not delivered and hook.attempts < policy.webhook_attempts:
-        return None  # `telling` has said when to try again
+        return None  # `webhook_claimed` has set when to retry
     outcome = WebhookState.DELIVERED if delivered else WebhookState.GIVEN_UP
     return replace(job, webhook=replace(hook, delivery=outcome, due_at=None))
 
 
-def _holds(job: Job, token: str) -> bool:
+def _has_lease(job: Job, token: str) -> bool:
     return job.state is JobState.RUNNING and job.lease is not None and job.lease.token == token
 
 
-def _waiting(job: Job, due_at: float) -> Job:
+def _requeued(job: Job, due_at: float) -> Job:
     return replace(job, state=JobState.QUEUED, lease=None, due_at=due_at, put_at=None)
 
 

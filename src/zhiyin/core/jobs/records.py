@@ -1,4 +1,4 @@
-"""The records of jobs, changed by compare and swap."""
+"""Job records, changed by compare and swap."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class JobRecords:
     async def change(self, job_id: str, step: Callable[[Job], Job | None]) -> Job | None:
         """Apply a transition to the record as it is now.
 
-        None when there is no such job or the transition is not to be. Others may change the
-        record at the same time: `step` is then asked again.
+        None when there is no such job or no such transition. When the record was changed
+        concurrently, `step` is called again.
         """
         for _ in range(_TRIES):
             job = await self.store.get(job_id)
@@ -39,10 +39,10 @@ class JobRecords:
                 return None
             if swapped := await self.swap(changed):
                 return swapped
-        raise Unavailable("Too many want to change this job at once. Try again.")
+        raise Unavailable("Too many requests change this job at once. Try again.")
 
     async def swap(self, changed: Job) -> Job | None:
-        """Store a record made from the one of its version; None when others were quicker."""
+        """Store a record made from the one of its version; None after a concurrent change."""
         changed = scheduled(changed, self.policy)
         if not await self.store.replace(changed):
             return None

@@ -1,4 +1,4 @@
-"""All of jobs in one process: the use cases, the workers, the keeper; started and stopped."""
+"""Job runtime: service, workers and reconciler of one process, started and stopped together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zhiyin.domain.errors import Unavailable
 
 T = TypeVar("T")
 
-_LOOK_S = 5.0
+_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +53,19 @@ class JobRuntime:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def start(self) -> None:
-        """Begin to work and to look after jobs."""
+        """Start workers and reconciler."""
         runs: list[Coroutine[Any, Any, None]] = [self.worker.run() for _ in range(self.workers)]
         self._tasks = [asyncio.create_task(run) for run in [*runs, self.reconciler.run()]]
 
     async def close(self) -> None:
-        """Give back the jobs under way and leave."""
+        """Stop; running jobs are released."""
         await cancel_all(self._tasks)
         await self.release()
 
     async def health(self) -> JobHealth:
-        """Look at records and queue, for some seconds at most."""
+        """Query records and queue, with a timeout of some seconds."""
         backlog, lag = await asyncio.gather(
-            _seen(self.service.records.store.backlog()), _seen(self.service.queue.lag())
+            _or_none(self.service.records.store.backlog()), _or_none(self.service.queue.lag())
         )
         return JobHealth(
             waiting=None if backlog is None else backlog.waiting,
@@ -76,9 +76,9 @@ class JobRuntime:
         )
 
 
-async def _seen(look: Awaitable[T]) -> T | None:
+async def _or_none(look: Awaitable[T]) -> T | None:
     try:
-        async with asyncio.timeout(_LOOK_S):
+        async with asyncio.timeout(_TIMEOUT_S):
             return await look
     except (Unavailable, TimeoutError):
         return None

@@ -1,4 +1,4 @@
-"""What owners do with their jobs: submit, look, cancel, retry, delete."""
+"""Job service: submit, get, list, watch, cancel, retry, delete."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ from zhiyin.ports.web import Web
 log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
-_LOOK_S = 0.5
+_POLL_S = 0.5
 _LONGEST_RETRY_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A job, and whether an earlier request with the same key had made it."""
+    """A job, and whether an earlier request with the same idempotency key created it."""
 
     job: Job
     replayed: bool
@@ -59,9 +59,9 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class JobRules:
-    """What is open to clients: fetching from URLs, webhooks.
+    """What clients may use: fetching from URLs, webhooks.
 
-    `max_bytes` bounds a recording, `max_watchers` those who follow a job's events.
+    `max_bytes` bounds a recording, `max_watchers` the clients that watch jobs.
     """
 
     allow_urls: bool
@@ -86,7 +86,7 @@ class JobService:
     async def submit(
         self, owner: str, request: JobRequest, source: AudioSource | None, key: str = ""
     ) -> Submitted:
-        """Accept a job: from now on it ends by itself, whatever process dies.
+        """Accept a job: from now on it ends by itself, even if a process dies.
 
         Without `source` the request has a URL. Raises InvalidRequest, UnknownModel,
         UndecodableAudio, TooLarge, Overloaded, Conflict when the key was used for something else,
@@ -95,25 +95,25 @@ class JobService:
         self.registry.check(request.options)
         await self._check_addresses(request)
         hashed = _digest(key.encode()) if key else ""
-        await self.check_room(owner, key)
+        await self.check_capacity(owner, key)
         now = self.records.clock()
         job_id = new_job_id(now)
-        recording, digest = await self._keep(job_id, source, now)
+        recording, digest = await self._store_recording(job_id, source, now)
         fingerprint = _fingerprint(request, digest)
         job = Job(job_id, owner, request, recording, now, now, hashed, fingerprint)
-        # When this fails the record may be there all the same, and then needs the recording; if
-        # not, the keeper sweeps it.
-        held = await self.records.add(job)
-        if held.id != job.id:
-            await self._forget_blob(recording.blob)
-            _check_readable(held)
-            if held.fingerprint != fingerprint:
+        # When this fails the record may be stored all the same, and then needs the recording; if
+        # not, the reconciler deletes the orphan.
+        stored = await self.records.add(job)
+        if stored.id != job.id:
+            await self._delete_blob(recording.blob)
+            _check_readable(stored)
+            if stored.fingerprint != fingerprint:
                 raise Conflict(
                     "This Idempotency-Key was used for another request.",
                     code="idempotency_key_reused",
                 )
-            return Submitted(held, replayed=True)
-        return Submitted(await self._enqueue(held), replayed=False)
+            return Submitted(stored, replayed=True)
+        return Submitted(await self._enqueue(stored), replayed=False)
 
     async def get(self, owner: str, job_id: str) -> Job:
         """The record. Raises UnknownJob."""
@@ -127,17 +127,17 @@ class JobService:
         return await self.records.store.list(query)
 
     async def cancel(self, owner: str, job_id: str) -> Job:
-        """End the job, also while it is being worked on; one that has ended stays as it is."""
+        """Cancel the job, running or not; one that has ended stays as it is."""
         job = await self.get(owner, job_id)
         now = self.records.clock()
         step = partial(lifecycle.cancelled, now=now, policy=self.records.policy)
         return await self.records.change(job_id, step) or await self.get(owner, job.id)
 
     async def retry(self, owner: str, job_id: str) -> Job:
-        """Have a failed or cancelled job done once more. Raises Conflict, CannotDecrypt."""
+        """Run a failed or cancelled job again. Raises Conflict, CannotDecrypt."""
         _check_readable(await self.get(owner, job_id))
         now = self.records.clock()
-        job = await self.records.change(job_id, partial(lifecycle.again, now=now))
+        job = await self.records.change(job_id, partial(lifecycle.retried, now=now))
         if job is None:
             raise Conflict(
                 "Only a job that failed or was cancelled can be done again, and only as long as "
@@ -147,16 +147,16 @@ class JobService:
         return await self._enqueue(job)
 
     async def delete(self, owner: str, job_id: str) -> None:
-        """Forget the job with its recording and transcript, in whatever state it is."""
+        """Delete the job in any state, with its recording and transcript."""
         while True:
             job = await self.get(owner, job_id)
             if await self.records.store.remove(job):
                 break
         for blob in (job.recording.blob, job.result):
-            await self._forget_blob(blob)
+            await self._delete_blob(blob)
 
     async def result(self, owner: str, job_id: str) -> tuple[Job, Transcript]:
-        """What was heard. Raises Conflict unless the job is done, MissingBlob when it is gone.
+        """The transcript. Raises Conflict unless the job is done, MissingBlob when it is gone.
 
         Raises CannotDecrypt.
         """
@@ -166,7 +166,7 @@ class JobService:
         return job, load_transcript(await _read(self.blobs, job.blob(job.result)))
 
     async def estimate(self, job: Job) -> float | None:
-        """Seconds until the end, None when nobody can tell."""
+        """Estimated seconds until the end, None when unknown."""
         total = job.recording.duration_s
         cost = self.registry.cost(job.request.options.model)
         if cost is None or total is None or job.state.ended:
@@ -193,7 +193,7 @@ class JobService:
                     yield job
                 if job.state.ended:
                     return
-                await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(_POLL_S)
         finally:
             self.watchers -= 1
 
@@ -220,8 +220,8 @@ class JobService:
             error.param = param
             raise
 
-    async def check_room(self, owner: str, key: str) -> None:
-        """Overloaded when too many jobs wait; a request that is repeated needs no room."""
+    async def check_capacity(self, owner: str, key: str) -> None:
+        """Raises Overloaded when too many jobs wait, unless the request is a repetition."""
         backlog = await self.records.store.backlog()
         if backlog.waiting < self.records.policy.max_waiting:
             return
@@ -236,10 +236,10 @@ class JobService:
             retry_after_s=min(_LONGEST_RETRY_S, max(5.0, each)),
         )
 
-    async def _keep(
+    async def _store_recording(
         self, job_id: str, source: AudioSource | None, now: float
     ) -> tuple[Recording, str]:
-        """Store the recording, after a look at whether it is one."""
+        """Store the recording, if it can be decoded."""
         until = now + self.records.policy.audio_ttl_s
         if source is None:
             return Recording("", 0, until), ""
@@ -249,17 +249,17 @@ class JobService:
         return Recording(name, written.size_bytes, until, duration_s), written.digest
 
     async def _enqueue(self, job: Job) -> Job:
-        """Put it into the queue; when that is away, the keeper does it later."""
+        """Queue the job; when the queue is unavailable, the reconciler does it later."""
         try:
             await self.queue.put(job.id, job.request.priority)
         except Unavailable as error:
-            log.warning("the queue is away; the job waits in its record: %s", error.message)
+            log.warning("the queue is unavailable; the job waits in its record: %s", error.message)
             return job
         now = self.records.clock()
-        return await self.records.change(job.id, partial(lifecycle.put, now=now)) or job
+        return await self.records.change(job.id, partial(lifecycle.queued, now=now)) or job
 
-    async def _forget_blob(self, name: str) -> None:
-        """The sweeper finds what can't be deleted now."""
+    async def _delete_blob(self, name: str) -> None:
+        """Delete a blob; the reconciler finds what can't be deleted now."""
         try:
             if name:
                 await self.blobs.delete(name)

@@ -1,4 +1,4 @@
-"""The message about a job's end, signed as Standard Webhooks are. Pure.
+"""Webhooks about a job's end: body and signature, by Standard Webhooks. Pure.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -39,7 +39,7 @@ def parse_secrets(text: str) -> tuple[bytes, ...]:
 
 
 def message(job: Job) -> bytes:
-    """What is told of an ended job: which, and how it ended. Never what was said."""
+    """The body: which job ended, and how. Never any of its transcript."""
     failure = job.failure
     error = None if failure is None else {"code": failure.code, "message": failure.message}
     ended = datetime.fromtimestamp(job.ended_at or 0.0, UTC).isoformat(timespec="milliseconds")

@@ -1,7 +1,7 @@
-"""A worker: takes one job after another through the corridor of all doors, in the lowest lane.
+"""Job worker: takes jobs from the queue and transcribes them in the lowest lane.
 
-A job is leased in its record, then its ticket is acknowledged: from there on the lease brings it
-back when this process dies, and no queue waits for long recordings. Whatever a worker writes
+A job is leased in its record, then its delivery is acknowledged: from there on the lease brings it
+back when this process dies, and no queue waits for long recordings. What a worker writes
 counts only while it holds the lease, so that a run ends once.
 """
 
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 _TAKE_S = 5.0
 _TICK_S = 1.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
-_BROKEN = "Something went wrong inside the service."
+_INTERNAL_ERROR = "Something went wrong inside the service."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class WorkLimits:
 
 @dataclass(slots=True)
 class _Attempt:
-    """A job under way: `token` of its lease, how far it is, how long it is."""
+    """A running job: `token` of its lease, seconds of audio done."""
 
     job: Job
     token: str
@@ -64,9 +64,9 @@ class _Attempt:
 
 @dataclass(slots=True)
 class Worker:
-    """One loop; run several for several jobs at once. `ended` is called after every end.
+    """Worker loop; run several for concurrent jobs. `ended` is called after every attempt.
 
-    Transcripts go to the `scribe` as well, unless the client does not want that.
+    Transcripts go to the `history_writer` as well, unless the client opts out.
     """
 
     transcriber: Transcriber
@@ -79,26 +79,26 @@ class Worker:
     ended: Callable[[], None]
 
     async def run(self) -> None:
-        """Work until cancelled; the job under way is then given back."""
+        """Work until cancelled; the running job is then released."""
         failures = 0
         while True:
             try:
-                await self._next()
+                await self._run_next()
                 failures = 0
                 continue
             except Unavailable as error:
                 log.warning("no job can be taken now: %s", error.message)
             except Exception as error:  # the worker loop: the next job may be better
-                log.error("a worker stumbled: %s", type(error).__name__, exc_info=error)
+                log.error("a worker failed: %s", type(error).__name__, exc_info=error)
             failures += 1
             await asyncio.sleep(backoff_s(failures, _FIRST_PAUSE_S, _LONGEST_PAUSE_S))
 
-    async def _next(self) -> None:
+    async def _run_next(self) -> None:
         delivery = await self.queue.take(_TAKE_S)
         if delivery is None:
             return
         token = secrets.token_hex(16)
-        job = await self._take_over(delivery, token)
+        job = await self._take(delivery, token)
         if job is None:
             return
         if job.lease is not None:
@@ -107,8 +107,8 @@ class Worker:
             log.error("a job can't be decrypted and has failed")
             self.ended()
 
-    async def _take_over(self, delivery: Delivery, token: str) -> Job | None:
-        """Lease it. Cancelled, it sees that through and gives the job back: nobody knew of it."""
+    async def _take(self, delivery: Delivery, token: str) -> Job | None:
+        """Lease the job. When cancelled, finish that and release it: no attempt is lost."""
         leasing = asyncio.create_task(self._lease(delivery, token))
         try:
             return await asyncio.shield(leasing)
@@ -116,11 +116,11 @@ class Worker:
             await asyncio.wait({leasing})
             job = None if leasing.exception() else leasing.result()
             if job is not None and job.lease is not None:
-                await asyncio.shield(self._give_back(_Attempt(job, token), 0.0))
+                await asyncio.shield(self._release(_Attempt(job, token), 0.0))
             raise
 
     async def _lease(self, delivery: Delivery, token: str) -> Job | None:
-        """The job, ours now or failed; None when another has it or it needs nobody."""
+        """The job, leased or failed; None when another worker has it or it has ended."""
         step = partial(
             lifecycle.leased, token=token, now=self.records.clock(), policy=self.records.policy
         )
@@ -133,24 +133,24 @@ class Worker:
         try:
             await self.queue.ack(delivery)
         except Unavailable as error:  # it comes again, and finds the job leased
-            log.warning("a ticket could not be acknowledged: %s", error.message)
+            log.warning("a delivery could not be acknowledged: %s", error.message)
         return job
 
     async def _work(self, attempt: _Attempt) -> None:
-        doing = asyncio.create_task(self._transcribe(attempt))
-        holding = asyncio.create_task(self._hold(attempt))
+        decoding = asyncio.create_task(self._transcribe(attempt))
+        renewing = asyncio.create_task(self._renew_lease(attempt))
         try:
-            await asyncio.wait({doing, holding}, return_when=asyncio.FIRST_COMPLETED)
-            if doing.done():
-                await self._settle(attempt, doing)
+            await asyncio.wait({decoding, renewing}, return_when=asyncio.FIRST_COMPLETED)
+            if decoding.done():
+                await self._store_outcome(attempt, decoding)
             else:
-                log.info("a job was taken from its worker: cancelled, deleted or lost")
+                log.info("a worker's job was cancelled or deleted, or its lease has expired")
         except asyncio.CancelledError:
-            await cancel_all([doing])
-            await asyncio.shield(self._give_back(attempt, 0.0))
+            await cancel_all([decoding])
+            await asyncio.shield(self._release(attempt, 0.0))
             raise
         finally:
-            await cancel_all([doing, holding])
+            await cancel_all([decoding, renewing])
 
     async def _transcribe(self, attempt: _Attempt) -> Transcript:
         await self._fetch(attempt)
@@ -178,7 +178,7 @@ class Worker:
                 await self.records.change(attempt.job.id, step)
 
     async def _fetch(self, attempt: _Attempt) -> None:
-        """Bring a recording that is still where the client's URL says."""
+        """Download the recording from the client's URL, unless it is stored already."""
         job = attempt.job
         if job.recording.blob:
             return
@@ -190,17 +190,17 @@ class Worker:
         step = partial(
             lifecycle.fetched, token=attempt.token, blob=name, size_bytes=written.size_bytes
         )
-        held = await self.records.change(job.id, step)
-        attempt.job = held or job
-        if held is None:
-            now = await self.records.store.get(job.id)
-            if now is None or now.state.ended:  # nobody else would know of it
+        changed = await self.records.change(job.id, step)
+        attempt.job = changed or job
+        if changed is None:
+            stored = await self.records.store.get(job.id)
+            if stored is None or stored.state.ended:  # else it stays as an orphan
                 await self.blobs.delete(name)
 
-    async def _hold(self, attempt: _Attempt) -> None:
-        """Renew the lease and tell the progress; return once the job is not ours any more."""
+    async def _renew_lease(self, attempt: _Attempt) -> None:
+        """Renew the lease with the progress; return once the lease is lost."""
         policy, clock = self.records.policy, self.records.clock
-        renewed, told_s = clock(), 0.0
+        renewed, reported_s = clock(), 0.0
         while clock() < renewed + policy.lease_s:
             await asyncio.sleep(min(_TICK_S, policy.lease_s / 6))
             now = clock()
@@ -208,11 +208,11 @@ class Worker:
                 job = await self.records.store.get(attempt.job.id)
                 if job is None or job.lease is None or job.lease.token != attempt.token:
                     return
-                if attempt.processed_s != told_s or now > renewed + policy.lease_s / 3:
-                    told_s = attempt.processed_s
+                if attempt.processed_s != reported_s or now > renewed + policy.lease_s / 3:
+                    reported_s = attempt.processed_s
                     step = partial(
-                        lifecycle.held, token=attempt.token, now=now, processed_s=told_s,
-                        policy=policy,
+                        lifecycle.lease_renewed, token=attempt.token, now=now,
+                        processed_s=reported_s, policy=policy,
                     )  # fmt: skip
                     if await self.records.change(job.id, step) is None:
                         return
@@ -220,61 +220,67 @@ class Worker:
             except Unavailable as error:
                 log.warning("a lease could not be renewed: %s", error.message)
 
-    async def _settle(self, attempt: _Attempt, doing: asyncio.Task[Transcript]) -> None:
-        """Write down how it ended."""
+    async def _store_outcome(self, attempt: _Attempt, decoding: asyncio.Task[Transcript]) -> None:
+        """Store how the attempt ended."""
         try:
-            transcript = doing.result()
+            transcript = decoding.result()
             await self._done(attempt, transcript)
         except AsrError as error:
             await self._failed(attempt, error)
         except Exception as error:  # the worker loop: a fault of ours must not lose the job
-            log.error("an attempt broke: %s", type(error).__name__, exc_info=error)
-            await self._failed(attempt, EngineFailed(_BROKEN, code="internal_error"))
+            log.error(
+                "an attempt failed with an internal error: %s", type(error).__name__, exc_info=error
+            )
+            await self._failed(attempt, EngineFailed(_INTERNAL_ERROR, code="internal_error"))
         self.ended()
 
     async def _done(self, attempt: _Attempt, transcript: Transcript) -> None:
         job, now = attempt.job, self.records.clock()
         name = f"{job.id}.{job.run}-{job.attempts}.result"
         data = dump_transcript(transcript)
-        await self.blobs.write(name, _once(data), max(len(data), self.limits.max_bytes))
+        await self.blobs.write(name, _single_chunk(data), max(len(data), self.limits.max_bytes))
         step = partial(
             lifecycle.done, token=attempt.token, result=name, duration_s=transcript.duration,
             now=now, policy=self.records.policy,
         )  # fmt: skip
-        if await self._insist(lambda: self.records.change(job.id, step)) is None:
-            # Another's job by now; or the first try was stored, and only its answer was lost.
-            held = await self.records.store.get(job.id)
-            if held is None or held.result != name:
+        if await self._until_stored(lambda: self.records.change(job.id, step)) is None:
+            # Another worker's job by now; or the first write was stored, and only its answer lost.
+            stored = await self.records.store.get(job.id)
+            if stored is None or stored.result != name:
                 await self.blobs.delete(name)
                 return
-        self.history_writer.remember(_caller(job), transcript, now - job.created_at)
+        self.history_writer.record(_caller(job), transcript, now - job.created_at)
 
     async def _failed(self, attempt: _Attempt, error: AsrError) -> None:
         job, policy, now = attempt.job, self.records.policy, self.records.clock()
-        fate = disposition_of(error)
-        if fate is Disposition.WAIT:
+        disposition = disposition_of(error)
+        if disposition is Disposition.DEFER:
             pause_s = min(_LONGEST_PAUSE_S, error.retry_after_s or policy.retry_s)
-            await self._give_back(attempt, pause_s)
+            await self._release(attempt, pause_s)
             await asyncio.sleep(pause_s)
             return
         failure = Failure(error.code, error.message)
-        step = lifecycle.failed if fate is Disposition.FAIL else lifecycle.stumbled
+        step = lifecycle.failed if disposition is Disposition.FAIL else lifecycle.attempt_failed
         change = partial(step, token=attempt.token, failure=failure, now=now, policy=policy)
-        ended = await self._insist(lambda: self.records.change(job.id, change))
-        if ended is not None and ended.state is JobState.FAILED and fate is Disposition.AGAIN:
+        ended = await self._until_stored(lambda: self.records.change(job.id, change))
+        if (
+            ended is not None
+            and ended.state is JobState.FAILED
+            and disposition is Disposition.RETRY
+        ):
             with suppress(Unavailable):
                 await self.queue.dead_letter(job.id, failure.code)
 
-    async def _give_back(self, attempt: _Attempt, pause_s: float) -> None:
-        """Let others have the job; when that can't be written, the lease runs out."""
+    async def _release(self, attempt: _Attempt, pause_s: float) -> None:
+        """Release the job for other workers; when that can't be stored, the lease expires."""
         now = self.records.clock()
-        step = partial(lifecycle.returned, token=attempt.token, now=now, pause_s=pause_s)
+        step = partial(lifecycle.released, token=attempt.token, now=now, pause_s=pause_s)
         with suppress(Unavailable):
             await self.records.change(attempt.job.id, step)
         self.ended()
 
-    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Try again while the database is away, for as long as the lease may last."""
+    async def _until_stored(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Retry while the database is unavailable, for as long as the lease may last."""
         end = self.records.clock() + self.records.policy.lease_s
         while True:
             try:
@@ -285,10 +291,10 @@ class Worker:
                 await asyncio.sleep(_TICK_S)
 
 
-async def _once(data: bytes) -> AsyncIterator[bytes]:
+async def _single_chunk(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
 def _caller(job: Job) -> Caller:
-    """Who asked for the job."""
+    """The caller that submitted the job."""
     return Caller(job.owner, job.id, "jobs", store=job.request.store)

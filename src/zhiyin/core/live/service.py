@@ -139,7 +139,7 @@ class LiveService:
         self._observer.count("live.closed")
         transcript = session.transcript()
         if self._history_writer is not None and transcript.segments:
-            self._history_writer.remember(session.caller, transcript, session.latency_s)
+            self._history_writer.record(session.caller, transcript, session.latency_s)
 
     def _spell(self, options: TextOptions) -> Spell:
         return lambda words, language: self._steps.spell(words, TextContext(language, options))

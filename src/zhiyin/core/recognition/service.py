@@ -61,6 +61,6 @@ class RecognitionService:
         begun = time.monotonic()
 
         def write(transcript: Transcript) -> None:
-            self.history_writer.remember(caller, transcript, time.monotonic() - begun)
+            self.history_writer.record(caller, transcript, time.monotonic() - begun)
 
         return write

@@ -16,7 +16,7 @@ from zhiyin.store.history_sql.tables import owner_keys, transcripts
 async def of_owner(
     connection: AsyncConnection, owner: str, *, lock: bool = False
 ) -> list[WrappedKey]:
-    """The owner's keys, the newest first; with `lock`, nobody deletes them before the end."""
+    """The owner's keys, the newest first; with `lock`, they can't be deleted before the end."""
     rows = select(owner_keys).where(owner_keys.c.owner == owner)
     rows = rows.order_by(owner_keys.c.generation.desc())
     found = await connection.execute(rows.with_for_update(read=True) if lock else rows)

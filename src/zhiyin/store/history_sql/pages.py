@@ -18,8 +18,8 @@ from zhiyin.store.history_sql import search
 from zhiyin.store.history_sql.rows import summary_of
 
 _STEP = 100  # entries that a search reads at once
-_LOOKED_THROUGH = 2_000  # entries that a search reads for one page
-_LOOKED_THROUGH_CHARS = 4_000_000  # or so much text
+_MAX_READ = 2_000  # entries that a search reads for one page
+_MAX_READ_CHARS = 4_000_000  # or so much text
 
 
 class Pager:
@@ -39,9 +39,9 @@ class Pager:
         query, found, read = self._query, list[Summary](), 0
         before = query.before
         step = max(_STEP, query.limit + 1) if query.terms else query.limit + 1
-        while read < _LOOKED_THROUGH and self._chars < _LOOKED_THROUGH_CHARS:
+        while read < _MAX_READ and self._chars < _MAX_READ_CHARS:
             rows = await self._rows(before, step)
-            found += await asyncio.to_thread(self._fitting, rows)
+            found += await asyncio.to_thread(self._matching, rows)
             if len(found) > query.limit:
                 kept = found[: query.limit]
                 return HistoryPage(tuple(kept), kept[-1].id)
@@ -51,8 +51,8 @@ class Pager:
             read += len(rows)
         return HistoryPage(tuple(found), before)
 
-    def _fitting(self, rows: Sequence[Row[Any]]) -> list[Summary]:
-        """Those that have the terms in their text."""
+    def _matching(self, rows: Sequence[Row[Any]]) -> list[Summary]:
+        """Summaries of the rows that have all terms in their text."""
         opened = [summary_of(row, self._cipher) for row in rows]
         if not self._query.terms:
             return opened
@@ -63,7 +63,7 @@ class Pager:
         if not self._query.terms:
             return await self._fetched(search.plain_page(self._query, before, limit))
         if self._tokens is None:
-            self._tokens = await self._look_up()
+            self._tokens = await self._tokens_by_key()
         if self._tokens == [[]]:
             return await self._fetched(search.plain_page(self._query, before, limit))
         pages = [
@@ -72,7 +72,7 @@ class Pager:
         ]
         return sorted(chain(*pages), key=attrgetter("id"), reverse=True)[:limit]
 
-    async def _look_up(self) -> list[list[int]]:
+    async def _tokens_by_key(self) -> list[list[int]]:
         """The tokens of each key; [[]] when the terms are too short for the index."""
         wanted = set(chain(*(grams(term) for term in self._query.terms)))
         if not wanted:

@@ -66,8 +66,8 @@ async def _reseal(connection: AsyncConnection, entry: int, old: Cipher, new: Own
     values = rows.sealed(row.owner, entry, new, text=text, details=details)
     await connection.execute(update(transcripts).where(same).values(values))
     await connection.execute(delete(tokens).where(tokens.c.transcript == entry))
-    if marks := rows.marks_of(entry, text.decode(), new):
-        await connection.execute(insert(tokens), marks)
+    if token_rows := rows.token_rows_of(entry, text.decode(), new):
+        await connection.execute(insert(tokens), token_rows)
     return True
 
 

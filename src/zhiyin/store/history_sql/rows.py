@@ -1,4 +1,4 @@
-"""From entries to rows and back."""
+"""Codec between history entries and rows."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def sealed(owner: str, entry: int, cipher: Cipher, *, text: bytes, details: byte
     }
 
 
-def marks_of(entry: int, text: str, cipher: OwnerCipher) -> list[Values]:
+def token_rows_of(entry: int, text: str, cipher: OwnerCipher) -> list[Values]:
     """Rows of `tokens`, in the order of the table."""
     found = set(cipher.tokens(grams(normalized(text)))[0])
     return [{"token": token, "transcript": entry} for token in sorted(found)]

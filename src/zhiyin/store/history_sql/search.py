@@ -13,13 +13,13 @@ from zhiyin.domain.history import HistoryQuery, first_id
 from zhiyin.store.history_sql.rows import SUMMARY
 from zhiyin.store.history_sql.tables import tokens, transcripts
 
-_COUNTED = 500  # tokens rarer than that are told apart
-_LOOKED_UP = 8  # tokens of a query that are looked up; the text is checked for the rest
+_MAX_COUNT = 500  # rows up to which a token is counted
+_MAX_TOKENS = 8  # tokens of a query that are looked up; the text is checked for the rest
 
 
 def plain_page(query: HistoryQuery, before: int | None, limit: int) -> Select[Any]:
     """The newest entries that fit, whatever their text."""
-    chosen = select(*SUMMARY).where(*_fits(query), *_within(transcripts.c.id, query, before))
+    chosen = select(*SUMMARY).where(*_filters(query), *_within(transcripts.c.id, query, before))
     if query.language:  # else MariaDB intersects two indexes, and sorts all that it finds
         for dialect in ("mysql", "mariadb"):
             hint = "USE INDEX (transcripts_language)"
@@ -41,7 +41,7 @@ def token_page(
         same = (other.c.token == token) & (other.c.transcript == hits.c.transcript)
         chosen = chosen.where(select(literal(1)).where(same).exists())
     chosen = chosen.where(
-        hits.c.token == first, *_within(hits.c.transcript, query, before), *_fits(query)
+        hits.c.token == first, *_within(hits.c.transcript, query, before), *_filters(query)
     )
     return chosen.order_by(hits.c.transcript.desc()).limit(limit)
 
@@ -52,15 +52,15 @@ async def rarest(connection: AsyncConnection, wanted: Sequence[int]) -> list[int
         return list(wanted)
     counts = []
     for token in wanted:
-        some = select(literal(1)).where(tokens.c.token == token).limit(_COUNTED).subquery()
+        some = select(literal(1)).where(tokens.c.token == token).limit(_MAX_COUNT).subquery()
         number = select(func.count()).select_from(some).scalar_subquery()
         counts.append(select(literal(token).label("token"), number.label("number")))
     found = [(row.number, row.token) for row in await connection.execute(union_all(*counts))]
     ordered = sorted(found)
-    return [] if ordered[0][0] == 0 else [token for _, token in ordered[:_LOOKED_UP]]
+    return [] if ordered[0][0] == 0 else [token for _, token in ordered[:_MAX_TOKENS]]
 
 
-def _fits(query: HistoryQuery) -> list[ColumnElement[bool]]:
+def _filters(query: HistoryQuery) -> list[ColumnElement[bool]]:
     columns = transcripts.c
     chosen: list[ColumnElement[bool]] = [columns.owner == query.owner]
     if query.language:

@@ -54,7 +54,7 @@ class SqlHistory:
     async def add(self, entries: Sequence[HistoryEntry]) -> int:
         """See `ports.history`."""
         for _ in range(_TRIES):
-            with suppress(IntegrityError):  # somebody was quicker with an id or an owner's key
+            with suppress(IntegrityError):  # a concurrent write of the id or the owner's key
                 return await self._add(entries)
         raise Unavailable("The history is busy. Recognition goes on.", code="history_unavailable")
 
@@ -150,10 +150,10 @@ class SqlHistory:
                 return 0
             owners = sorted({entry.caller.owner for entry in wanted.values()})
             ciphers = {o: await keys.writing(connection, self._ring, o) for o in owners}
-            made, marks = await asyncio.to_thread(_rows_of, list(wanted.values()), ciphers)
+            made, token_rows = await asyncio.to_thread(_rows_of, list(wanted.values()), ciphers)
             await connection.execute(insert(transcripts), made)
-            if marks:
-                await connection.execute(insert(tokens), marks)
+            if token_rows:
+                await connection.execute(insert(tokens), token_rows)
         return len(wanted)
 
     async def _remove_some(self, chosen: ColumnElement[bool], limit: int) -> int:
@@ -170,15 +170,15 @@ def _rows_of(
 ) -> tuple[list[rows.Values], list[rows.Values]]:
     """The rows of both tables."""
     made: list[rows.Values] = []
-    marks: list[rows.Values] = []
+    token_rows: list[rows.Values] = []
     for entry in entries:
         cipher = ciphers[entry.caller.owner]
         try:
             made.append(rows.values_of(entry, cipher))
-        except ValueError as error:  # half a surrogate pair, say
+        except ValueError as error:  # an unpaired surrogate, say
             raise AsrError("A transcript can't be written as UTF-8.") from error
-        marks += rows.marks_of(entry.id, entry.transcript.text, cipher)
-    return made, marks
+        token_rows += rows.token_rows_of(entry.id, entry.transcript.text, cipher)
+    return made, token_rows
 
 
 async def _remove(connection: AsyncConnection, ids: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""Which keys seal the jobs and their blobs, and sealing them anew."""
+"""Key rotation of jobs and their blobs: which keys are used, and re-encryption."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zhiyin.store.sql.database import Database
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 100
+_BATCH = 100
 _C = JOBS.c
 _SEALED = ("payload", "failure_message")
 
@@ -68,30 +68,30 @@ class JobKeys:
 
     async def _rows(self) -> AsyncIterator[Any]:
         last = ""
-        wanted = select(_C.id, _C.key_id, _C.audio, _C.result).order_by(_C.id).limit(_AT_ONCE)
+        wanted = select(_C.id, _C.key_id, _C.audio, _C.result).order_by(_C.id).limit(_BATCH)
         while True:
             async with self._database.transaction() as db:
                 rows = (await db.execute(wanted.where(_C.id > last))).all()
             for row in rows:
                 yield row
-            if len(rows) < _AT_ONCE:
+            if len(rows) < _BATCH:
                 return
             last = rows[-1].id
 
     async def _reseal_record(self, job_id: str, new: KeyRing) -> bool:
-        """Whether there was something to do; again when somebody else has written meanwhile."""
+        """Whether there was something to do; retried after a concurrent write."""
         while True:
             async with self._database.transaction(write=True) as db:
                 row = (await db.execute(select(JOBS).where(_C.id == job_id))).first()
                 if row is None or row.key_id == new.key_id:
                     return False
-                values: dict[str, Any] = {c: self._moved(row, c, new) for c in _SEALED}
+                values: dict[str, Any] = {c: self._resealed(row, c, new) for c in _SEALED}
                 same = (_C.id == job_id) & (_C.version == row.version)
                 values |= {"key_id": new.key_id}
                 if (await db.execute(update(JOBS).where(same).values(values))).rowcount == 1:
                     return True
 
-    def _moved(self, row: Row[Any], column: str, new: KeyRing) -> bytes | None:
+    def _resealed(self, row: Row[Any], column: str, new: KeyRing) -> bytes | None:
         sealed = getattr(row, column)
         if sealed is None:
             return None

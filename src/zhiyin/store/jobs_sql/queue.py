@@ -1,4 +1,4 @@
-"""A queue in the database of the records: for one machine, or a few around one MariaDB."""
+"""Job queue in the database of the records: for one machine, or a few with one MariaDB."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from zhiyin.store.jobs_sql.tables import QUEUE
 from zhiyin.store.sql.database import Database
 
 _C = QUEUE.c
-_LOOK_S = 0.5
+_POLL_S = 0.5
 
 
 class LocalQueue:
     """Implements `ports.queue.JobQueue`.
 
-    A ticket that was taken is invisible for `visibility_s`, then it comes again. `put` in the same
-    process wakes those who wait; what other processes put is looked for every half second.
+    A row that was taken is invisible for `visibility_s`, then it is redelivered. `put` in the same
+    process wakes waiting workers; what other processes put is polled for every half second.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class LocalQueue:
         self._database = database
         self._visibility_s = visibility_s
         self._clock = clock
-        self._news = asyncio.Condition()
+        self._queued = asyncio.Condition()
 
     async def put(self, job_id: str, priority: Priority) -> None:
-        """A row; one that is there already begins anew, so that who holds it can't end it."""
+        """Insert a row, or reset it, so that a delivery from before can't acknowledge it."""
         row = {
             "job_id": job_id, "rank_": -priority, "visible_at": self._clock(),
             "receipt": "", "dead": False, "reason": "",
@@ -50,27 +50,27 @@ class LocalQueue:
         except IntegrityError:
             async with self._database.transaction(write=True) as db:
                 await db.execute(update(QUEUE).where(_C.job_id == job_id).values(row))
-        async with self._news:
-            self._news.notify_all()
+        async with self._queued:
+            self._queued.notify_all()
 
     async def take(self, wait_s: float) -> Delivery | None:
-        """The best visible row, made invisible if nobody else was quicker."""
+        """The best visible row, made invisible unless another worker took it first."""
         end = time.monotonic() + wait_s
-        while (delivery := await self._try()) is None:
+        while (delivery := await self._take_next()) is None:
             left = end - time.monotonic()
             if left <= 0:
                 return None
-            await self._listen(min(left, _LOOK_S))
+            await self._wait_for_put(min(left, _POLL_S))
         return delivery
 
-    async def _listen(self, seconds: float) -> None:
+    async def _wait_for_put(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(seconds), self._news:
-                await self._news.wait()
+            async with asyncio.timeout(seconds), self._queued:
+                await self._queued.wait()
         except TimeoutError:
             pass
 
-    async def _try(self) -> Delivery | None:
+    async def _take_next(self) -> Delivery | None:
         best = (
             select(_C.job_id, _C.rank_, _C.receipt)
             .where(_C.dead.is_(False), _C.visible_at <= self._clock())
@@ -91,7 +91,7 @@ class LocalQueue:
                 return delivery
 
     async def ack(self, delivery: Delivery) -> None:
-        """The row goes, unless it was taken by another since."""
+        """Delete the row, unless another worker has taken it since."""
         async with self._database.transaction(write=True) as db:
             await db.execute(delete(QUEUE).where(_held(delivery)))
 
@@ -119,7 +119,7 @@ class LocalQueue:
         return int(count.scalar_one())
 
     async def close(self) -> None:
-        """Nothing is held; the database is another's to close."""
+        """Nothing to close; the database is closed by its owner."""
 
 
 def _held(delivery: Delivery) -> ColumnElement[bool]:

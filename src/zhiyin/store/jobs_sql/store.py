@@ -30,7 +30,7 @@ from zhiyin.store.jobs_sql.tables import BLOB_KEYS, JOBS
 from zhiyin.store.sql.database import Database
 
 _C = JOBS.c
-_MOST_MESSAGE_CHARS = 1000
+_MAX_MESSAGE_CHARS = 1000
 
 
 class SqlJobs:
@@ -159,7 +159,7 @@ class SqlJobs:
     def _sealed_message(self, job: Job) -> bytes | None:
         if job.failure is None:
             return None
-        message = job.failure.message[:_MOST_MESSAGE_CHARS].encode()
+        message = job.failure.message[:_MAX_MESSAGE_CHARS].encode()
         return self._cipher.seal(message, identity(job.owner, job.id, "failure_message"))
 
     def _failure(self, row: Row[Any]) -> Failure | None:

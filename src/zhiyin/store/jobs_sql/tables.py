@@ -84,7 +84,7 @@ QUEUE = Table(
     Column("job_id", _text(36), primary_key=True),
     # The priority, negated: the order of the index is that of the queue.
     Column("rank_", SmallInteger, nullable=False),
-    # Taken tickets are invisible until then.
+    # Taken rows are invisible until then.
     Column("visible_at", Double, nullable=False),
     Column("receipt", _text(32), nullable=False),
     Column("dead", Boolean, nullable=False),

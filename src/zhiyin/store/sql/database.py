@@ -21,13 +21,13 @@ log = logging.getLogger(__name__)
 
 _LOCK_S = 60
 _MIGRATION_S = 3600.0
-_TURN_S = 0.05
+_LOCK_POLL_S = 0.05
 _ALEMBIC = threading.Lock()  # its context is one for the whole process
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A set of tables, and what is said about it.
+    """A set of tables, with the texts of its errors.
 
     `usage` is the ConfigError about its address, `away` and `code` are the Unavailable of a
     database that can't be reached, `lock` is the name of the server's lock for migrations. Tables
@@ -48,7 +48,7 @@ class Schema:
 class Database:
     """An engine and its transactions. Nothing is opened before the first of them.
 
-    The revision of the tables is looked at before the first use and after trouble.
+    The revision of the tables is checked before the first use and after failures.
     """
 
     def __init__(self, url: str, schema: Schema, options: DatabaseOptions) -> None:
@@ -78,14 +78,14 @@ class Database:
 
     @asynccontextmanager
     async def unchecked(self, *, write: bool = False) -> AsyncIterator[AsyncConnection]:
-        """A transaction that does not look at the tables' revision."""
+        """A transaction that does not check the tables' revision."""
         timeout_s = self._options.timeout_s
         async with self._connected(write, timeout_s) as connection, connection.begin():
             yield connection
 
     async def migrate(self) -> str:
         """Bring the tables up to date, as the only one at it; the revision. Raises Unavailable."""
-        async with _turn(), self._connected(True, _MIGRATION_S) as connection:
+        async with _alembic_lock(), self._connected(True, _MIGRATION_S) as connection:
             try:
                 if not self._embedded:  # of a file, the transaction itself holds the lock
                     await self._lock(connection)
@@ -101,7 +101,7 @@ class Database:
         return revision
 
     async def truncate_journal(self) -> None:
-        """Let SQLite's journal forget what was deleted; another database has none of this kind."""
+        """Remove deleted rows from SQLite's journal; other databases have no such journal."""
         if self._embedded:
             async with self.transaction() as connection:
                 await connection.exec_driver_sql("COMMIT")
@@ -115,7 +115,7 @@ class Database:
         await self._engine.dispose()
 
     async def _prepare(self) -> None:
-        """One attempt for all who wait; a client that leaves must not end it half way."""
+        """One attempt for all waiting requests; a cancelled one must not end it half way."""
         if self._preparing is None:
             self._preparing = asyncio.create_task(self._check())
             self._preparing.add_done_callback(self._prepared)
@@ -161,16 +161,16 @@ class Database:
         The first argument is a number where the driver is MySQL's, and words about the file's
         state where it is SQLite's.
         """
-        said = error.orig.args[:1] if isinstance(error, OperationalError) and error.orig else ()
-        reason = said[0] if said else ""
+        details = error.orig.args[:1] if isinstance(error, OperationalError) and error.orig else ()
+        reason = details[0] if details else ""
         log.warning("the %s database failed: %s %s", self.schema.name, type(error).__name__, reason)
 
 
 @asynccontextmanager
-async def _turn() -> AsyncIterator[None]:
-    """Alone with Alembic in this process, whichever event loop others have."""
+async def _alembic_lock() -> AsyncIterator[None]:
+    """Lock around Alembic in this process, across event loops."""
     while not _ALEMBIC.acquire(blocking=False):  # noqa: ASYNC110 (an Event belongs to one loop)
-        await asyncio.sleep(_TURN_S)
+        await asyncio.sleep(_LOCK_POLL_S)
     try:
         yield
     finally:

@@ -74,13 +74,13 @@ def make_engine(url: URL, options: DatabaseOptions) -> AsyncEngine:
 
 def _tune(engine: AsyncEngine, file: Path, options: DatabaseOptions) -> None:
     """SQLite: readers beside one writer, in transactions that begin where we say so."""
-    # Whoever waits for the lock hears of it before the transaction's own time is over.
+    # Waiting for the lock fails before the transaction's own timeout.
     busy_ms = int(min(_MOST_BUSY_S, options.timeout_s / 2) * 1000)
     pragmas = (
         f"busy_timeout={busy_ms}",
         "journal_mode=WAL",
         f"synchronous={'FULL' if options.durable else 'NORMAL'}",
-        "secure_delete=ON",  # what is deleted is overwritten, not just forgotten
+        "secure_delete=ON",  # what is deleted is overwritten, not just unlinked
     )
 
     def make_file(*_: object) -> None:

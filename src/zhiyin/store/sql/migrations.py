@@ -19,8 +19,8 @@ _ENVIRONMENT = Path(__file__).parent / "environment"
 class Migrations:
     """The revisions in `folder`; `version_table` holds the one that a database has.
 
-    Sets of tables with version tables of their own may share a database. Whoever changes
-    something must be the only one at it: see `Database.migrate`.
+    Sets of tables with version tables of their own may share a database. Changes
+    need a lock: see `Database.migrate`.
     """
 
     folder: Path

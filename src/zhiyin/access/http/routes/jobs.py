@@ -51,7 +51,7 @@ async def submit(
     key = _validated_key(idempotency_key)
     async with AsyncExitStack() as stack:
         stack.enter_context(context.upload_slot())
-        await _service(context).check_room(owner, key)  # before a big body is read
+        await _service(context).check_capacity(owner, key)  # before a big body is read
         upload, form = await read_form(request, JobForm)
         if upload is not None:
             stack.push_async_callback(upload.close)

@@ -1,4 +1,4 @@
-"""The keeper and the worker with real stores in a folder, a real receiver, and a clock of ours."""
+"""Reconciler and worker with real stores in a folder, a real receiver, and a fake clock."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Clock:
 
 @dataclass
 class Place:
-    """A keeper and what it works on."""
+    """A reconciler with its stores."""
 
     reconciler: Reconciler
     records: JobRecords
@@ -82,15 +82,15 @@ class Place:
         """The record as it is."""
         return await self.records.store.get(job.id)
 
-    async def attend(self, passed_s: float = 0.0) -> None:
-        """Some time later, everything that is due, messages included."""
+    async def reconcile(self, passed_s: float = 0.0) -> None:
+        """Reconcile some time later; webhooks are delivered too."""
         self.clock.now += passed_s
-        await self.reconciler.attend()
-        while self.reconciler._messages:
-            await asyncio.wait(self.reconciler._messages)
+        await self.reconciler.reconcile()
+        while self.reconciler._deliveries:
+            await asyncio.wait(self.reconciler._deliveries)
 
     async def leased(self, job: Job, token: str = "t") -> Job:
-        """A worker has it."""
+        """A worker leases it."""
         step = partial(lifecycle.leased, token=token, now=self.clock.now, policy=POLICY)
         held = await self.records.change(job.id, step)
         assert held is not None
@@ -124,7 +124,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 async def test_a_job_that_never_came_into_the_queue_is_put(place: Place) -> None:
     job = await place.add()
-    await place.attend()
+    await place.reconcile()
     delivery = await place.queue.take(0)
     assert delivery is not None
     assert delivery.job_id == job.id
@@ -132,29 +132,29 @@ async def test_a_job_that_never_came_into_the_queue_is_put(place: Place) -> None
 
 async def test_what_the_queue_has_lost_is_put_again_once_it_is_idle(place: Place) -> None:
     job, other = await place.add(), await place.add()
-    await place.attend()
+    await place.reconcile()
     for _ in range(2):
         delivery = await place.queue.take(0)
         assert delivery is not None
         await place.queue.ack(delivery)  # and then both are lost
     await place.queue.put(other.id, other.request.priority)
-    await place.attend(POLICY.redeliver_s + 1)
+    await place.reconcile(POLICY.redeliver_s + 1)
     assert await place.queue.lag() == 1, "a queue that has work explains the wait"
     delivery = await place.queue.take(0)
     assert delivery is not None
     await place.queue.ack(delivery)
-    await place.attend(POLICY.redeliver_s + 1)
+    await place.reconcile(POLICY.redeliver_s + 1)
     assert await place.queue.lag() == 2
     assert (await place.now(job)) is not None
 
 
 async def test_a_queue_in_which_nothing_moves_explains_no_wait(place: Place) -> None:
-    """A broker that lost its data may hold tickets that its readers believe to have read."""
+    """A broker that lost its data may hold messages that its consumers believe to have read."""
     await place.add()
-    await place.attend()
-    await place.attend(POLICY.redeliver_s + 1)
+    await place.reconcile()
+    await place.reconcile(POLICY.redeliver_s + 1)
     assert place.counts["queued_again"] == 1
-    await place.attend(POLICY.redeliver_s + 1)
+    await place.reconcile(POLICY.redeliver_s + 1)
     assert place.counts["queued_again"] == 2
 
 
@@ -163,16 +163,16 @@ async def test_a_lost_lease_is_given_to_others_then_the_job_fails(
 ) -> None:
     job = await place.add(f"{hook.url}/h")
     await place.leased(job)
-    await place.attend(9)
+    await place.reconcile(9)
     held = await place.now(job)
     assert held is not None
     assert held.state is JobState.RUNNING
-    await place.attend(2)
+    await place.reconcile(2)
     assert place.counts["leases_lost"] == 1
     assert await place.queue.lag() == 1
     await place.leased(job)
-    await place.attend(11)
-    await place.attend()
+    await place.reconcile(11)
+    await place.reconcile()
     failed = await place.now(job)
     assert failed is not None
     assert (failed.state, failed.failure) == (JobState.FAILED, lifecycle.LOST)
@@ -187,7 +187,7 @@ async def test_messages_that_nobody_takes_are_given_up(place: Place, hook: Recei
         job.id, partial(lifecycle.cancelled, now=place.clock.now, policy=POLICY)
     )
     for _ in range(6):
-        await place.attend(60)
+        await place.reconcile(60)
     ended = await place.now(job)
     assert ended is not None
     assert (ended.webhook.delivery, ended.webhook.attempts) == (WebhookState.GIVEN_UP, 2)
@@ -195,16 +195,16 @@ async def test_messages_that_nobody_takes_are_given_up(place: Place, hook: Recei
     assert place.counts["webhooks_given_up"] == 1
 
 
-async def test_two_keepers_tell_it_once(place: Place, hook: Receiver) -> None:
+async def test_two_reconcilers_deliver_a_webhook_once(place: Place, hook: Receiver) -> None:
     job = await place.add(f"{hook.url}/h")
     await place.records.change(
         job.id, partial(lifecycle.cancelled, now=place.clock.now, policy=POLICY)
     )
-    second = replace(place.reconciler, _messages=set())
-    await asyncio.gather(place.reconciler.attend(), second.attend())
+    second = replace(place.reconciler, _deliveries=set())
+    await asyncio.gather(place.reconciler.reconcile(), second.reconcile())
     for reconciler in (place.reconciler, second):
-        while reconciler._messages:
-            await asyncio.wait(reconciler._messages)
+        while reconciler._deliveries:
+            await asyncio.wait(reconciler._deliveries)
     assert len(hook.messages) == 1
 
 
@@ -217,11 +217,11 @@ async def test_recordings_and_records_go_at_their_time(place: Place) -> None:
         now=place.clock.now, policy=POLICY,
     )  # fmt: skip
     assert await place.records.change(held.id, step)
-    await place.attend(POLICY.audio_ttl_s - 1)
+    await place.reconcile(POLICY.audio_ttl_s - 1)
     assert len(await stored(place)) == 2
-    await place.attend(2)
+    await place.reconcile(2)
     assert await stored(place) == [f"{job.id}.1-1.result"]
-    await place.attend(POLICY.keep_s)
+    await place.reconcile(POLICY.keep_s)
     assert await stored(place) == []
     assert await place.now(job) is None
     counts = place.counts
@@ -230,8 +230,8 @@ async def test_recordings_and_records_go_at_their_time(place: Place) -> None:
 
 async def test_a_job_that_nobody_came_to_expires(place: Place) -> None:
     job = await place.add()
-    await place.attend(POLICY.audio_ttl_s + 1)
-    await place.attend()
+    await place.reconcile(POLICY.audio_ttl_s + 1)
+    await place.reconcile()
     ended = await place.now(job)
     assert ended is not None
     assert ended.failure == lifecycle.EXPIRED
@@ -268,13 +268,13 @@ async def test_a_queue_that_is_away_is_tried_again(place: Place) -> None:
     queue = Away(place.queue._database, clock=place.clock)
     reconciler = replace(place.reconciler, queue=queue)
     job = await place.add()
-    await reconciler.attend()
+    await reconciler.reconcile()
     held = await place.now(job)
     assert held is not None
     assert held.put_at is None
     queue.away = False
     place.clock.now += POLICY.retry_s
-    await reconciler.attend()
+    await reconciler.reconcile()
     assert await queue.lag() == 1
 
 

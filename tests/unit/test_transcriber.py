@@ -1,4 +1,4 @@
-"""The corridor with the scripted engine: cutting and stitching lose and double nothing."""
+"""The transcriber with the scripted engine: cutting and joining lose and repeat nothing."""
 
 from __future__ import annotations
 

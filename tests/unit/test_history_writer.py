@@ -1,4 +1,4 @@
-"""The queue in front of the history."""
+"""The history writer."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_everything_is_written_in_order() -> None:
     session_table = Shelf()
     async with history_writer(session_table) as made:
         for n in range(10):
-            assert made.keep(entry(f"{n}"))
+            assert made.enqueue(entry(f"{n}"))
     assert session_table.kept == [f"{n}" for n in range(10)]
 
 
@@ -64,23 +64,23 @@ async def test_while_it_is_away_things_wait_and_what_is_too_much_is_dropped() ->
     session_table = Shelf()
     session_table.away = True
     async with history_writer(session_table, observer=observer) as made:
-        taken = [made.keep(entry(f"{n}")) for n in range(13)]
+        taken = [made.enqueue(entry(f"{n}")) for n in range(13)]
         assert taken == [True] * 10 + [False] * 3
-        await until(lambda: made.trouble == "away")
+        await until(lambda: made.degraded_reason == "away")
         session_table.away = False
         await until(lambda: len(session_table.kept) == 10)
-        assert made.trouble == ""
+        assert made.degraded_reason == ""
         counts = observer.totals("history")
         assert (counts["kept"], counts["dropped"]) == (10, 3)
-        assert made.keep(entry("more"))
+        assert made.enqueue(entry("more"))
         await until(lambda: session_table.kept[-1] == "more")
 
 
 async def test_the_size_of_what_waits_is_bounded() -> None:
     made = HistoryWriter(Shelf(), HistoryWriterPolicy(waiting_chars=1000))
-    assert made.keep(entry("x" * 900))
-    assert not made.keep(entry("x" * 101))
-    assert made.keep(entry("x" * 100))
+    assert made.enqueue(entry("x" * 900))
+    assert not made.enqueue(entry("x" * 101))
+    assert made.enqueue(entry("x" * 100))
     assert made.waiting == 2
 
 
@@ -90,7 +90,7 @@ async def test_what_can_never_be_written_is_dropped_alone() -> None:
     session_table.error = CannotDecrypt("no key")
     async with history_writer(session_table, observer=observer) as made:
         for word in ("one", "bad", "two"):
-            made.keep(entry(word))
+            made.enqueue(entry(word))
         await until(lambda: session_table.kept == ["one", "two"])
         await until(lambda: observer.totals("history")["dropped"] == 1)
 
@@ -99,19 +99,19 @@ async def test_an_entry_that_never_goes_through_does_not_hold_up_the_others() ->
     observer = MemoryObserver()
     session_table = Shelf()
     async with history_writer(session_table, observer=observer) as made:
-        made.keep(entry("bad"))
+        made.enqueue(entry("bad"))
         for n in range(3):
-            made.keep(entry(f"{n}"))
+            made.enqueue(entry(f"{n}"))
             await until(lambda n=n: len(session_table.kept) == n + 1)  # type: ignore[misc]
         await until(lambda: observer.totals("history")["dropped"] == 1)
-        assert made.trouble == "" or made.waiting == 0
+        assert made.degraded_reason == "" or made.waiting == 0
 
 
 async def test_nothing_is_dropped_as_long_as_nothing_goes_through() -> None:
     observer = MemoryObserver()
     session_table = Shelf()
     async with history_writer(session_table, observer=observer) as made:
-        made.keep(entry("bad luck"))
+        made.enqueue(entry("bad luck"))
         await until(lambda: observer.totals("history")["failures"] > 10)
         assert observer.totals("history")["dropped"] == 0
         assert made.waiting == 1
@@ -121,10 +121,10 @@ async def test_closing_writes_what_waits_but_does_not_wait_for_a_database_that_i
     session_table = Shelf()
     slow = HistoryWriterPolicy(linger_s=0.1)
     async with history_writer(session_table, slow) as made:
-        made.keep(entry("last"))
+        made.enqueue(entry("last"))
     assert session_table.kept == ["last"]
     session_table.away = True
     async with asyncio.timeout(5), history_writer(session_table, slow) as made:
-        made.keep(entry("lost"))
-        await until(lambda: bool(made.trouble))
+        made.enqueue(entry("lost"))
+        await until(lambda: bool(made.degraded_reason))
     assert session_table.kept == ["last"]

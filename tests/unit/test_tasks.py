@@ -1,4 +1,4 @@
-"""Tasks that are stopped have ended, whatever they do about it."""
+"""`cancel_all`: cancelled tasks have ended, even those that resist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One recognition serves all who ask for the same; nobody is harmed by another's leaving."""
+"""Result cache: one recognition serves all identical requests; a cancelled one harms no other."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SOUND = ([30] * 100 + [0] * 30) * 3  # three clips
 
 
 class Broken(MemoryCache):
-    """A cache that is away while `away`."""
+    """A cache that is unavailable while `away`."""
 
     away = True
 
@@ -42,7 +42,7 @@ class Broken(MemoryCache):
 
 
 class Slow(MemoryCache):
-    """A cache that keeps nothing until it is let go."""
+    """A cache whose `put` blocks until it is released."""
 
     def __init__(self) -> None:
         super().__init__(1 << 20, 60, 1 << 20)
