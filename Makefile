@@ -36,7 +36,7 @@ serve: $(VENV)/.run  ## Start the service: HOST=127.0.0.1 PORT=8000 DATA_DIR=...
 	@exec $(BIN)/zhiyin serve --host '$(HOST)' --port '$(PORT)' $(if $(DATA_DIR),--data-dir '$(DATA_DIR)')
 
 test: $(VENV)/.test lint  ## Lint, types, walls, and every test
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 $(ARGS)
 
 lint: $(VENV)/.test  ## Style, types, import walls, sizes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -38,6 +38,26 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput[_ADDRESS] = node.config.stash[_OWNER].address
 
 
+# A minute or more each. Those that wait and those that reckon take turns.
+_FIRST = (
+    "test_jobs_chaos", "test_silence", "test_live_page", "test_together", "test_captions_page",
+    "test_page", "test_cli", "test_jobs_faults", "test_history",
+)  # fmt: skip
+_LAST = ("unit", "docs")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first and quick ones last, so that no process of xdist is alone at the end."""
+
+    def turn(item: pytest.Item) -> tuple[int, str]:
+        name, folder = item.path.stem, item.path.parent.name
+        if name in _FIRST:
+            return _FIRST.index(name), folder  # there is a test_history in two folders
+        return len(_FIRST) + (folder in _LAST), ""
+
+    items.sort(key=turn)  # stable: the tests of a file stay together, and in their order
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Also after an interruption."""
     if _OWNER in config.stash:

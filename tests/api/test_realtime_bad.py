@@ -21,7 +21,7 @@ from tests.support.live_stack import gated, said, silence
 from tests.support.waiting import until
 from zhiyin.access.ws.realtime.connection import Connection
 from zhiyin.access.ws.realtime.send_queue import SendQueue
-from zhiyin.core.live.service import LiveSession
+from zhiyin.core.live.live_session import LiveSession
 
 PATH = "/v1/realtime?intent=transcription"
 COMPLETED = "conversation.item.input_audio_transcription.completed"

@@ -21,7 +21,7 @@ from tests.support.waiting import until
 from zhiyin.access.ws.native.connection import Connection
 from zhiyin.access.ws.native.event_log import EventLog
 from zhiyin.access.ws.native.resumable import ResumableSession
-from zhiyin.core.live.service import LiveSession
+from zhiyin.core.live.live_session import LiveSession
 from zhiyin.core.live.session import Session
 
 TURN = np.concatenate([said(10), silence()])

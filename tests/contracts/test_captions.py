@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -60,9 +61,8 @@ async def make(request: pytest.FixtureRequest, valkey: Valkey) -> AsyncIterator[
 
     yield store
     for store_ in made:
-        if isinstance(store_, RedisCaptions):
-            await store_._redis.flushall()
         await store_.close()
+    valkey.empty()
 
 
 async def test_a_room_has_one_speaker(make: Make) -> None:
@@ -227,24 +227,26 @@ async def test_databases_of_one_server_are_apart(valkey: Valkey) -> None:
     await until(lambda: bool(heard))
     await cancel_all([following], SWALLOWED_S)
     assert heard == [said(0, replica="b")]
-    await first._redis.flushall()
     await first.close()
     await second.close()
+    valkey.empty()
 
 
 async def test_what_is_not_ours_is_passed_over(valkey: Valkey) -> None:
     store = RedisCaptions(valkey.url, PlainRing())
     assert await store.claim("odd", "a")
+    others = valkey.client()
     for body in ("", "{", "[]", '{"replica":"x","talk":0,"kind":"caption","told":{"evil":1}}'):
-        await store._redis.xadd("zhiyin:captions:{odd}:record", {"body": body})
+        others.xadd("zhiyin:captions:{odd}:record", {"body": body})
     async with aclosing(store.follow("odd")) as batches:
         assert await anext(batches) == ()
-        await store._redis.publish("zhiyin:captions:{odd}:told@0", "no json")
+        others.publish("zhiyin:captions:{odd}:told@0", "no json")
         await store.publish("odd", "a", said(0))
         assert await anext(batches) == (said(0),)
     assert await store.history("odd") == (said(0),)
-    await store._redis.flushall()
     await store.close()
+    others.close()
+    valkey.empty()
 
 
 async def test_an_absent_server_is_said_so() -> None:
@@ -268,10 +270,12 @@ def test_what_is_kept_expires(valkey: Valkey, tmp_path: Path) -> None:
         store = RedisCaptions(valkey.url, PlainRing(), history_s=100, lease_s=10)
         assert await store.claim("brief", "a")
         await store.publish("brief", "a", said(0))
-        for key in [key async for key in store._redis.scan_iter("*brief*")]:
-            assert await store._redis.ttl(key) > 0
-        await store._redis.flushall()
+        with valkey.client() as client:
+            left_s: Any = [client.ttl(key) for key in client.scan_iter("*brief*")]
+        assert left_s
+        assert min(left_s) > 0
         await store.close()
+        valkey.empty()
 
     asyncio.run(run())
 

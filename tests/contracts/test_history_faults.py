@@ -44,19 +44,15 @@ def tables(connection: Connection) -> set[str]:
 
 
 async def test_migrations_go_up_and_down(history_db: HistoryDatabase) -> None:
-    database = history_database(history_db.url, DatabaseOptions())
-    try:
-        async with database.unchecked(write=True) as connection:
-            for target in ("base", "head", "base", "0001", "head"):
-                if target == "base":
-                    await connection.run_sync(MIGRATIONS.downgrade, target)
-                    assert await connection.run_sync(tables) == set()
-                else:
-                    await connection.run_sync(MIGRATIONS.upgrade, target)
-            assert await connection.run_sync(MIGRATIONS.is_current)
-            assert await connection.run_sync(tables) == set(metadata.tables)
-    finally:
-        await database.close()
+    async with history_db.transaction() as connection:
+        for target in ("base", "head", "base", "0001", "head"):
+            if target == "base":
+                await connection.run_sync(MIGRATIONS.downgrade, target)
+                assert await connection.run_sync(tables) == set()
+            else:
+                await connection.run_sync(MIGRATIONS.upgrade, target)
+        assert await connection.run_sync(MIGRATIONS.is_current)
+        assert await connection.run_sync(tables) == set(metadata.tables)
 
 
 async def test_migrations_make_the_tables_of_the_code(history_db: HistoryDatabase) -> None:
@@ -65,29 +61,23 @@ async def test_migrations_make_the_tables_of_the_code(history_db: HistoryDatabas
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return list(compare_metadata(context, metadata))
 
-    database = history_database(history_db.url, DatabaseOptions())
-    try:
-        async with database.unchecked(write=True) as connection:
-            assert await connection.run_sync(differences) == []
-    finally:
-        await database.close()
+    async with history_db.transaction() as connection:
+        assert await connection.run_sync(differences) == []
 
 
 async def test_data_survives_a_migration(history_db: HistoryDatabase) -> None:
     kept = [entry(f"{n} 客厅") for n in range(20)]
     async with history_db.open() as history:
         await history.add(kept)
-        async with history._database.unchecked(write=True) as connection:
+        async with history_db.transaction() as connection:
             await connection.run_sync(MIGRATIONS.downgrade, "0001")
         await history.migrate()
         assert await history.entries(0, 100) == kept
 
 
 async def test_many_migrate_at_once(history_db: HistoryDatabase) -> None:
-    database = history_database(history_db.url, DatabaseOptions())
-    async with database.unchecked(write=True) as connection:
+    async with history_db.transaction() as connection:
         await connection.run_sync(MIGRATIONS.downgrade, "base")
-    await database.close()
 
     async def one() -> str:
         async with history_db.open(timeout_s=60) as history:
@@ -99,7 +89,7 @@ async def test_many_migrate_at_once(history_db: HistoryDatabase) -> None:
 async def test_tables_of_a_newer_zhiyin_are_refused(history_db: HistoryDatabase) -> None:
     async with history_db.open() as history:
         await history.prepare()
-        async with history._database.unchecked(write=True) as connection:
+        async with history_db.transaction() as connection:
             await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     async with history_db.open() as history:
         with pytest.raises(Unavailable, match=r"newer|not up to date"):

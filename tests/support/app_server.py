@@ -30,7 +30,8 @@ from zhiyin.core.captions.rooms import Rooms
 from zhiyin.core.erasure import Erasure
 from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.core.jobs.runtime import JobRuntime
-from zhiyin.core.live.service import LiveLimits, LiveService
+from zhiyin.core.live.live_session import LiveLimits
+from zhiyin.core.live.service import LiveService
 from zhiyin.core.recognition.prepare import Preparer
 from zhiyin.core.recognition.service import RecognitionService
 from zhiyin.core.recognition.transcriber import Transcriber

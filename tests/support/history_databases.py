@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from tools.mariadb import MariaDb
 
 from zhiyin.domain.caller import ANONYMOUS, Caller
@@ -82,6 +83,16 @@ class HistoryDatabase:
             yield history
         finally:
             await history.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction past the store, whatever the tables' revision is."""
+        database = history_database(self.url, DatabaseOptions())
+        try:
+            async with database.unchecked(write=True) as connection:
+                yield connection
+        finally:
+            await database.close()
 
     def raw(self) -> bytes:
         """Everything that lies on the disk."""

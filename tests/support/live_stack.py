@@ -19,7 +19,8 @@ from tests.support import media
 from tests.support.clock import Clock
 from tests.support.scripted_engine import LoudnessVad, Provider
 from zhiyin.audio.sound import AvLiveDecoder
-from zhiyin.core.live.service import LiveLimits, LiveService, LiveSession
+from zhiyin.core.live.live_session import LiveLimits, LiveSession
+from zhiyin.core.live.service import LiveService
 from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.scheduling.registry import Registry, RegistryPolicy
 from zhiyin.core.scheduling.scheduler import Scheduler

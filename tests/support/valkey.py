@@ -61,6 +61,11 @@ class Valkey:
         """To look at what is kept."""
         return redis.Redis.from_url(self.url)
 
+    def empty(self) -> None:
+        """Delete what is in all its databases."""
+        with self.client() as client:
+            client.flushall()
+
     def _signal(self, which: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(which)

@@ -23,7 +23,7 @@ from tests.support.live_stack import (
     write,
 )
 from tests.support.waiting import until
-from zhiyin.core.live.service import LiveSession
+from zhiyin.core.live.live_session import LiveSession
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Clip, Plan
 from zhiyin.domain.errors import Overloaded, SlowReader, TooLong, UnknownModel

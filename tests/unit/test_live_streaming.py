@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.live_stack import LiveStack, Reader, idle, live_stack, said, silence, write
 from tests.support.waiting import until
-from zhiyin.core.live.service import LiveSession
+from zhiyin.core.live.live_session import LiveSession
 from zhiyin.domain.live import Done, Final, Partial, SpeechEnded, SpeechStarted
 from zhiyin.engines.scripted import SLOT, ScriptedStreamingEngine
 

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from zhiyin.cli.microphone import microphone
 from zhiyin.config import load
-from zhiyin.core.live.service import LiveSession
+from zhiyin.core.live.live_session import LiveSession
 from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Samples
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import UndecodableAudio

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.config import Settings
 from zhiyin.core.history.writer import HistoryWriter
-from zhiyin.core.live.service import LiveLimits, LiveService
+from zhiyin.core.live.live_session import LiveLimits
+from zhiyin.core.live.service import LiveService
 from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.scheduling.registry import Registry
 from zhiyin.core.text_steps import TextSteps

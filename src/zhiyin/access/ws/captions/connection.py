@@ -14,7 +14,7 @@ from zhiyin.access.ws.dialect import converse, end, read_messages, send_events
 from zhiyin.access.ws.transport import Transport
 from zhiyin.core.captions.rooms import Rooms
 from zhiyin.core.captions.speaker import Speaker
-from zhiyin.core.live.service import LiveSession
+from zhiyin.core.live.live_session import LiveSession
 from zhiyin.domain.captions import Ended
 from zhiyin.domain.errors import AsrError, InvalidRequest, SlowReader
 

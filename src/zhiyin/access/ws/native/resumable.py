@@ -13,7 +13,7 @@ from zhiyin.access.ws.dialect import Attachment, let_go
 from zhiyin.access.ws.native import render
 from zhiyin.access.ws.native.event_log import EventLog
 from zhiyin.access.ws.native.schemas import Start
-from zhiyin.core.live.service import LiveSession
+from zhiyin.core.live.live_session import LiveSession
 from zhiyin.domain.errors import AsrError, InvalidRequest, SessionTaken, SlowReader
 from zhiyin.domain.live import Partial
 

@@ -14,7 +14,7 @@ from zhiyin.access.ws.realtime.byte_alignment import completes
 from zhiyin.access.ws.realtime.conversation import Conversation
 from zhiyin.access.ws.realtime.render import new_id
 from zhiyin.access.ws.realtime.settings import SessionSettings
-from zhiyin.core.live.service import LiveSession
+from zhiyin.core.live.live_session import LiveSession
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import TooLong
 from zhiyin.domain.options import TranscribeOptions
