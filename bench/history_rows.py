@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from zhiyin.domain.caller import ANONYMOUS, Caller
+from zhiyin.domain.caller import ANONYMOUS, Origin
 from zhiyin.domain.history import HistoryEntry, new_id
 from zhiyin.domain.transcript import Segment, Transcript
 from zhiyin.store.history_sql.store import SqlHistory
@@ -38,7 +38,7 @@ def transcripts(count: int, seed: int) -> Iterator[HistoryEntry]:
         segment = Segment(text, 0.0, seconds, 0.9)
         made = Transcript((segment,), language, 0.99, seconds, "whisper", "whisper-base")
         time = _BEGIN + timedelta(seconds=number)
-        caller = Caller(ANONYMOUS, f"req_{number:032x}", "recognize")
+        caller = Origin(ANONYMOUS, f"req_{number:032x}", "recognize")
         yield HistoryEntry(new_id(time), time, caller, 0.4, made)
 
 

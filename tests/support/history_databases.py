@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tools.mariadb import MariaDb
 
-from zhiyin.domain.caller import ANONYMOUS, Caller
+from zhiyin.domain.caller import ANONYMOUS, Origin
 from zhiyin.domain.history import HistoryEntry, HistoryQuery, new_id
 from zhiyin.domain.search import terms
 from zhiyin.domain.transcript import DecodingStats, Segment, Transcript, Word
@@ -48,7 +48,7 @@ def entry(
     stats = DecodingStats((1, 2), 0.2, -0.3, 1.1, 0.01)
     segment = Segment(text, 0.25, 1.5, 0.9, (word,), None, stats)
     made = Transcript((segment,), language, 0.99, 3.36, "whisper", model)
-    caller = Caller(owner, request_id or f"req_{number}", "recognize")
+    caller = Origin(owner, request_id or f"req_{number}", "recognize")
     return HistoryEntry(new_id(when), when, caller, 0.125, made)
 
 

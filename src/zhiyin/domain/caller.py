@@ -28,6 +28,15 @@ _UNLIMITED = CallerLimits()
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What is stored of a caller: whose it is, by which request, through which API."""
+
+    owner: str
+    request_id: str
+    door: str
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Made once per request, by the access layer; a WebSocket's before it is accepted.
 
@@ -42,6 +51,11 @@ class Caller:
     store: bool = True
     scopes: frozenset[Scope] = ALL_SCOPES
     limits: CallerLimits = _UNLIMITED
+
+    @property
+    def origin(self) -> Origin:
+        """For what is stored."""
+        return Origin(self.owner, self.request_id, self.door)
 
     def at(self, door: str, *, store: bool = True, request_id: str = "") -> Caller:
         """The same caller of an API, under another id if one is given."""

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from zhiyin.domain.caller import Caller
+from zhiyin.domain.caller import Origin
 from zhiyin.domain.transcript import Transcript
 
 MAX_PAGE = 200
@@ -20,7 +20,7 @@ class HistoryEntry:
 
     id: int
     time: datetime
-    caller: Caller
+    caller: Origin
     latency_s: float
     transcript: Transcript
 
@@ -31,7 +31,7 @@ class Summary:
 
     id: int
     time: datetime
-    caller: Caller
+    caller: Origin
     latency_s: float
     language: str
     model: str

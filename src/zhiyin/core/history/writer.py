@@ -100,7 +100,7 @@ class HistoryWriter:
         """Queue a transcript, unless the caller opts out."""
         if caller.store:
             now = datetime.now(UTC)
-            self.enqueue(HistoryEntry(new_id(now), now, caller, latency_s, transcript))
+            self.enqueue(HistoryEntry(new_id(now), now, caller.origin, latency_s, transcript))
 
     async def drop(self, owner: str) -> int:
         """Drop an owner's queued entries; how many.

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from zhiyin.domain.caller import Caller
+from zhiyin.domain.caller import Origin
 from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.domain.history import HistoryEntry, Summary
 from zhiyin.domain.search import grams, normalized
@@ -63,7 +63,7 @@ def token_rows_of(entry: int, text: str, cipher: OwnerCipher) -> list[Values]:
 def entry_of(row: Row[Any], cipher: Cipher) -> HistoryEntry:
     """The whole of a row. Raises CannotDecrypt."""
     opened = cipher.open(row.details, identity(row.owner, row.id, "details"))
-    caller = Caller(row.owner, row.request_id, row.door)
+    caller = Origin(row.owner, row.request_id, row.door)
     return HistoryEntry(row.id, row.time, caller, row.latency_s, load_transcript(opened))
 
 
@@ -74,6 +74,6 @@ def summary_of(row: Row[Any], cipher: Cipher) -> Summary:
     except CannotDecrypt:
         text = None
     return Summary(
-        row.id, row.time, Caller(row.owner, row.request_id, row.door), row.latency_s,
+        row.id, row.time, Origin(row.owner, row.request_id, row.door), row.latency_s,
         row.language, row.model, row.engine, row.task, row.duration_s, text,
     )  # fmt: skip
