@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.scripted_engine import options, recording, service
+from tests.support.waiting import until
 from zhiyin.core.recognition.result_cache import CachePolicy, ResultCache
 from zhiyin.core.recognition.transcriber import Transcriber
 from zhiyin.core.scheduling.batching import Lane
@@ -156,7 +157,7 @@ async def test_a_leader_that_fails_harms_nobody() -> None:
     async with service(engine, results=ResultCache(memory(), "e")) as transcriber:
         late = asyncio.create_task(
             transcriber.transcribe(
-                recording(SOUND), options(), Caller(), timeout_s=0.2, recall=CachePolicy()
+                recording(SOUND), options(), Caller(), timeout_s=2.0, recall=CachePolicy()
             )
         )
         await called(engine)
@@ -255,7 +256,9 @@ async def test_who_waits_does_not_follow_a_job(engine: ScriptedEngine) -> None:
             )
         )
         await called(engine)
-        caller = asyncio.create_task(ask(transcriber))
+        policy = CachePolicy()
+        caller = asyncio.create_task(ask(transcriber, policy))
+        await until(lambda: policy.outcome != "bypass")  # it has looked
         let_go(engine)
         assert (await caller)[1] == "miss"
         assert await job == (await caller)[0]
