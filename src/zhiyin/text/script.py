@@ -42,7 +42,7 @@ def convert(words: Sequence[str], script: Script) -> list[str]:
     converter = _converter(_CONFIG[script])
     whole = "".join(words)
     written = converter.convert(whole)
-    if len(written) != len(whole):  # nobody could tell where each begins
+    if len(written) != len(whole):  # the words can't be told apart
         return [converter.convert(word) for word in words]
     ends = accumulate(map(len, words))
     return [written[end - len(word) : end] for word, end in zip(words, ends, strict=True)]

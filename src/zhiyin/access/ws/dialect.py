@@ -8,6 +8,7 @@ from typing import Any, NoReturn, Protocol
 
 from zhiyin.access.json_types import Json
 from zhiyin.access.ws.transport import Transport
+from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.errors import AsrError
 
 Attachment = asyncio.Future[NoReturn]
@@ -65,14 +66,7 @@ async def converse(
             for future in sorted(done, key=lambda f: f is not attachment):  # its error comes first
                 future.result()
     finally:
-        await end(send, read)
-
-
-async def end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks and wait until they have ended."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all([send, read])
 
 
 def let_go(attachment: Attachment) -> None:

@@ -1,4 +1,4 @@
-"""State machine of a job. Pure: from a record to the next one; None: no such transition.
+"""Job state machine: leases, retries, expiry. Pure; None means that there is no transition.
 
 A worker's transitions name its lease's token; they are None once another worker has the lease or
 the job has ended, so that every run of a job ends once, even if workers crash or come back late.

@@ -1,4 +1,4 @@
-"""Job worker: takes jobs from the queue and transcribes them in the lowest lane.
+"""Job worker: leases jobs from the queue and transcribes them in the lowest lane.
 
 A job is leased in its record, then its delivery is acknowledged: from there on the lease brings it
 back when this process dies, and no queue waits for long recordings. What a worker writes

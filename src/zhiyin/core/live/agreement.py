@@ -1,4 +1,4 @@
-"""LocalAgreement: which part of a growing transcript is settled. Pure.
+"""LocalAgreement: which part of the partial results is stable. Pure.
 
 LocalAgreement-2 (Machacek, Dabre, Bojar, "Turning Whisper into Real-Time Transcription System",
 2023): what two consecutive hypotheses agree on is settled for good. Compared are words, or

@@ -71,8 +71,12 @@ class EngineClient:
         sure = (result.language_probability or 0.0) >= _SURE
         if self._decode.language is None and sure and work.end_s - work.start_s >= _SURE_S:
             self._decode = replace(self._decode, language=result.language)
-        heard = _heard(result, work, self._decode.language)
-        return heard if self._spell is None else _spelled(heard, self._spell, self._decode.task)
+        hypothesis = _hypothesis(result, work, self._decode.language)
+        return (
+            hypothesis
+            if self._spell is None
+            else _spelled(hypothesis, self._spell, self._decode.task)
+        )
 
     def _clip(self, work: DecodeRequest) -> Clip:
         if self._streams is not None:
@@ -96,7 +100,7 @@ class EngineClient:
         return admission
 
 
-def _heard(result: ClipResult, work: DecodeRequest, asked: str | None) -> Hypothesis:
+def _hypothesis(result: ClipResult, work: DecodeRequest, asked: str | None) -> Hypothesis:
     words: list[Word] = []
     for segment in result.segments:
         words += segment.words or (

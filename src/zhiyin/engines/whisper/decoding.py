@@ -1,4 +1,4 @@
-"""One pass of Whisper over a batch of clips: window, decode, doubt, align.
+"""Whisper decoding, one pass over a batch: window, temperature fallback, word alignment.
 
 A pass never lasts long. A clip whose short window does not convince, whose language asks for
 another window, or whose end was lost comes back as `Again`, with what is known so far in `Carry`.

@@ -1,4 +1,4 @@
-"""Guard: is a hypothesis failed, doubtful or silence? Pure functions over one decoded clip."""
+"""Hallucination guard: is a hypothesis failed, doubtful or silence? Pure, over one clip."""
 
 from __future__ import annotations
 

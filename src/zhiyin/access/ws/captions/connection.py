@@ -10,11 +10,12 @@ from contextlib import suppress
 from starlette.websockets import WebSocketDisconnect
 
 from zhiyin.access.ws.captions import render
-from zhiyin.access.ws.dialect import converse, end, read_messages, send_events
+from zhiyin.access.ws.dialect import converse, read_messages, send_events
 from zhiyin.access.ws.transport import Transport
 from zhiyin.core.captions.rooms import Rooms
 from zhiyin.core.captions.speaker import Speaker
 from zhiyin.core.live.live_session import LiveSession
+from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.captions import Ended
 from zhiyin.domain.errors import AsrError, InvalidRequest, SlowReader
 
@@ -57,7 +58,7 @@ class SpeakerConnection:
             await self._speaker.finish()
             reads = await sending
         finally:
-            await end(sending)
+            await cancel_all([sending])
         if self._problem is not None:
             raise self._problem
         if reads:

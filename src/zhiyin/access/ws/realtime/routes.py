@@ -1,4 +1,4 @@
-"""The addresses of the Realtime protocol."""
+"""Routes of OpenAI's Realtime transcription protocol, `/v1/realtime`."""
 
 from __future__ import annotations
 
