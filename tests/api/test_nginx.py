@@ -43,9 +43,12 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(data_dir: Path) -> Iterator[Site]:
+def site(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """With a history of its own: under its keys other tests could not read the shared one."""
+    history = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('history')}/h.db"
+    own = {"ZHIYIN_ENCRYPTION__KEYS": generate(), "ZHIYIN_HISTORY__URL": history}
     with valkey() as redis:
-        settings = shared_rooms(redis) | {"ZHIYIN_ENCRYPTION__KEYS": generate()}
+        settings = shared_rooms(redis) | own
         with (
             running(data_dir, **settings) as here,
             running(data_dir, **settings) as there,

@@ -53,6 +53,15 @@ async def said(rooms: Rooms, room: str = "hall") -> list[str]:
     return [c.text for c in captions(await rooms.history(room))]
 
 
+async def said_again(rooms: Rooms) -> list[str]:
+    """The same after an outage: a process that did not notice it has a dead connection at first."""
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(Unavailable):
+                return await said(rooms)
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.parametrize("kind", ["valkey", "forgetful"])
 async def test_a_server_that_dies_costs_nothing(kind: str, request: pytest.FixtureRequest) -> None:
     """Before, in and after the outage: all viewers get every final once and in order."""
@@ -317,6 +326,6 @@ async def test_what_is_erased_is_gone_in_all_processes(valkey: Valkey) -> None:
         await until(lambda: not here._rooms["hall"]._degraded and not here.away)
         speaker.publish(final(3))
         await far.has(*texts(0, 1, 2, 3))
-        await until(lambda: not third.away)
-        assert await said(third) == texts(2, 3), "the speaker's server does not bring it back"
+        kept = await said_again(third)
+        assert kept == texts(2, 3), "the speaker's server does not bring it back"
         await speaker.finish()
