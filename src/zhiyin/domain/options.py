@@ -31,6 +31,10 @@ class DecodeOptions:
     temperature: float = 0.0
     words: bool = False
 
+    def text_language(self, spoken: str) -> str:
+        """The language the text is written in: English after translation."""
+        return "en" if self.task == "translate" else spoken
+
 
 @dataclass(frozen=True, slots=True)
 class TextOptions:

@@ -73,9 +73,7 @@ class EngineClient:
             self._decode = replace(self._decode, language=result.language)
         hypothesis = _hypothesis(result, work, self._decode.language)
         return (
-            hypothesis
-            if self._spell is None
-            else _spelled(hypothesis, self._spell, self._decode.task)
+            hypothesis if self._spell is None else _spelled(hypothesis, self._spell, self._decode)
         )
 
     def _clip(self, work: DecodeRequest) -> Clip:
@@ -113,9 +111,9 @@ def _hypothesis(result: ClipResult, work: DecodeRequest, asked: str | None) -> H
     return Hypothesis(inside, asked or result.language, confidence)
 
 
-def _spelled(hypothesis: Hypothesis, spell: Spell, task: str) -> Hypothesis:
+def _spelled(hypothesis: Hypothesis, spell: Spell, decode: DecodeOptions) -> Hypothesis:
     """Before hypotheses are compared, so that stable text is never rewritten."""
-    language = "en" if task == "translate" else hypothesis.language
+    language = decode.text_language(hypothesis.language)
     texts = spell([word.text for word in hypothesis.words], language)
     words = (replace(w, text=text) for w, text in zip(hypothesis.words, texts, strict=True))
     return replace(hypothesis, words=tuple(words))

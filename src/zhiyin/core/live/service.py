@@ -148,7 +148,7 @@ class LiveService:
         """The rewriting steps for finals."""
 
         def finish(final: Final) -> Final:
-            language = "en" if options.decode.task == "translate" else final.language
+            language = options.decode.text_language(final.language)
             context = TextContext(language, options.text)
             return replace(final, display=self._steps.display(final.text, context))
 

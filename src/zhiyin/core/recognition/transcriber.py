@@ -217,7 +217,7 @@ class _Run:
                 result = await self._submit(piece, self._decode.prompt)
             self._context.add(result)
         self._note_language(result)
-        language = "en" if self._decode.task == "translate" else result.language
+        language = self._decode.text_language(result.language)
         context = TextContext(language, self._text)
         for segment in result.segments:
             placed = self._steps.segment(segment.shifted(piece.start), context)
