@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 
 from zhiyin.core.live.decoding import FrameDecoder, Frames
 from zhiyin.core.live.engine_client import EngineClient
 from zhiyin.core.live.session import Session
+from zhiyin.core.live.sound_watch import SoundWatch
 from zhiyin.core.live.transcript import TranscriptBuilder
 from zhiyin.core.live.utterance import DecodeRequest, Hypothesis
 from zhiyin.core.offload import offload
@@ -44,7 +46,8 @@ class LiveLimits:
 
     Reading pauses while more than `max_waiting_s` of closed segments wait for their finals; a
     result that takes longer than `decode_timeout_s` counts as failed. A session ends when more
-    than `max_events` wait to be read.
+    than `max_events` wait to be read. An open segment ends when no sound comes for `no_sound_s`, or
+    for the silence that ends it where that is longer.
     """
 
     max_sessions: int = 64
@@ -52,6 +55,7 @@ class LiveLimits:
     max_waiting_s: float = 60.0
     decode_timeout_s: float = 30.0
     max_events: int = 1_000
+    no_sound_s: float = inf
 
 
 class LiveSession:
@@ -71,6 +75,7 @@ class LiveSession:
         clock: Callable[[], float],
         *,
         caller: Caller,
+        silence_s: float | None,
         finish: Callable[[Final], Final],
         observer: Observer,
     ) -> None:
@@ -89,6 +94,8 @@ class LiveSession:
         self._outbox: deque[LiveEvent] = deque()
         self._changed = asyncio.Event()
         self._progress = asyncio.Event()
+        wait_s = inf if silence_s is None else max(silence_s, limits.no_sound_s)
+        self._watch = SoundWatch(wait_s, self._miss_sound)
         self._tasks: dict[DecodeRequest, asyncio.Task[Hypothesis]] = {}
         self._unread = False
         self._closed = False
@@ -128,9 +135,20 @@ class LiveSession:
         Waits while the engine is too far behind. Raises UndecodableAudio, TooLong when the session
         has lasted as long as it may, and SlowReader.
         """
-        for at in range(0, len(data), _STEP_BYTES):
-            self._check_reader()
-            await self._take(partial(self._frames.write, data[at : at + _STEP_BYTES]))
+        before_s = self.received.seconds
+        self._watch.stop()
+        try:
+            for at in range(0, len(data), _STEP_BYTES):
+                self._check_reader()
+                await self._take(partial(self._frames.write, data[at : at + _STEP_BYTES]))
+        finally:
+            if not self._closed:
+                self._watch.came(self.received.seconds - before_s)
+
+    def wait_for_client(self, *, connected: bool) -> None:
+        """While the client is away, the lack of sound ends no segment."""
+        if not self._closed:
+            self._watch.hold(held=not connected)
 
     def settle(self) -> Received:
         """Drop the bytes of an incomplete sample; what was received. Not while `write` runs."""
@@ -160,6 +178,7 @@ class LiveSession:
         What the decoder still holds comes first; when it raises UndecodableAudio or TooLong, the
         stream ends all the same.
         """
+        self._watch.stop()
         try:
             self._check_reader()
             await self._take(self._frames.flush)
@@ -188,6 +207,7 @@ class LiveSession:
         if self._closed:
             return
         self._closed = True
+        self._watch.stop()
         await cancel_all(self._tasks.values())
         self._recognizer.close()
         self._frames.close()
@@ -211,6 +231,10 @@ class LiveSession:
             if not self._closed:
                 self._session.push(samples, probabilities)
                 self._turn()
+
+    def _miss_sound(self) -> None:
+        self._session.lapse()
+        self._turn()
 
     def _check_reader(self) -> None:
         if self._unread:

@@ -81,6 +81,7 @@ class Connection:
         """Audio or a control message."""
         if isinstance(message, bytes):
             await self._session.write(self._attachment, message)
+            self._transport.note_sound()
             return
         wanted = read(message).type
         if wanted == "commit":

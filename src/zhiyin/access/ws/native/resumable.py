@@ -54,6 +54,7 @@ class ResumableSession:
         self.log.rewind(after, attachment)
         if self._busy is not None:
             await asyncio.wait([self._busy])
+        self._live.wait_for_client(connected=True)
         return attachment
 
     def ready(self) -> Json:
@@ -66,6 +67,7 @@ class ResumableSession:
         held = self._attachment is attachment
         if held:
             self._attachment = None
+            self._live.wait_for_client(connected=False)
         let_go(attachment)
         return held
 
