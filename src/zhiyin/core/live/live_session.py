@@ -98,6 +98,7 @@ class LiveSession:
         self._watch = SoundWatch(wait_s, self._miss_sound)
         self._tasks: dict[DecodeRequest, asyncio.Task[Hypothesis]] = {}
         self._unread = False
+        self._cut = False
         self._closed = False
 
     @property
@@ -172,8 +173,10 @@ class LiveSession:
                 task.cancel()
         self._turn()
 
-    async def finish(self) -> None:
+    async def finish(self, *, cut: bool = False) -> None:
         """The stream is over; `events` ends when everything was emitted.
+
+        An incomplete sample at its end is warned of, unless an error has `cut` the stream short.
 
         What the decoder still holds comes first; when it raises UndecodableAudio or TooLong, the
         stream ends all the same.
@@ -182,7 +185,8 @@ class LiveSession:
         try:
             self._check_reader()
             await self._take(self._frames.flush)
-            self._warn_incomplete()
+            if not (cut or self._cut):
+                self._warn_incomplete()
         finally:
             await self._take(self._frames.pad)
             self._session.finish()
@@ -223,6 +227,7 @@ class LiveSession:
         except AsrError:
             if self._closed:  # which closed the decoder
                 return
+            self._cut = True
             raise
         for samples, probabilities in blocks:
             while self._session.waiting_s > self._limits.max_waiting_s and not self._closed:

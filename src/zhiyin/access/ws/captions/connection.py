@@ -91,7 +91,7 @@ class SpeakerConnection:
         with suppress(WebSocketDisconnect):
             await read_messages(self._transport, self)
         try:
-            await self._live.finish()
+            await self._live.finish(cut=not self._ended)
         except AsrError as error:
             await self.fail(error)
 
