@@ -142,6 +142,7 @@ class LiveSession:
             for at in range(0, len(data), _STEP_BYTES):
                 self._check_reader()
                 await self._take(partial(self._frames.write, data[at : at + _STEP_BYTES]))
+                await self._take_pending()
         finally:
             if not self._closed:
                 self._watch.came(self.received.seconds - before_s)
@@ -185,6 +186,7 @@ class LiveSession:
         try:
             self._check_reader()
             await self._take(self._frames.flush)
+            await self._take_pending()
             if not (cut or self._cut):
                 self._warn_incomplete()
         finally:
@@ -240,6 +242,12 @@ class LiveSession:
     def _miss_sound(self) -> None:
         self._session.lapse()
         self._turn()
+
+    async def _take_pending(self) -> None:
+        """A few bytes may hold hours of sound: bounded steps, so that the limits hold."""
+        while self._frames.pending and not self._closed:
+            self._check_reader()
+            await self._take(partial(self._frames.write, b""))
 
     def _check_reader(self) -> None:
         if self._unread:
