@@ -45,7 +45,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         rooms.stall_s,
         rooms.publish_token.get_secret_value(),
         rooms.view_token.get_secret_value(),
-        settings.live.max_idle_s,
+        max_idle_s=settings.live.max_idle_s,
     )
     config = uvicorn.Config(
         create_app(services, limits),
