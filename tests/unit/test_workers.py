@@ -179,8 +179,9 @@ def test_one_request_of_many_clips_equals_many_of_one() -> None:
 def test_retry_after_follows_the_predicted_work() -> None:
     limits = SchedulerLimits(max_requests=4, max_backlog_s=100)
     requests = [AdmittedRequest(Caller(), Lane.ONE_SHOT, backlog, None) for backlog in (10, 20, 70)]
-    assert retry_after(requests, 40, limits, threads=1) == 40, "the excess must be done"
-    assert retry_after(requests, 40, limits, threads=2) == 20
+    assert retry_after(requests, 80, limits, threads=1) == 80, "the excess must be done"
+    assert retry_after(requests, 80, limits, threads=2) == 40
+    assert retry_after(requests, 40, limits, threads=1) == 10, "40 of the 70 are in its way"
     full = [*requests, AdmittedRequest(Caller(), Lane.ONE_SHOT, 5, None)]
     assert retry_after(full, 0, limits, threads=1) == 20, "the smallest of four goes first"
     assert retry_after(requests, 0, limits, threads=1) == 1

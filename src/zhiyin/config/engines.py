@@ -60,7 +60,7 @@ class SchedulerSettings(Group):
 
     max_requests: int = Field(64, ge=1, le=10_000, description="Requests admitted at once.")
     max_backlog_s: float = Field(
-        600, gt=0, le=86_400, description="Predicted engine seconds admitted at once."
+        600, gt=0, le=86_400, description="Predicted engine seconds in the way of a request."
     )
     stuck_s: float = Field(
         120, ge=10, le=3600, description="An engine call longer than this restarts the engine."

@@ -122,7 +122,9 @@ class Transcriber:
             now = asyncio.get_running_loop().time()
             left = None if job.deadline is None else job.deadline - now
             expected = preparation.declared or _UNDECLARED_S
-            with job.scheduler.admit(job.caller, job.lane, expected, left) as admission:
+            # Meanwhile the model may have been unloaded.
+            scheduler = await self.registry.scheduler(job.model)
+            with scheduler.admit(job.caller, job.lane, expected, left) as admission:
                 run = _Run(preparation, admission, job.options, job.model, self.ahead, self.steps)
                 while (event := await run.next()) is not None:
                     yield event
