@@ -18,11 +18,15 @@ from zhiyin.access.context import AccessLimits
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.config import Settings, load
 from zhiyin.domain.errors import ConfigError
+from zhiyin.ops.ending import Ending
 from zhiyin.ops.logging import configure
 from zhiyin.ops.memory import release_regularly
 from zhiyin.wiring import build
 
 log = logging.getLogger(__name__)
+
+_SPARE_S = 15.0
+"""After `server.shutdown_s`, for engines and stores to be closed."""
 
 
 def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
@@ -32,7 +36,8 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     settings = load(server=chosen or None, data_dir=data_dir)
     configure(settings.log.level, settings.log.format)
     stream = _bind(settings)
-    services = build(settings, settings.jobs.workers)
+    ending = Ending(settings.server.shutdown_s + _SPARE_S)
+    services = build(settings, settings.jobs.workers, on_stuck=ending.begin)
     rooms = settings.captions
     limits = AccessLimits(
         int(settings.server.max_upload_mb * (1 << 20)),
@@ -64,7 +69,10 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         log.warning(
             "every client that reaches this address can read stored transcripts: see docs/data.md"
         )
-    uvicorn.Server(config).run(sockets=[stream])
+    try:
+        uvicorn.Server(config).run(sockets=[stream])
+    finally:
+        ending.finish()
 
 
 def _bind(settings: Settings) -> socket.socket:

@@ -63,5 +63,9 @@ class SchedulerSettings(Group):
         600, gt=0, le=86_400, description="Predicted engine seconds in the way of a request."
     )
     stuck_s: float = Field(
-        120, ge=10, le=3600, description="An engine call longer than this restarts the engine."
+        120,
+        ge=1,
+        le=3600,
+        description="An engine call longer than this restarts the engine; the fourth in a row ends "
+        "the process (exit code 70), so that its supervisor starts a clean one.",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -139,16 +140,23 @@ class Services:
             log.error("the default model could not be loaded: %s", error.message)
 
 
-def build(settings: Settings, workers: int | None = None, *, persist: bool = True) -> Services:
+def build(
+    settings: Settings,
+    workers: int | None = None,
+    *,
+    persist: bool = True,
+    on_stuck: Callable[[], None] = lambda: None,
+) -> Services:
     """Everything for these settings; no model is loaded yet. Raises ConfigError, MissingExtra.
 
     `workers` is the number of concurrent jobs in this process; None is a process without jobs.
-    Without `persist` there is no history and no cache, whatever the settings say.
+    Without `persist` there is no history and no cache, whatever the settings say. `on_stuck` is
+    called when only a new process can recognize speech again.
     """
     pool = ThreadPoolExecutor(settings.audio.workers, thread_name_prefix="zhiyin-audio")
     decoder = AvDecoder()
     observer = MemoryObserver()
-    registry = make_registry(settings, decoder, observer)
+    registry = make_registry(settings, decoder, observer, on_stuck)
     preparer = make_preparer(settings, pool)
     ring = key_ring(settings)
     cache = make_cache(settings, ring) if persist else None
