@@ -18,6 +18,7 @@ from zhiyin.audio.riff import declared_seconds
 from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Notice, Samples
 from zhiyin.domain.errors import EmptyAudio, TooLong, UndecodableAudio
 from zhiyin.domain.source import AudioSource
+from zhiyin.ports.decoder import StopSignal
 
 # Playlist demuxers (hls, concat, dash, sdp) open further files and addresses that the caller
 # names, so only formats that carry their own sound are let in.
@@ -35,8 +36,13 @@ _UNREADABLE = "The file could not be read as audio or video. It may be damaged o
 class AvDecoder:
     """Opens recordings with the FFmpeg that PyAV brings."""
 
-    def open(self, source: AudioSource, limits: AudioLimits) -> AvDecodedAudio:
-        """Start decoding. Raises UndecodableAudio, EmptyAudio or TooLong."""
+    def open(
+        self, source: AudioSource, limits: AudioLimits, stop: StopSignal | None = None
+    ) -> AvDecodedAudio:
+        """Start decoding. Raises UndecodableAudio, EmptyAudio or TooLong.
+
+        A call of FFmpeg can't be stopped; `stop` is for the consumer to see between blocks.
+        """
         if source.size == 0:
             raise EmptyAudio("The file is empty: it has no bytes.", param="file")
         riff_seconds = declared_seconds(source.stream, source.size)
