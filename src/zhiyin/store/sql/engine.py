@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from zhiyin.domain.errors import ConfigError, MissingExtra
@@ -96,6 +98,13 @@ def _tune(engine: AsyncEngine, file: Path, options: DatabaseOptions) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
+    def end_transaction(connection: Any, *_: object) -> None:
+        # A connection that is closed after a cancellation, with a statement not read to its end,
+        # lives on as a zombie and keeps the file locked until Python's garbage collector comes by.
+        with suppress(SQLAlchemyError, sqlite3.Error):
+            connection.rollback()
+
+    event.listen(engine.sync_engine, "invalidate", end_transaction)
     event.listen(engine.sync_engine, "do_connect", make_file)
     event.listen(engine.sync_engine, "connect", set_up)
     event.listen(engine.sync_engine, "begin", _begin)
