@@ -30,8 +30,11 @@ class JobStore(Protocol):
         """Delete the record, if the stored one still has `job.version`."""
         ...
 
-    async def scrub(self) -> None:
-        """Overwrite deleted records on disk too, as far as the store can."""
+    async def scrub(self, *, wait: bool = True) -> None:
+        """Overwrite deleted records on disk too, as far as the store can.
+
+        With `wait`, others that use them are waited for. Raises Unavailable when they still do.
+        """
         ...
 
     async def list(self, query: JobQuery) -> Sequence[Job]:

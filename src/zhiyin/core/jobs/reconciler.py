@@ -29,6 +29,7 @@ _BATCH = 100
 _MAX_DELIVERIES = 16
 _POLL_S = 1.0
 _ORPHAN_S = 3600.0
+_SCRUB_S = 600.0
 _LONGEST_PAUSE_S = 30.0
 
 
@@ -45,6 +46,7 @@ class Reconciler:
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _deliveries: set[asyncio.Task[None]] = field(default_factory=set)
     _swept: float = 0.0
+    _scrubbed: float = 0.0
     _busy: bool = False
     _lag: int = 0
 
@@ -60,6 +62,7 @@ class Reconciler:
                 try:
                     busy = await self.reconcile()
                     await self._sweep_orphans()
+                    await self._scrub()
                     failures = 0
                     pause_s = 0.0 if busy else _POLL_S
                 except Unavailable as error:
@@ -199,6 +202,14 @@ class Reconciler:
         if await self.records.store.remove(job):
             self.observer.count("jobs.jobs_forgotten")
             log.info("a job has expired and was deleted")
+
+    async def _scrub(self) -> None:
+        """Empty the journal of what was deleted, where an erasure could not or did not."""
+        now = self.records.clock()
+        if now < self._scrubbed + _SCRUB_S:
+            return
+        self._scrubbed = now
+        await self.records.store.scrub(wait=False)
 
     async def _sweep_orphans(self) -> None:
         """Delete blobs without a job: their process died between the two writes."""

@@ -76,9 +76,9 @@ class SqlJobs:
                 await db.execute(keys)
         return done.rowcount == 1
 
-    async def scrub(self) -> None:
+    async def scrub(self, *, wait: bool = True) -> None:
         """Empty SQLite's journal; in the file itself it was overwritten."""
-        await self._database.truncate_journal()
+        await self._database.truncate_journal(wait=wait)
 
     async def list(self, query: JobQuery) -> Sequence[Job]:
         """By owner; ids sort by time."""

@@ -28,6 +28,7 @@ class DatabaseOptions:
 
     To connect may take `connect_s` seconds, a transaction `timeout_s`. `durable` transactions of
     SQLite are on the disk before they count; others survive the process, not a loss of power.
+    An erasure waits `journal_s` for readers of SQLite's journal.
     """
 
     connections: int = 5
@@ -35,6 +36,7 @@ class DatabaseOptions:
     timeout_s: float = 10.0
     connect_s: float = 10.0
     durable: bool = False
+    journal_s: float = 10.0
 
 
 def parse_url(text: str, usage: str) -> URL:
