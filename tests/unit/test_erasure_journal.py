@@ -21,9 +21,9 @@ from zhiyin.core.history.erasure import OwnedHistory
 from zhiyin.core.history.retention import RetentionPolicy, Sweeper
 from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.core.jobs.erasure import OwnedJobs
-from zhiyin.core.jobs.reconciler import Reconciler
 from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.jobs.service import JobRules, JobService
+from zhiyin.core.jobs.sweeping import JobSweeper
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.job import JobPolicy
 from zhiyin.store.blobs_folder import FolderBlobs
@@ -97,14 +97,9 @@ async def place(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
     await jobs.close()
 
 
-def reconciler(place: Place) -> Reconciler:
-    service = place.service
-    return Reconciler(service.records, service.queue, service.blobs, NOTHING, ())
-
-
 async def sweep(place: Place, keep_s: float = 0.0) -> None:
     await Sweeper(place.history, RetentionPolicy(keep_s)).sweep()
-    await reconciler(place)._scrub()
+    await JobSweeper(place.service.records, place.service.blobs).journal()
 
 
 @pytest.mark.parametrize("place", [0.0], indirect=True)

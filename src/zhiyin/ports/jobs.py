@@ -45,6 +45,10 @@ class JobStore(Protocol):
         """Jobs whose `next_check_at` has come, the most overdue first."""
         ...
 
+    async def postpone(self, job: Job, until: float) -> None:
+        """Not `due` before then, unless the record is or was changed; its version stays."""
+        ...
+
     async def backlog(self, ahead_of: Job | None = None) -> Backlog:
         """What is to be done; with `ahead_of`, only what goes before that waiting job."""
         ...

@@ -101,6 +101,11 @@ class SqlJobs:
             rows = (await db.execute(late)).all()
         return [self._job(row) for row in rows]
 
+    async def postpone(self, job: Job, until: float) -> None:
+        """UPDATE of a row that has the version still."""
+        async with self._database.transaction(write=True) as db:
+            await db.execute(update(JOBS).where(_same(job)).values(attend_at=until))
+
     async def backlog(self, ahead_of: Job | None = None) -> Backlog:
         """One query over the jobs that have not ended."""
         left = func.coalesce(func.sum(_C.duration_s - _C.processed_s), 0.0)
