@@ -140,6 +140,27 @@ async def test_what_a_killed_worker_left_is_erased(place: Place) -> None:
     assert traces(place.folder, "ann-said") == []
 
 
+async def test_what_can_not_be_deleted_is_found_the_next_time(place: Place) -> None:
+    jobs = await place.fill("ann", 4)
+    blobs, stuck = place.service.blobs, f"{jobs[1].id}.audio"
+    delete = blobs.delete
+
+    async def failing(name: str) -> bool:
+        if name == stuck:
+            raise Unavailable("away")
+        return await delete(name)
+
+    blobs.delete = failing  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="left: recordings, jobs"):
+        await place.erasure.erase("ann")
+    assert len(traces(place.folder / "blobs", "ann-said")) == 1, "all else is gone"
+    with pytest.raises(Unavailable):
+        await place.service.delete("ann", jobs[1].id)
+    blobs.delete = delete  # type: ignore[method-assign]
+    assert (await place.erasure.erase("ann")).counts["jobs"] == 1
+    assert traces(place.folder, "ann-said") == []
+
+
 async def test_more_jobs_than_a_page(place: Place) -> None:
     for number in range(205):
         await place.service.records.add(made(number))

@@ -71,6 +71,12 @@ class JobSettings(Group):
         SecretStr(""), description="Signs webhooks: whsec_ and base64; empty: no webhooks."
     )
     webhook_attempts: int = Field(8, ge=1, le=30, description="Tries to deliver a webhook.")
+    max_webhooks: int = Field(
+        16, ge=1, le=1000, description="Concurrent webhooks of a process; others wait."
+    )
+    max_per_host: int = Field(
+        4, ge=1, le=1000, description="Concurrent webhooks to one host; downloads from it, too."
+    )
     webhook_s: float = Field(10, gt=0, le=60, description="Longest time for one try.")
     max_watchers: int = Field(
         200, ge=1, le=100_000, description="Concurrent clients that follow job events."

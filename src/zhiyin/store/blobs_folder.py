@@ -7,10 +7,10 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import AsyncIterable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from zhiyin.domain.errors import MissingBlob, TooLarge, Unavailable
 from zhiyin.ports.blobs import Written
@@ -48,7 +48,7 @@ class FolderBlobs:
                     raise TooLarge(f"The recording is larger than {max_bytes} bytes.", param="file")
                 digest.update(chunk)
                 await self._run(lambda data=chunk: file.write(data))  # type: ignore[misc]
-            await self._run(lambda: _finish(file, path))
+            await _finished(self._run(lambda: _finish(file, path)))
         except BaseException:
             await asyncio.shield(self._run(lambda: _abandon(file)))
             raise
@@ -99,6 +99,15 @@ class FolderBlobs:
             raise
         except OSError as error:
             raise Unavailable(_FULL) from error
+
+
+async def _finished(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for the end also when cancelled: nothing else may use the file before."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    finally:
+        await asyncio.wait({task})
 
 
 def _begin(path: Path) -> _File:

@@ -10,10 +10,13 @@ from urllib.parse import urlsplit
 from zhiyin.config import Settings
 from zhiyin.config.jobs import JobSettings
 from zhiyin.core.history.writer import HistoryWriter
+from zhiyin.core.jobs.delivery import WebhookDelivery
+from zhiyin.core.jobs.host_slots import HostSlots
 from zhiyin.core.jobs.reconciler import Reconciler
 from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.jobs.runtime import JobRuntime
 from zhiyin.core.jobs.service import JobRules, JobService
+from zhiyin.core.jobs.sweeping import JobSweeper
 from zhiyin.core.jobs.webhooks import parse_secrets
 from zhiyin.core.jobs.worker import Worker, WorkLimits
 from zhiyin.core.recognition.transcriber import Transcriber
@@ -59,7 +62,9 @@ def make_job_runtime(
     service = JobService(
         transcriber.registry, transcriber.preparer, records, queue, blobs, web, rules
     )
-    reconciler = Reconciler(records, queue, blobs, web, secrets, observer)
+    slots = HostSlots(jobs.max_webhooks, min(jobs.max_per_host, jobs.max_webhooks))
+    delivery = WebhookDelivery(records, web, secrets, slots, observer)
+    reconciler = Reconciler(records, queue, blobs, delivery, observer)
     limits = WorkLimits(max_bytes, jobs.timeout_s)
     worker = Worker(
         transcriber, records, queue, blobs, web, limits, history_writer, reconciler.wake
@@ -70,9 +75,9 @@ def make_job_runtime(
         await web.close()
         await database.close()
 
-    return JobRuntime(
-        service, reconciler, worker, workers, release, partial(observer.totals, "jobs")
-    )
+    sweeper = JobSweeper(records, blobs, observer)
+    counts = partial(observer.totals, "jobs")
+    return JobRuntime(service, reconciler, sweeper, worker, workers, release, counts)
 
 
 def make_database(settings: Settings) -> Database:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
@@ -147,13 +148,17 @@ class JobService:
         return await self._enqueue(job)
 
     async def delete(self, owner: str, job_id: str) -> None:
-        """Delete the job in any state, with its recording and transcript."""
+        """Delete the job in any state, with its recording and transcript.
+
+        They go first: as long as there is the record, this can be tried again. Raises Unavailable.
+        """
         while True:
             job = await self.get(owner, job_id)
+            for blob in filter(None, (job.recording.blob, job.result)):
+                with suppress(MissingBlob):
+                    await self.blobs.delete(blob)
             if await self.records.store.remove(job):
-                break
-        for blob in (job.recording.blob, job.result):
-            await self._delete_blob(blob)
+                return
 
     async def result(self, owner: str, job_id: str) -> tuple[Job, Transcript]:
         """The transcript. Raises Conflict unless the job is done, MissingBlob when it is gone.
