@@ -1,4 +1,4 @@
-"""Decoder of any container and codec that FFmpeg reads: mono 16 kHz float32, block by block.
+"""Decoder of recordings in the formats of `formats`: mono 16 kHz float32, block by block.
 
 Uses PyAV (https://pyav.org); nothing is read ahead of the consumer, so limits bite at once.
 """

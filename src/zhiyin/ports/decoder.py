@@ -36,7 +36,7 @@ class DecodedAudio(Protocol):
 
 
 class Decoder(Protocol):
-    """Opens recordings of any container and codec."""
+    """Opens recordings."""
 
     def open(self, source: AudioSource, limits: AudioLimits) -> DecodedAudio:
         """Start decoding. Raises UndecodableAudio, EmptyAudio or TooLong."""
