@@ -91,7 +91,8 @@ class Service(Protocol):
 class AccessLimits:
     """Limits of the access layer: bytes of an upload, concurrent uploads, seconds for a request.
 
-    A live connection that sends nothing for `idle_s` is closed; a session whose connection broke
+    A live connection that sends nothing for `idle_s` is closed, and one that sends no sound for
+    `max_idle_s`, whatever else it sends; a session whose connection broke
     waits `grace_s`; a message may have `max_message_kb` KiB. A viewer of a caption room that takes
     nothing for `stall_s` is closed. `publish_token` and `view_token` are required of speakers and
     viewers of rooms; empty: no token.
@@ -106,6 +107,7 @@ class AccessLimits:
     stall_s: float = 20.0
     publish_token: str = ""
     view_token: str = ""
+    max_idle_s: float = 3600.0
 
 
 @dataclass(slots=True)

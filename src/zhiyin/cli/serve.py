@@ -15,6 +15,7 @@ import uvicorn
 
 from zhiyin.access.app import create_app
 from zhiyin.access.context import AccessLimits
+from zhiyin.access.ws.protocol import uvicorn_options
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.config import Settings, load
 from zhiyin.domain.errors import ConfigError
@@ -49,6 +50,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         rooms.stall_s,
         rooms.publish_token.get_secret_value(),
         rooms.view_token.get_secret_value(),
+        settings.live.max_idle_s,
     )
     config = uvicorn.Config(
         create_app(services, limits),
@@ -56,10 +58,8 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         access_log=False,
         timeout_graceful_shutdown=math.ceil(settings.server.shutdown_s),
         server_header=False,
-        ws_max_size=max(MAX_MESSAGE_BYTES, settings.live.max_message_kb << 10),
-        # A pong waits behind the audio of a client that sends faster than it is processed.
-        ws_ping_timeout=None,
         h11_max_incomplete_event_size=64 << 10,
+        **uvicorn_options(max(MAX_MESSAGE_BYTES, settings.live.max_message_kb << 10)),
     )
     # uvicorn raises the signal again after shutdown; being stopped is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

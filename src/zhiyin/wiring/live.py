@@ -38,4 +38,6 @@ def make_live(
 
 def _live_limits(settings: Settings) -> LiveLimits:
     live = settings.live
-    return LiveLimits(live.max_sessions, live.max_seconds, max_events=live.max_events)
+    return LiveLimits(
+        live.max_sessions, live.max_seconds, max_events=live.max_events, no_sound_s=live.no_sound_s
+    )

@@ -125,9 +125,11 @@ class Session:
 
     def commit(self) -> None:
         """End the open segment here."""
-        if self._open is not None:
-            self._points.close()
-            self._close("commit", self._points.frame)
+        self._end("commit")
+
+    def lapse(self) -> None:
+        """No sound comes for now; that ends the open segment, as silence does."""
+        self._end("vad")
 
     def abandon(self, since: int) -> None:
         """End the open segment here, and do no more work for any whose id is `since` or higher.
@@ -151,9 +153,7 @@ class Session:
 
     def finish(self) -> None:
         """The stream is over; nothing more is pushed."""
-        if self._open is not None:
-            self._points.close()
-            self._close("eof", self._points.frame)
+        self._end("eof")
         self._over = True
         self._settle()
 
@@ -219,6 +219,11 @@ class Session:
         )
         self._ids += 1
         self._events.append(SpeechStarted(self._open.id, start * FRAME_S))
+
+    def _end(self, reason: Reason) -> None:
+        if self._open is not None:
+            self._points.close()
+            self._close(reason, self._points.frame)
 
     def _close(self, reason: Reason, end: int) -> None:
         utterance = self._open

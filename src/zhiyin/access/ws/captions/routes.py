@@ -44,8 +44,8 @@ async def subtitle(websocket: WebSocket) -> None:
     ahead_bytes = 0 if websocket.query_params.get("role") == "viewer" else AHEAD_BYTES
     await websocket.accept()
     async with serving(
-        websocket, idle_s=limits.idle_s, max_bytes=limits.max_message_kb << 10,
-        stall_s=limits.stall_s, ahead_bytes=ahead_bytes,
+        websocket, idle_s=limits.idle_s, max_idle_s=limits.max_idle_s,
+        max_bytes=limits.max_message_kb << 10, stall_s=limits.stall_s, ahead_bytes=ahead_bytes,
     ) as transport:  # fmt: skip
         await _serve(transport, websocket, context, caller)
         await transport.close()
