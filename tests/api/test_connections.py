@@ -120,6 +120,39 @@ async def test_what_is_no_plain_http_is_refused(request_: bytes) -> None:
         assert set(json.loads(answer.body)["error"]) == {"message", "type", "param", "code"}
 
 
+UPGRADE = (
+    b"/ws/subtitle?room=hall HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+    b"Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    b"Sec-WebSocket-Version: 13\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET " + UPGRADE + b"Content-Length: 5\r\n\r\nhello",
+        b"POST " + UPGRADE + b"Content-Length: 5\r\n\r\nhello",
+        b"GET " + UPGRADE + b"X-A: " + b"a" * 20_000 + b"\r\n\r\n",
+    ],
+)
+async def test_handshakes_that_can_not_be_read_are_refused(request_: bytes) -> None:
+    async with app_server() as server, raw(server.url) as connection:
+        await connection.send(request_)
+        answer = await connection.answer()
+        assert (answer.status, answer.code) == (400, "invalid_request")
+        assert await connection.closed() == b""
+
+
+async def test_the_address_of_a_socket_may_have_plain_bytes() -> None:
+    """As some clients send them: the room is not valid, which is an answer."""
+    async with app_server() as server, raw(server.url) as connection:
+        await connection.send(b"GET " + UPGRADE.replace(b"hall", "大厅/".encode()) + b"\r\n")
+        assert (await connection.answer()).status < 500
+        async with raw(server.url) as other:
+            await other.send(b"GET " + UPGRADE.replace(b"hall", b"\xb4\xf2") + b"\r\n")
+            assert (await other.answer()).status == 400
+
+
 async def test_requests_may_be_pipelined() -> None:
     async with app_server() as server, raw(server.url) as connection:
         await connection.send((LIVE + b"\r\n") * 50)

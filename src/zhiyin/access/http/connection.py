@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -27,6 +28,7 @@ _FULL = (
     "The server has too many connections. Try again later.",
     "unavailable",
 )
+_ASCII = bytes(range(128))
 _Refusal = tuple[HTTPStatus, str, str]
 
 
@@ -83,9 +85,16 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse(_HEAD)
 
     def handle_websocket_upgrade(self) -> None:
-        """As uvicorn's; another protocol goes on with the connection."""
+        """As uvicorn's; another protocol goes on with the connection, if it takes the handshake.
+
+        One that it can't parse, such as with a body, it would leave open for ever.
+        """
         self._end_wait()
+        self.url = quote(self.url, safe=_ASCII).encode()
         super().handle_websocket_upgrade()
+        upgraded = self.transport.get_protocol()
+        if not getattr(upgraded, "handshake_initiated", True) and not self.transport.is_closing():
+            self._refuse(_UNREADABLE)
 
     # The parser's callbacks
 
