@@ -61,6 +61,18 @@ class Unauthenticated(AsrError):
     code = "invalid_api_key"
 
 
+class ForeignOrigin(AsrError):
+    """A page of another site sent the request."""
+
+    code = "foreign_origin"
+
+
+class UnknownHost(AsrError):
+    """The request is for a host name that is not this server's."""
+
+    code = "unknown_host"
+
+
 class UnknownModel(AsrError):
     """No engine offers a model of that name."""
 
@@ -132,6 +144,12 @@ class SlowReader(AsrError):
     """A live client reads too slowly."""
 
     code = "too_slow"
+
+
+class SlowSender(AsrError):
+    """The body of a request comes too slowly."""
+
+    code = "request_timeout"
 
 
 class SessionTaken(AsrError):
