@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.scripted_engine import options, recording, service
 from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
+from zhiyin.core.jobs.host_slots import HostSlots
 from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.jobs.service import JobRules, JobService
 from zhiyin.core.jobs.worker import Worker, WorkLimits
@@ -46,10 +47,12 @@ async def service_and_worker(
         )
         limits = WorkLimits(16 << 20, 60.0)
         history_writer = HistoryWriter(NoHistory(), HistoryWriterPolicy())
-        yield (
-            jobs,
-            Worker(transcriber, records, queue, blobs, web, limits, history_writer, lambda: None),
-        )
+        worker = Worker(
+            transcriber, records, queue, blobs, web, limits, history_writer, lambda: None,
+            HostSlots(4, 2),
+        )  # fmt: skip
+        yield jobs, worker
+        await worker.close()
     await web.close()
     await database.close()
 

@@ -71,6 +71,9 @@ class JobSettings(Group):
         SecretStr(""), description="Signs webhooks: whsec_ and base64; empty: no webhooks."
     )
     webhook_attempts: int = Field(8, ge=1, le=30, description="Tries to deliver a webhook.")
+    max_fetches: int = Field(
+        16, ge=1, le=1000, description="Concurrent downloads of a process; others wait."
+    )
     max_webhooks: int = Field(
         16, ge=1, le=1000, description="Concurrent webhooks of a process; others wait."
     )

@@ -62,13 +62,15 @@ def make_job_runtime(
     service = JobService(
         transcriber.registry, transcriber.preparer, records, queue, blobs, web, rules
     )
-    slots = HostSlots(jobs.max_webhooks, min(jobs.max_per_host, jobs.max_webhooks))
-    delivery = WebhookDelivery(records, web, secrets, slots, observer)
+    delivery = WebhookDelivery(
+        records, web, secrets, HostSlots(jobs.max_webhooks, jobs.max_per_host), observer
+    )
     reconciler = Reconciler(records, queue, blobs, delivery, observer)
     limits = WorkLimits(max_bytes, jobs.timeout_s)
     worker = Worker(
-        transcriber, records, queue, blobs, web, limits, history_writer, reconciler.wake
-    )
+        transcriber, records, queue, blobs, web, limits, history_writer, reconciler.wake,
+        HostSlots(jobs.max_fetches, jobs.max_per_host),
+    )  # fmt: skip
 
     async def release() -> None:
         await queue.close()

@@ -73,12 +73,15 @@ def lease_renewed(
     return replace(job, lease=Lease(token, now + policy.lease_s), processed_s=processed_s)
 
 
-def fetched(job: Job, token: str, blob: str, size_bytes: int) -> Job | None:
-    """Its recording was downloaded from the client's URL."""
+def fetched(job: Job, token: str, blob: str, size_bytes: int, now: float) -> Job | None:
+    """Its recording was downloaded from the client's URL: it waits for a worker to be free.
+
+    That was no attempt.
+    """
     if not _has_lease(job, token):
         return None
     recording = replace(job.recording, blob=blob, size_bytes=size_bytes)
-    return replace(job, recording=recording)
+    return _requeued(replace(job, recording=recording, attempts=job.attempts - 1), now)
 
 
 def measured(job: Job, token: str, duration_s: float | None) -> Job | None:
