@@ -19,6 +19,7 @@ from zhiyin.core.jobs.host_slots import HostSlots
 from zhiyin.core.jobs.reconciler import Reconciler
 from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.jobs.service import JobRules, JobService
+from zhiyin.core.jobs.storage import Storage
 from zhiyin.core.jobs.worker import Worker, WorkLimits
 from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.job import Job, JobPolicy, JobRequest, JobState
@@ -79,13 +80,14 @@ async def running(folder: Path, slots: HostSlots) -> AsyncIterator[Place]:
     rules = JobRules(allow_urls=True, webhooks=False, max_bytes=16 << 20, max_watchers=9)
     delivery = WebhookDelivery(records, web, (), HostSlots(4, 2))
     reconciler = Reconciler(records, queue, blobs, delivery)
+    storage = Storage(records.store, blobs, 0, 0)
     async with service(ScriptedEngine()) as transcriber:
         registry, preparer = transcriber.registry, transcriber.preparer
-        jobs = JobService(registry, preparer, records, queue, blobs, web, rules)
+        jobs = JobService(registry, preparer, records, queue, blobs, web, rules, storage)
         writer = HistoryWriter(NoHistory(), HistoryWriterPolicy())
         worker = Worker(
             transcriber, records, queue, blobs, web, WorkLimits(16 << 20, 60.0), writer,
-            reconciler.wake, slots,
+            reconciler.wake, slots, storage,
         )  # fmt: skip
         tasks = [asyncio.create_task(run) for run in (worker.run(), reconciler.run())]
         place = Place(jobs, worker, tasks)

@@ -59,6 +59,17 @@ class JobSettings(Group):
     audio_ttl_s: float = Field(
         86_400, gt=0, le=31_536_000, description="A job's recording is deleted after that time."
     )
+    cancelled_ttl_s: float = Field(
+        600, ge=0, le=31_536_000, description="That of a cancelled job, after that time at most."
+    )
+    max_stored_mb: float = Field(
+        51_200,
+        ge=0,
+        description="MiB of recordings that are kept; more get 507. 0: no limit.",
+    )
+    min_free_mb: float = Field(
+        512, ge=0, description="MiB of the disk that recordings leave free; else 507."
+    )
     keep_s: float = Field(
         604_800, gt=0, le=31_536_000, description="How long ended jobs and transcripts are kept."
     )

@@ -143,15 +143,20 @@ def expired(job: Job, now: float, policy: JobPolicy) -> Job | None:
 
 
 def cancelled(job: Job, now: float, policy: JobPolicy) -> Job | None:
-    """Cancelled by its owner."""
-    return None if job.state.ended else _ended(job, JobState.CANCELLED, now, policy)
+    """Cancelled by its owner; its recording is kept a little longer, for a retry."""
+    if job.state.ended:
+        return None
+    until = min(job.recording.until, now + policy.cancelled_ttl_s)
+    job = replace(job, recording=replace(job.recording, until=until))
+    return _ended(job, JobState.CANCELLED, now, policy)
 
 
-def retried(job: Job, now: float) -> Job | None:
+def retried(job: Job, now: float, policy: JobPolicy) -> Job | None:
     """A new run, as its owner wishes, after a failure or a cancellation."""
     if job.state not in (JobState.FAILED, JobState.CANCELLED) or job.recording.until <= now:
         return None
-    fresh = _requeued(job, now)
+    until = max(job.recording.until, job.created_at + policy.audio_ttl_s)
+    fresh = _requeued(replace(job, recording=replace(job.recording, until=until)), now)
     return replace(
         fresh, run=job.run + 1, attempts=0, started_at=None, ended_at=None, until=None,
         failure=None, result="", processed_s=0.0, webhook=Webhook(),

@@ -22,6 +22,7 @@ from zhiyin.core.jobs import lifecycle
 from zhiyin.core.jobs.failure_policy import Disposition, disposition_of
 from zhiyin.core.jobs.host_slots import HostSlots
 from zhiyin.core.jobs.records import JobRecords
+from zhiyin.core.jobs.storage import Storage
 from zhiyin.core.recognition.result_cache import CachePolicy
 from zhiyin.core.recognition.transcriber import Transcriber
 from zhiyin.core.scheduling.batching import Lane
@@ -82,6 +83,7 @@ class Worker:
     history_writer: HistoryWriter
     ended: Callable[[], None]
     slots: HostSlots
+    storage: Storage
     fetches: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -217,8 +219,12 @@ class Worker:
         """Download the recording from the client's URL, and queue the job again."""
         job = attempt.job
         name = f"{job.id}.audio"
-        async with aclosing(self.web.fetch(job.request.url, self.limits.max_bytes)) as chunks:
-            written = await self.blobs.write(name, chunks, self.limits.max_bytes)
+        url, max_bytes = job.request.url, self.limits.max_bytes
+        async with (
+            aclosing(self.web.fetch(url, max_bytes)) as chunks,
+            aclosing(self.storage.bounded(chunks)) as bounded,
+        ):
+            written = await self.blobs.write(name, bounded, max_bytes)
         step = partial(
             lifecycle.fetched, token=attempt.token, blob=name, size_bytes=written.size_bytes,
             now=self.records.clock(),
