@@ -157,6 +157,9 @@ class LostAnswers:
     async def open(self, name: str) -> BinaryIO:
         return await self._inner.open(name)
 
+    async def free_bytes(self) -> int | None:
+        return None
+
     async def delete(self, name: str) -> bool:
         return await self._inner.delete(name)
 

@@ -95,7 +95,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     rules = JobRules(False, False, 1 << 20, 1)
     service = JobService(
         nothing, nothing, records, LocalQueue(database), FolderBlobs(tmp_path / "blobs"), nothing,
-        rules,
+        rules, nothing,
     )  # fmt: skip
     kept = HistoryPlace(f"sqlite+aiosqlite:///{tmp_path / 'history.db'}")
     async with kept.open() as history, replicas(MemoryCaptions()) as (rooms,):

@@ -91,7 +91,8 @@ async def place(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
     records = JobRecords(SqlJobs(jobs, PlainRing()), JobPolicy())
     rules = JobRules(False, False, 1 << 20, 1)
     blobs = FolderBlobs(tmp_path / "blobs")
-    service = JobService(NOTHING, NOTHING, records, LocalQueue(jobs), blobs, NOTHING, rules)
+    queue, none = LocalQueue(jobs), NOTHING
+    service = JobService(none, none, records, queue, blobs, none, rules, none)
     yield Place(tmp_path, history, service)
     await history.close()
     await jobs.close()

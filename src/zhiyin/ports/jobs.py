@@ -49,6 +49,10 @@ class JobStore(Protocol):
         """Not `due` before then, unless the record is or was changed; its version stays."""
         ...
 
+    async def stored_bytes(self) -> int:
+        """Of all recordings that are kept, whatever has become of their jobs."""
+        ...
+
     async def backlog(self, ahead_of: Job | None = None) -> Backlog:
         """What is to be done; with `ahead_of`, only what goes before that waiting job."""
         ...

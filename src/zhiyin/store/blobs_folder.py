@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -71,6 +72,10 @@ class FolderBlobs:
             return False
         return True
 
+    async def free_bytes(self) -> int | None:
+        """Of the folder's file system."""
+        return await self._run(lambda: shutil.disk_usage(_existing(self._folder)).free)
+
     async def names(self, after: float, before: float) -> Sequence[str]:
         """By the files' times; files that were never finished are deleted on the way."""
         return await self._run(lambda: list(self._written(after, before)))
@@ -108,6 +113,11 @@ async def _finished(work: Coroutine[Any, Any, None]) -> None:
         await asyncio.shield(task)
     finally:
         await asyncio.wait({task})
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the one in which it will be made."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _begin(path: Path) -> _File:

@@ -110,6 +110,10 @@ class SealedBlobs:
         await self._keys.drop(name)
         return await self._inner.delete(name)
 
+    async def free_bytes(self) -> int | None:
+        """See the port."""
+        return await self._inner.free_bytes()
+
     async def names(self, after: float, before: float) -> Sequence[str]:
         """See the port; those too of which there is nothing but a key."""
         written = await self._inner.names(after, before)

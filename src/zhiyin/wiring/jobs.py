@@ -16,6 +16,7 @@ from zhiyin.core.jobs.reconciler import Reconciler
 from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.jobs.runtime import JobRuntime
 from zhiyin.core.jobs.service import JobRules, JobService
+from zhiyin.core.jobs.storage import Storage
 from zhiyin.core.jobs.sweeping import JobSweeper
 from zhiyin.core.jobs.webhooks import parse_secrets
 from zhiyin.core.jobs.worker import Worker, WorkLimits
@@ -59,16 +60,21 @@ def make_job_runtime(
     networks = parse_networks(jobs.networks, "jobs.networks")
     web = GuardedWeb(WebLimits(jobs.fetch_s, jobs.webhook_s, networks))
     rules = JobRules(jobs.allow_urls, bool(secrets), max_bytes, jobs.max_watchers)
-    service = JobService(
-        transcriber.registry, transcriber.preparer, records, queue, blobs, web, rules
+    storage = Storage(
+        records.store, blobs, int(jobs.max_stored_mb * (1 << 20)), int(jobs.min_free_mb * (1 << 20))
     )
-    slots = HostSlots(jobs.max_webhooks, min(jobs.max_per_host, jobs.max_webhooks))
-    delivery = WebhookDelivery(records, web, secrets, slots, observer)
+    service = JobService(
+        transcriber.registry, transcriber.preparer, records, queue, blobs, web, rules, storage
+    )
+    delivery = WebhookDelivery(
+        records, web, secrets, HostSlots(jobs.max_webhooks, jobs.max_per_host), observer
+    )
     reconciler = Reconciler(records, queue, blobs, delivery, observer)
     limits = WorkLimits(max_bytes, jobs.timeout_s)
     worker = Worker(
-        transcriber, records, queue, blobs, web, limits, history_writer, reconciler.wake
-    )
+        transcriber, records, queue, blobs, web, limits, history_writer, reconciler.wake,
+        HostSlots(jobs.max_fetches, jobs.max_per_host), storage,
+    )  # fmt: skip
 
     async def release() -> None:
         await queue.close()
@@ -122,6 +128,7 @@ def _policy(jobs: JobSettings) -> JobPolicy:
         max_attempts=jobs.max_attempts,
         redeliver_s=jobs.redeliver_s,
         audio_ttl_s=jobs.audio_ttl_s,
+        cancelled_ttl_s=jobs.cancelled_ttl_s,
         keep_s=jobs.keep_s,
         webhook_attempts=jobs.webhook_attempts,
         webhook_timeout_s=jobs.webhook_s,

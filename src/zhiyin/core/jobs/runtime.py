@@ -63,6 +63,7 @@ class JobRuntime:
     async def close(self) -> None:
         """Stop; running jobs are released."""
         await cancel_all(self._tasks)
+        await self.worker.close()
         await self.release()
 
     async def health(self) -> JobHealth:

@@ -106,6 +106,12 @@ class SqlJobs:
         async with self._database.transaction(write=True) as db:
             await db.execute(update(JOBS).where(_same(job)).values(attend_at=until))
 
+    async def stored_bytes(self) -> int:
+        """A sum over the records."""
+        kept = select(func.coalesce(func.sum(_C.audio_bytes), 0)).where(_C.audio != "")
+        async with self._database.transaction() as db:
+            return int((await db.execute(kept)).scalar_one())
+
     async def backlog(self, ahead_of: Job | None = None) -> Backlog:
         """One query over the jobs that have not ended."""
         left = func.coalesce(func.sum(_C.duration_s - _C.processed_s), 0.0)
