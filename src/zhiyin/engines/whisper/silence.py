@@ -30,7 +30,8 @@ _STOCK = frozenset(
     }
 )  # fmt: skip
 _CREDITS = (
-    "字幕由", "字幕志愿者", "字幕製作", "字幕制作", "请不吝点赞", "請不吝點贊", "明镜与点点", "明鏡與點點",
+    "字幕由", "字幕志愿者", "字幕製作", "字幕制作", "请不吝点赞", "請不吝點贊",
+    "明镜与点点", "明鏡與點點",
     "优优独播剧场", "thanksforwatching", "thankyouforwatching", "subscribetomychannel", "amaraorg",
     "субтитры", "sottotitoli", "legendaspela",
 )  # fmt: skip
