@@ -29,6 +29,7 @@ from zhiyin.engines.whisper.guard import (
 )
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
 from zhiyin.engines.whisper.segments import to_segments
+from zhiyin.engines.whisper.silence import is_silent
 
 # Of 271 recordings in Mandarin and English a short window misheard the language of three, the full
 # one of one; two of the three were below this.
@@ -112,7 +113,14 @@ class Take:
     @property
     def speech_s(self) -> float:
         """Detected speech in seconds."""
-        return sum(end - begin for begin, end in self.clip.speech or ())
+        return self.detected_s or 0.0
+
+    @property
+    def detected_s(self) -> float | None:
+        """The same; None without detection."""
+        if self.clip.speech is None:
+            return None
+        return sum(end - begin for begin, end in self.clip.speech)
 
     def window(self, policy: DecodePolicy) -> float:
         """Seconds of encoder input."""
@@ -267,17 +275,17 @@ class Pass:
     def _is_silent(self, i: int, h: Hypothesis) -> bool:
         """In an urgent clip speech that was cut in mid-word is speech too, however it begins."""
         take, policy = self._takes[i], self._policy(i)
-        if not is_silence(h, policy):
+        if not is_silent(h, policy, take.detected_s):
             return False
-        if not take.clip.urgent or take.is_rest or take.speech_s < policy.likely_speech_s:
+        if not take.clip.urgent or take.is_rest or take.speech_s < policy.sure_speech_s:
             return True
-        if take.speech_s < policy.sure_speech_s:
-            return is_failed(h, policy)
         return is_failed(h, policy) and h.no_speech_prob > policy.no_speech
 
     def _is_no_draft(self, i: int, h: Hypothesis) -> bool:
         policy = self._policy(i)
-        silent = is_silence(h, policy) and self._takes[i].speech_s < policy.sure_speech_s
+        take = self._takes[i]
+        unlikely = take.speech_s < policy.sure_speech_s
+        silent = unlikely and (is_silence(h, policy) or is_silent(h, policy, take.detected_s))
         hopeless = h.avg_logprob < policy.draft_logprob or runs_away(h, policy)
         return silent or hopeless or not h.text
 
@@ -301,7 +309,7 @@ class Pass:
         take, policy, tried = self._takes[i], self._policy(i), [first]
         for temperature in () if take.hurried else policy.temperatures[1:]:
             last = tried[-1]
-            if not is_failed(last, policy) or is_silence(last, policy):
+            if not is_failed(last, policy) or is_silent(last, policy, take.detected_s):
                 return last
             if _settled(tried, policy):
                 break
