@@ -16,9 +16,9 @@ import uvicorn
 
 from zhiyin.access.app import create_app
 from zhiyin.access.context import AccessLimits
-from zhiyin.access.ws.protocol import uvicorn_options
 from zhiyin.access.http.connection import ConnectionLimits, limited
 from zhiyin.access.http.origins import Sites, own_names
+from zhiyin.access.ws.protocol import uvicorn_options
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.config import Settings, load
 from zhiyin.config.server import ServerSettings
