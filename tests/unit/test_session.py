@@ -6,7 +6,7 @@ was lost, doubled or moved shows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -243,6 +243,58 @@ def test_a_result_worked_on_ahead_is_the_final() -> None:
     assert [w.kind for w in drive.works].count("final") == 1
     assert len(drive.of(Final)) == 1
     assert drive.of(Final)[0].reason == "vad"
+
+
+def test_a_segment_stays_open_while_its_final_is_being_decoded() -> None:
+    """Nobody would get the final sooner, and who goes on speaking is not cut off."""
+    drive = Drive(delay=14)
+    drive.hear(True, 6 * _WORD)
+    drive.hear(False, 19)
+    drive.hear(True, 6 * _WORD)
+    drive.hear(False, 40)
+    (final,) = drive.of(Final)
+    assert final.reason == "vad"
+    drive.finish()
+    drive.check()
+
+
+def test_it_ends_when_the_final_has_come_and_at_last_without_it() -> None:
+    drive = Drive(delay=12)
+    drive.hear(True, 6 * _WORD)
+    drive.hear(False, 18)
+    assert drive.of(SpeechEnded) == []
+    drive.hear(False, 2)
+    assert len(drive.of(Final)) == 1  # 19 frames: 7 until the pause, 12 of work
+    stuck = Drive(delay=400)
+    stuck.hear(True, 6 * _WORD)
+    stuck.hear(False, 28)
+    assert stuck.of(SpeechEnded) == []
+    stuck.hear(False, 2)
+    assert len(stuck.of(SpeechEnded)) == 1
+
+
+@pytest.mark.parametrize(("ending", "cut"), [("...", False), (",", False), (".", True), ("", True)])
+def test_text_that_breaks_off_waits_a_little_longer(ending: str, cut: bool) -> None:
+    class Ended(Drive):
+        def words(self, begin: int, end: int) -> list[Word]:
+            found = super().words(begin, end)
+            return [*found[:-1], replace(found[-1], text=found[-1].text + ending)]
+
+    drive = Ended(delay=2, garble=False)
+    drive.hear(True, 6 * _WORD)
+    drive.hear(False, 20)
+    drive.hear(True, 6 * _WORD)
+    drive.hear(False, 40)
+    assert len(drive.of(Final)) == (2 if cut else 1)
+
+
+@pytest.mark.parametrize("spoken", range(70, 90))
+def test_no_partial_begins_in_what_may_be_a_pause(spoken: int) -> None:
+    """It would only be in the way of the final."""
+    drive = Drive(delay=2)
+    drive.hear(True, spoken)
+    drive.hear(False, 30)
+    assert [w for w in drive.works if w.kind == "partial" and w.end > spoken + 1] == []
 
 
 def test_a_failing_engine_gives_a_degraded_final() -> None:
