@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.test_session import Drive
+from tests.support.live_drive import Drive
 from zhiyin.core.live.context import ContextPolicy, own_words
 from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.live.utterance import DecodeRequest, Hypothesis
