@@ -141,6 +141,8 @@ def test_uploads_and_answers_pass(site: Site) -> None:
             assert answer.headers["content-type"].startswith("text/event-stream")
             assert "transcript.text.done" in answer.text
         assert "text/html" in client.get("/").headers["content-type"]
+        for origin, status in ((site.url, 200), ("https://evil.example", 403)):
+            assert client.get("/v1/models", headers={"Origin": origin}).status_code == status
 
 
 def test_one_server_is_enough(data_dir: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_client_that_leaves_costs_nothing_more(server: Server) -> None:
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp3"\r\n\r\n'
     body = head + story + b"\r\n--b--\r\n"
     request = (
-        f"POST /recognize HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        f"POST /recognize HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {len(body)}\r\n"
         "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
     ).encode()
     with socket.create_connection((parts.hostname, parts.port)) as connection:

@@ -108,6 +108,16 @@ async def test_what_is_due_comes_most_overdue_first(store: SqlJobs) -> None:
     assert len(await store.due(NOW + 5, 2)) == 2
 
 
+async def test_what_is_postponed_is_due_later_and_otherwise_the_same(store: SqlJobs) -> None:
+    job = await store.add(made(0, next_check_at=NOW))
+    await store.postpone(replace(job, version=7), NOW + 60)
+    assert await store.due(NOW, 10) == [job], "it was changed meanwhile"
+    await store.postpone(job, NOW + 60)
+    assert await store.due(NOW + 59, 10) == []
+    assert await store.due(NOW + 60, 10) == [replace(job, next_check_at=NOW + 60)]
+    assert await store.replace(job), "its version is the same"
+
+
 async def test_the_backlog_counts_what_is_to_be_done(store: SqlJobs) -> None:
     assert await store.backlog() == Backlog(0, 0, 0.0)
     high = replace(made().request, priority=Priority.HIGH)

@@ -21,6 +21,8 @@ from tests.support.live_stack import LiveStack
 from tests.support.scripted_engine import LoudnessVad
 from zhiyin.access.app import create_app
 from zhiyin.access.context import AccessLimits
+from zhiyin.access.http.connection import ConnectionLimits, limited
+from zhiyin.access.http.origins import Sites
 from zhiyin.access.ws.native.sessions import SessionTable
 from zhiyin.access.ws.protocol import BoundedProtocol, uvicorn_options
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
@@ -193,6 +195,11 @@ async def app_server(
     max_idle_s: float = 3600.0,
     defaults: LiveDefaults | None = None,
     decoder: LiveDecoder | None = None,
+    sites: Sites | None = None,
+    connections: ConnectionLimits | None = None,
+    uploads: int = 8,
+    body_idle_s: float = 30.0,
+    body_bytes_s: float = 1024.0,
     **limits: Any,
 ) -> AsyncIterator[AppServer]:
     """A running service."""
@@ -201,12 +208,16 @@ async def app_server(
         decoder=decoder or AvLiveDecoder(),
     )  # fmt: skip
     made = AppServer(stack)
-    bounds = AccessLimits(1 << 20, 8, 60.0, idle_s, grace_s, kib, max_idle_s=max_idle_s)
-    made.app = create_app(made, bounds)
+    bounds = AccessLimits(
+        1 << 20, uploads, 60.0, idle_s, grace_s, kib, max_idle_s=max_idle_s,
+        body_idle_s=body_idle_s, body_bytes_s=body_bytes_s,
+    )  # fmt: skip
+    made.app = create_app(made, bounds, sites)
     listener = socket.create_server(("127.0.0.1", 0))
     made.url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
     config = uvicorn.Config(
         made.app, log_config=None, access_log=False, **uvicorn_options(MAX_MESSAGE_BYTES),
+        http=limited(connections or ConnectionLimits()),
     )  # fmt: skip
     server = made.server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve(sockets=[listener]))

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support import media
 
-INSECURE_HOST = "zhiyin.test"  # resolved to this machine; not localhost, so not a secure origin
+INSECURE_HOST = "192.0.2.7"  # mapped to this machine; not loopback, so not a secure origin
 ARGS = [
     "--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -75,7 +75,7 @@ class Site:
             self.complaints.append(message.text)
 
     def _asked(self, request: pw.Request) -> None:
-        if not re.match(r"http://(127\.0\.0\.1|zhiyin\.test):|blob:|data:", request.url):
+        if not re.match(r"http://(127\.0\.0\.1|192\.0\.2\.7):|blob:|data:", request.url):
             self.complaints.append(f"foreign address: {request.url}")
 
 

@@ -8,14 +8,18 @@ from typing import Protocol
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 
 from zhiyin import __version__
 from zhiyin.access import errors
 from zhiyin.access.context import AccessLimits, AppContext, Service
 from zhiyin.access.http.access_log import AccessLog
-from zhiyin.access.http.middleware import BodyLimit, RequestId
+from zhiyin.access.http.body import BodyLimit
+from zhiyin.access.http.middleware import RequestId
+from zhiyin.access.http.origins import EXPOSED, SiteGuard, Sites
 from zhiyin.access.http.routes import (
     captions,
+    docs,
     health,
     history,
     jobs,
@@ -57,8 +61,14 @@ class RunningService(Service, Protocol):
         ...
 
 
-def create_app(service: RunningService, limits: AccessLimits) -> FastAPI:
-    """The application around a service; starting it starts the service."""
+_METHODS = ("GET", "HEAD", "POST", "DELETE")
+
+
+def create_app(
+    service: RunningService, limits: AccessLimits, sites: Sites | None = None
+) -> FastAPI:
+    """The application around a service, for these hosts and origins; it starts the service."""
+    sites = sites or Sites()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -71,11 +81,19 @@ def create_app(service: RunningService, limits: AccessLimits) -> FastAPI:
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.context = AppContext(service, limits)
     errors.install(app)
-    app.add_middleware(BodyLimit, max_bytes=limits.max_upload_bytes)
+    app.add_middleware(BodyLimit, limits=limits, uploads=recognition.UPLOADS | jobs.UPLOADS)
+    if sites.origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(sites.origins), allow_methods=_METHODS,
+            allow_headers=["*"], expose_headers=EXPOSED, allow_private_network=True,
+        )  # fmt: skip
+    app.add_middleware(SiteGuard, sites=sites)
     app.add_middleware(AccessLog, observer=service.observer)
     app.add_middleware(RequestId)
     for part in (recognition, jobs, history, models, captions, owners, health):
@@ -83,5 +101,6 @@ def create_app(service: RunningService, limits: AccessLimits) -> FastAPI:
     realtime.install(app, service)
     stream.install(app, service, limits)
     app.include_router(captions_socket.router)
+    docs.install(app)
     page.install(app)
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Protocol
@@ -91,6 +91,7 @@ class Service(Protocol):
 class AccessLimits:
     """Limits of the access layer: bytes of an upload, concurrent uploads, seconds for a request.
 
+    The body of a request may pause for `body_idle_s` and has to come at `body_bytes_s` or more.
     A live connection that sends nothing for `idle_s` is closed, and one that sends no sound for
     `max_idle_s`, whatever else it sends; a session whose connection broke
     waits `grace_s`; a message may have `max_message_kb` KiB. A viewer of a caption room that takes
@@ -108,28 +109,64 @@ class AccessLimits:
     publish_token: str = ""
     view_token: str = ""
     max_idle_s: float = 3600.0
+    body_idle_s: float = 30.0
+    body_bytes_s: float = 1024.0
 
 
 @dataclass(slots=True)
 class AppContext:
-    """Services and limits, and the count of running uploads."""
+    """Services and limits, the count of running uploads, and the bytes of those that arrive."""
 
     service: Service
     limits: AccessLimits
     running: int = 0
+    arriving_bytes: int = 0
 
     @contextmanager
     def upload_slot(self) -> Iterator[None]:
-        """Limits concurrent uploads: raises Overloaded, before the body is read."""
-        if self.running >= self.limits.max_uploads:
-            raise Overloaded(
-                "The server has too many uploads at once. Try again later.", retry_after_s=2.0
-            )
+        """Limits the uploads that are worked on: raises Overloaded.
+
+        It is taken when the body has arrived, so that clients that stall hold none.
+        """
+        self.require_slot()
         self.running += 1
         try:
             yield
         finally:
             self.running -= 1
+
+    def require_slot(self) -> None:
+        """Raise Overloaded when there is no slot: before a body is read for nothing."""
+        if self.running >= self.limits.max_uploads:
+            raise _too_many_uploads()
+
+
+@contextmanager
+def arriving(context: AppContext) -> Iterator[Callable[[int], None]]:
+    """Counts the bytes of an upload while it arrives; the counter raises Overloaded.
+
+    All that arrive may have the size of `max_uploads` of the largest: they are on disk already.
+    """
+    mine = 0
+    most = context.limits.max_uploads * context.limits.max_upload_bytes
+
+    def count(size: int) -> None:
+        nonlocal mine
+        if context.arriving_bytes + size > most:
+            raise _too_many_uploads()
+        context.arriving_bytes += size
+        mine += size
+
+    try:
+        yield count
+    finally:
+        context.arriving_bytes -= mine
+
+
+def _too_many_uploads() -> Overloaded:
+    return Overloaded(
+        "The server has too many uploads at once. Try again later.", retry_after_s=2.0
+    )
 
 
 def app_context(connection: HTTPConnection) -> AppContext:
@@ -171,6 +208,19 @@ def cache_policy(request: Request) -> CachePolicy:
     wanted = request.headers.get("cache-control", "").lower().split(",")
     return CachePolicy(allowed="no-store" not in (part.strip() for part in wanted))
 
+
+def _no_parameters(request: Request) -> None:
+    if request.query_params:
+        name = next(iter(request.query_params))[:40]
+        raise InvalidRequest(
+            f"This address takes no parameters, and so no '{name}'.",
+            code="unknown_parameter",
+            param=name,
+        )
+
+
+NO_PARAMETERS = Depends(_no_parameters)
+"""Of routes that change something: a parameter that has no effect is a mistake of the caller."""
 
 Owner = Annotated[str, Depends(owner)]
 Cached = Annotated[CachePolicy, Depends(cache_policy)]

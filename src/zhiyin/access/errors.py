@@ -18,6 +18,8 @@ from zhiyin.ports.observer import UNOBSERVED, Observer
 STATUS: dict[type[e.AsrError], int] = {
     e.InvalidRequest: 400,
     e.Unauthenticated: 401,
+    e.ForeignOrigin: 403,
+    e.UnknownHost: 421,
     e.UnknownModel: 404,
     e.UnknownRoom: 404,
     e.UnknownJob: 404,
@@ -29,12 +31,14 @@ STATUS: dict[type[e.AsrError], int] = {
     e.UndecodableAudio: 400,
     e.TooLarge: 413,
     e.SlowReader: 408,
+    e.SlowSender: 408,
     e.SessionTaken: 409,
     e.Overloaded: 429,
     e.DeadlineExceeded: 504,
     e.EngineFailed: 500,
     e.BadWeights: 500,
     e.Unavailable: 503,
+    e.StorageFull: 507,
     e.CannotDecrypt: 500,
     e.ConfigError: 500,
     e.AsrError: 500,
@@ -44,6 +48,14 @@ STATUS: dict[type[e.AsrError], int] = {
 OBSERVER = "zhiyin.observer"
 """Where a scope has the observer; `access_log` puts it there."""
 
+_HTTP = {
+    400: ("The body is not valid JSON in UTF-8.", "invalid_json"),
+    404: ("There is nothing at this address.", "not_found"),
+    405: ("Wrong method for this address.", "method_not_allowed"),
+}
+"""Message and code of the errors that FastAPI raises; 400 is that of a body."""
+
+_HTTP_BODY = "The body is a JSON object, sent with Content-Type: application/json."
 _INTERNAL = "Something went wrong inside the service. The request id is in the X-Request-ID header."
 
 
@@ -63,12 +75,19 @@ def error_type(status: int) -> str:
 
 def error_body(error: e.AsrError) -> Json:
     """The error shape of the OpenAI API: all four keys, always."""
-    return _body(status_of(error), error.message, error.param, error.code)
+    return error_shape(status_of(error), error.message, error.param, error.code)
 
 
-def _body(status: int, message: str, param: str | None, code: str | None) -> Json:
+def error_shape(status: int, message: str, param: str | None, code: str | None) -> Json:
+    """The error shape, of text that can be sent: JSON may hold half a surrogate pair."""
     kind = error_type(status)
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    named = None if param is None else clean(param)
+    return {"error": {"message": clean(message), "type": kind, "param": named, "code": code}}
+
+
+def clean(text: str) -> str:
+    """Text that UTF-8 can hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def error_response(error: e.AsrError) -> JSONResponse:
@@ -77,6 +96,8 @@ def error_response(error: e.AsrError) -> JSONResponse:
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    if status == 408:
+        headers["Connection"] = "close"  # what still comes of its body is of no use
     if status >= 500:
         # The OpenAI client retries a failed request twice unless this header forbids it.
         headers["X-Should-Retry"] = "true" if error.retryable else "false"
@@ -85,7 +106,7 @@ def error_response(error: e.AsrError) -> JSONResponse:
 
 def internal_error() -> JSONResponse:
     """The response to an unexpected exception; see `access_log`."""
-    return JSONResponse(_body(500, _INTERNAL, None, "internal_error"), 500)
+    return JSONResponse(error_shape(500, _INTERNAL, None, "internal_error"), 500)
 
 
 def observe_error(scope: Scope, code: str) -> None:
@@ -104,16 +125,17 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
-        message = {404: "There is nothing at this address.", 405: "Wrong method for this address."}
-        text = message.get(error.status_code, str(error.detail))
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
-        observe_error(request.scope, code or str(error.status_code))
-        body = _body(error.status_code, text, None, code)
-        return JSONResponse(body, error.status_code, error.headers)
+        status = error.status_code
+        text, code = _HTTP.get(status, (str(error.detail), None))
+        observe_error(request.scope, code or str(status))
+        return JSONResponse(error_shape(status, text, None, code), status, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":  # its `loc` is the position
+            return await _http(request, HTTPException(400))
         param = str(first["loc"][-1]) if first["loc"] else None
         observe_error(request.scope, "invalid_value")
-        return JSONResponse(_body(400, str(first["msg"]), param, "invalid_value"), 400)
+        message = str(first["msg"]) if param != "body" else _HTTP_BODY
+        return JSONResponse(error_shape(400, message, param, "invalid_value"), 400)

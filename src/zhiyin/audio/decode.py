@@ -1,4 +1,4 @@
-"""Decoder of any container and codec that FFmpeg reads: mono 16 kHz float32, block by block.
+"""Decoder of recordings in the formats of `formats`: mono 16 kHz float32, block by block.
 
 Uses PyAV (https://pyav.org); nothing is read ahead of the consumer, so limits bite at once.
 """
@@ -18,6 +18,7 @@ from zhiyin.audio.riff import declared_seconds
 from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Notice, Samples
 from zhiyin.domain.errors import EmptyAudio, TooLong, UndecodableAudio
 from zhiyin.domain.source import AudioSource
+from zhiyin.ports.decoder import StopSignal
 
 _BLOCK = SAMPLE_RATE
 _MAX_DAMAGED_PACKETS = 1000
@@ -27,8 +28,13 @@ _UNREADABLE = "The file could not be read as audio or video. It may be damaged o
 class AvDecoder:
     """Opens recordings with the FFmpeg that PyAV brings."""
 
-    def open(self, source: AudioSource, limits: AudioLimits) -> AvDecodedAudio:
-        """Start decoding. Raises UndecodableAudio, EmptyAudio or TooLong."""
+    def open(
+        self, source: AudioSource, limits: AudioLimits, stop: StopSignal | None = None
+    ) -> AvDecodedAudio:
+        """Start decoding. Raises UndecodableAudio, EmptyAudio or TooLong.
+
+        A call of FFmpeg can't be stopped; `stop` is for the consumer to see between blocks.
+        """
         if source.size == 0:
             raise EmptyAudio("The file is empty: it has no bytes.", param="file")
         riff_seconds = declared_seconds(source.stream, source.size)

@@ -14,14 +14,10 @@ _LARGEST = 4 << 20
 """Bytes. A second of samples without a codec, or the longest frame of a lossless one."""
 
 _SEVERAL = {
-    "aac": 32 << 10, "aac_fixed": 32 << 10, "aac_latm": 32 << 10,
-    "mp1": 32 << 10, "mp1float": 32 << 10, "mp2": 32 << 10, "mp2float": 32 << 10,
-    "mp3": 32 << 10, "mp3float": 32 << 10,
-    "ac3": 32 << 10, "ac3_fixed": 32 << 10, "eac3": 32 << 10,
+    "aac": 32 << 10, "aac_latm": 32 << 10, "mp2": 32 << 10, "mp2float": 32 << 10,
+    "mp3": 32 << 10, "mp3float": 32 << 10, "ac3": 32 << 10, "eac3": 32 << 10,
     "dca": 128 << 10, "mlp": 128 << 10, "truehd": 128 << 10,
-    "amrnb": 32 << 10, "amrwb": 32 << 10,
-    "libopencore_amrnb": 32 << 10, "libopencore_amrwb": 32 << 10,
-    "g723_1": 32 << 10, "g729": 128 << 10, "gsm": 128 << 10, "gsm_ms": 128 << 10,
+    "amrnb": 32 << 10, "amrwb": 32 << 10, "g723_1": 32 << 10, "gsm": 128 << 10, "gsm_ms": 128 << 10,
     "wmapro": 64 << 10, "wmalossless": 64 << 10, "wmavoice": 64 << 10,
 }  # fmt: skip
 """Bytes, for codecs whose decoder goes on behind the first frame of a packet. Their frames have

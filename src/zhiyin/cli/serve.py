@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import math
+import resource
 import signal
 import socket
 import sys
@@ -15,15 +16,25 @@ import uvicorn
 
 from zhiyin.access.app import create_app
 from zhiyin.access.context import AccessLimits
+from zhiyin.access.http.connection import ConnectionLimits, limited
+from zhiyin.access.http.origins import Sites, own_names
 from zhiyin.access.ws.protocol import uvicorn_options
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.config import Settings, load
+from zhiyin.config.server import ServerSettings
 from zhiyin.domain.errors import ConfigError
+from zhiyin.ops.ending import Ending
 from zhiyin.ops.logging import configure
 from zhiyin.ops.memory import release_regularly
 from zhiyin.wiring import build
 
+_FILES = 1 << 16
+"""Open files that the process asks for, when the system allows it."""
+
 log = logging.getLogger(__name__)
+
+_SPARE_S = 15.0
+"""After `server.shutdown_s`, for engines and stores to be closed."""
 
 
 def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
@@ -33,7 +44,8 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     settings = load(server=chosen or None, data_dir=data_dir)
     configure(settings.log.level, settings.log.format)
     stream = _bind(settings)
-    services = build(settings, settings.jobs.workers)
+    ending = Ending(settings.server.shutdown_s + _SPARE_S)
+    services = build(settings, settings.jobs.workers, on_stuck=ending.begin)
     rooms = settings.captions
     limits = AccessLimits(
         int(settings.server.max_upload_mb * (1 << 20)),
@@ -45,15 +57,17 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         rooms.stall_s,
         rooms.publish_token.get_secret_value(),
         rooms.view_token.get_secret_value(),
-        max_idle_s=settings.live.max_idle_s,
+        settings.live.max_idle_s,
+        settings.server.body_idle_s,
+        settings.server.body_bytes_s,
     )
     config = uvicorn.Config(
-        create_app(services, limits),
+        create_app(services, limits, _sites(settings.server)),
+        http=limited(_connection_limits(settings.server)),
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=math.ceil(settings.server.shutdown_s),
         server_header=False,
-        h11_max_incomplete_event_size=64 << 10,
         **uvicorn_options(max(MAX_MESSAGE_BYTES, settings.live.max_message_kb << 10)),
     )
     # uvicorn raises the signal again after shutdown; being stopped is no failure.
@@ -64,7 +78,26 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         log.warning(
             "every client that reaches this address can read stored transcripts: see docs/data.md"
         )
-    uvicorn.Server(config).run(sockets=[stream])
+    try:
+        uvicorn.Server(config).run(sockets=[stream])
+    finally:
+        ending.finish()
+
+
+def _sites(server: ServerSettings) -> Sites:
+    names = own_names(server.host, socket.gethostname(), server.names)
+    return Sites(names, frozenset(server.origins))
+
+
+def _connection_limits(server: ServerSettings) -> ConnectionLimits:
+    """As set, and no more connections than the process may have files beside its others."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    connections = min(server.max_connections, most // 2)
+    if connections < server.max_connections:
+        log.warning("connections are limited to %d by the limit of open files", connections)
+    return ConnectionLimits(connections, server.head_timeout_s, server.max_head_kb << 10)
 
 
 def _bind(settings: Settings) -> socket.socket:

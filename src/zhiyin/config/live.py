@@ -11,6 +11,9 @@ class LiveSettings(Group):
     """Live sessions."""
 
     max_sessions: int = Field(64, ge=1, le=10_000, description="Concurrent live sessions.")
+    workers: int = Field(
+        2, ge=1, le=64, description="Sessions whose sound is decoded at the same moment."
+    )
     max_seconds: float = Field(
         14_400, gt=0, le=360_000, description="Longest session, in seconds of audio."
     )

@@ -61,6 +61,18 @@ class Unauthenticated(AsrError):
     code = "invalid_api_key"
 
 
+class ForeignOrigin(AsrError):
+    """A page of another site sent the request."""
+
+    code = "foreign_origin"
+
+
+class UnknownHost(AsrError):
+    """The request is for a host name that is not this server's."""
+
+    code = "unknown_host"
+
+
 class UnknownModel(AsrError):
     """No engine offers a model of that name."""
 
@@ -134,6 +146,12 @@ class SlowReader(AsrError):
     code = "too_slow"
 
 
+class SlowSender(AsrError):
+    """The body of a request comes too slowly."""
+
+    code = "request_timeout"
+
+
 class SessionTaken(AsrError):
     """Another connection goes on with this live session."""
 
@@ -157,6 +175,12 @@ class Unavailable(AsrError):
 
     code = "unavailable"
     retryable = True
+
+
+class StorageFull(Unavailable):
+    """There is no room for a recording; nothing was stored."""
+
+    code = "storage_full"
 
 
 class Unreachable(AsrError):

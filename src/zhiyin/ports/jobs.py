@@ -30,8 +30,11 @@ class JobStore(Protocol):
         """Delete the record, if the stored one still has `job.version`."""
         ...
 
-    async def scrub(self) -> None:
-        """Overwrite deleted records on disk too, as far as the store can."""
+    async def scrub(self, *, wait: bool = True) -> None:
+        """Overwrite deleted records on disk too, as far as the store can.
+
+        With `wait`, others that use them are waited for. Raises Unavailable when they still do.
+        """
         ...
 
     async def list(self, query: JobQuery) -> Sequence[Job]:
@@ -40,6 +43,14 @@ class JobStore(Protocol):
 
     async def due(self, now: float, limit: int) -> Sequence[Job]:
         """Jobs whose `next_check_at` has come, the most overdue first."""
+        ...
+
+    async def postpone(self, job: Job, until: float) -> None:
+        """Not `due` before then, unless the record is or was changed; its version stays."""
+        ...
+
+    async def stored_bytes(self) -> int:
+        """Of all recordings that are kept, whatever has become of their jobs."""
         ...
 
     async def backlog(self, ahead_of: Job | None = None) -> Backlog:

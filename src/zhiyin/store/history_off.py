@@ -40,6 +40,9 @@ class NoHistory:
         """There is nothing."""
         return 0
 
+    async def scrub(self) -> None:
+        """There is nothing."""
+
 
 def _off() -> NoReturn:
     raise NotFound("This server keeps no history (history.enabled).", code="history_off")

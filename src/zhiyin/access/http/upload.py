@@ -1,22 +1,18 @@
-"""Multipart uploads: the file into a temporary file, the fields into a form model."""
+"""Uploads: the file into a temporary file, the fields of form and query into a form model."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic import BaseModel
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from zhiyin.access.context import app_context, arriving
+from zhiyin.access.http.multipart import FormParser, boundary_of, plain_name
 from zhiyin.access.validation import Form, missing, validated
 from zhiyin.domain.errors import EmptyAudio, InvalidRequest, Unavailable
 from zhiyin.domain.source import AudioSource
-
-_MAX_FIELDS = 64
-_MAX_FIELD_BYTES = 64 << 10
 
 
 @dataclass(slots=True)
@@ -24,11 +20,11 @@ class Upload:
     """An uploaded recording, spooled to an unnamed temporary file. Close it after use."""
 
     source: AudioSource
-    _form: FormData
+    _parser: FormParser
 
     async def close(self) -> None:
         """Delete the temporary file."""
-        await self._form.close()
+        await self._parser.close()
 
 
 async def read_upload(request: Request, model: type[Form]) -> tuple[Upload, Form]:
@@ -40,59 +36,39 @@ async def read_upload(request: Request, model: type[Form]) -> tuple[Upload, Form
 
 
 async def read_form(request: Request, model: type[Form]) -> tuple[Upload | None, Form]:
-    """The file, if there is one, and the validated fields; raises as `read_upload`."""
-    data, digest = await _read(request)
+    """The file, if there is one, and the validated fields; raises as `read_upload`.
+
+    Raises Overloaded when too many bytes of other uploads have arrived meanwhile.
+    """
+    boundary = boundary_of(request.headers.get("content-type", ""))
+    with arriving(app_context(request)) as count:
+        return await _read_form(request, FormParser(boundary, count), model)
+
+
+async def _read_form(
+    request: Request, parser: FormParser, model: type[Form]
+) -> tuple[Upload | None, Form]:
     try:
-        fields, file = _split(data, _list_fields(model))
-        if file is None and "file" not in data:
-            return None, validated(model, fields)
-        if file is None:
-            raise InvalidRequest(
-                "The field 'file' holds text. Send it as a file, for example "
-                "curl -F file=@speech.wav",
-                code="invalid_value",
-                param="file",
-            )
-        form = validated(model, fields)
-        if not file.size:
+        await _feed(parser, request)
+        given = [*request.query_params.multi_items(), *parser.fields]
+        form = validated(model, _by_name(given, _list_fields(model)))
+        if parser.file is None:
+            return None, form
+        size = parser.file.size
+        if not size:
             raise EmptyAudio("The file is empty: it has no bytes.", param="file")
-        return Upload(AudioSource(file.file, file.size, digest), data), form
+        source = AudioSource(parser.file.file, size, parser.digest)
+        return Upload(source, parser), form
     except BaseException:
-        await data.close()
+        await parser.close()
         raise
 
 
-class _Parser(MultiPartParser):
-    """Computes the SHA-256 of the file while it arrives; a form has at most one."""
-
-    def __init__(self, request: Request) -> None:
-        super().__init__(
-            request.headers, request.stream(), max_files=2, max_fields=_MAX_FIELDS,
-            max_part_size=_MAX_FIELD_BYTES,
-        )  # fmt: skip
-        self.digest = hashlib.sha256()
-
-    def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        """As Starlette's, and update the digest."""
-        super().on_part_data(data, start, end)
-        if self._current_part.file is not None:
-            self.digest.update(memoryview(data)[start:end])
-
-
-async def _read(request: Request) -> tuple[FormData, bytes]:
-    """The form, and the digest of its file."""
-    kind = request.headers.get("content-type", "")
-    if not kind.lower().startswith("multipart/form-data"):
-        raise InvalidRequest(
-            "Send the request as multipart/form-data with the recording in the field 'file', for "
-            "example: curl -F file=@speech.wav",
-            code="invalid_content_type",
-        )
+async def _feed(parser: FormParser, request: Request) -> None:
     try:
-        parser = _Parser(request)
-        return await parser.parse(), parser.digest.digest()
-    except MultiPartException as error:
-        raise InvalidRequest(f"The form can't be read: {error.message}") from error
+        async for chunk in request.stream():
+            await parser.feed(chunk)
+        await parser.finish()
     except ClientDisconnect as error:
         raise InvalidRequest("The upload ended early.") from error
     except OSError as error:
@@ -104,30 +80,26 @@ def _list_fields(model: type[BaseModel]) -> set[str]:
     return {name for name, field in fields if str(field.annotation).startswith("list")}
 
 
-def _split(data: FormData, lists: Iterable[str]) -> tuple[dict[str, object], UploadFile | None]:
-    """Fields by plain name (`x[]` is `x`; empty text is absent), and the file."""
+def _by_name(given: Iterable[tuple[str, str]], lists: Iterable[str]) -> dict[str, object]:
+    """Fields by plain name; empty text is absent. Raises InvalidRequest for one given twice."""
     fields: dict[str, object] = {}
-    file: UploadFile | None = None
-    for key, value in data.multi_items():
-        name = key.split("[", 1)[0]
-        if isinstance(value, UploadFile):
-            if name != "file" or file is not None:
-                raise InvalidRequest(
-                    "Send exactly one file, in the field 'file'.",
-                    code="invalid_value",
-                    param="file",
-                )
-            file = value
-        elif name == "file" or not value.strip():
+    for key, value in given:
+        name = plain_name(key)
+        if name == "file":
+            raise InvalidRequest(
+                "Send the recording in the body, as the multipart field 'file'.",
+                code="invalid_value", param="file",
+            )  # fmt: skip
+        if not value.strip():
             continue
-        elif name in lists:
+        if name in lists:
             held = fields.setdefault(name, [])
             assert isinstance(held, list)
             held.append(value)
-        elif name in fields and key == name:
+        elif name in fields:
             raise InvalidRequest(
                 f"The field '{name[:40]}' is given twice.", code="invalid_value", param=name[:40]
             )
         else:
             fields[name] = value
-    return fields, file
+    return fields

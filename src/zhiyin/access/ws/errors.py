@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from zhiyin.access.errors import clean
 from zhiyin.domain import errors as e
 
 
@@ -21,6 +22,8 @@ TAKEN = 4409
 ANSWERS: dict[type[e.AsrError], Answer] = {
     e.InvalidRequest: Answer(POLICY, _CLIENT),
     e.Unauthenticated: Answer(POLICY, "authentication_error"),
+    e.ForeignOrigin: Answer(POLICY, _CLIENT),
+    e.UnknownHost: Answer(POLICY, _CLIENT),
     e.UnknownModel: Answer(POLICY, _CLIENT),
     e.ModelNotInstalled: Answer(POLICY, _CLIENT),
     e.UnknownRoom: Answer(POLICY, _CLIENT),
@@ -33,6 +36,7 @@ ANSWERS: dict[type[e.AsrError], Answer] = {
     e.SessionTaken: Answer(TAKEN, _CLIENT),
     e.DeadlineExceeded: Answer(POLICY, _CLIENT),  # of the client: it sent nothing for too long
     e.SlowReader: Answer(LATER, _CLIENT),
+    e.SlowSender: Answer(LATER, _CLIENT),
     e.Overloaded: Answer(LATER, "rate_limit_error"),
     e.Unavailable: Answer(LATER, _SERVER),
     e.Unreachable: Answer(LATER, _SERVER),
@@ -55,9 +59,9 @@ def close_code(problem: e.AsrError) -> int:
 def fields(problem: e.AsrError) -> dict[str, Any]:
     """The error as in every other answer: message, type, param, code; text that can be sent."""
     return {
-        "message": _clean(problem.message),
+        "message": clean(problem.message),
         "type": e.row_for(ANSWERS, problem).type,
-        "param": None if problem.param is None else _clean(problem.param),
+        "param": None if problem.param is None else clean(problem.param),
         "code": problem.code,
     }
 
@@ -65,8 +69,3 @@ def fields(problem: e.AsrError) -> dict[str, Any]:
 def error_event(problem: e.AsrError) -> dict[str, Any]:
     """An error event, in the API's own shape."""
     return {"type": "error", "error": fields(problem)}
-
-
-def _clean(text: str) -> str:
-    """Half a surrogate pair, which JSON may hold, can't be sent."""
-    return text.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Retention: deletes transcripts that are too old."""
+"""Retention: deletes transcripts that are too old, and what deletions have left in journals."""
 
 from __future__ import annotations
 
@@ -48,8 +48,7 @@ class Sweeper:
 
     def start(self) -> None:
         """Sweep now and from time to time."""
-        if self._policy.keep_s > 0:
-            self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
         """Stop."""
@@ -57,14 +56,22 @@ class Sweeper:
             await cancel_all([self._task])
 
     async def sweep(self) -> int:
-        """Delete all that are too old; how many. Raises Unavailable."""
+        """Delete all that are too old; how many. Raises Unavailable.
+
+        What deletions have left in journals goes too, if it did not at once.
+        """
+        removed = await self._expire() if self._policy.keep_s > 0 else 0
+        await self._history.scrub()
+        self._observer.count("sweep.runs")
+        return removed
+
+    async def _expire(self) -> int:
         before = self._clock() - timedelta(seconds=self._policy.keep_s)
         removed = 0
         while some := await self._history.expire(before, _BATCH):
             removed += some
             self._observer.count("sweep.removed", some)
             await asyncio.sleep(0)  # writers take turns with the sweeper
-        self._observer.count("sweep.runs")
         return removed
 
     async def _run(self) -> None:
@@ -75,5 +82,5 @@ class Sweeper:
                     log.info("%d transcripts were removed: they were too old", removed)
             except AsrError as error:
                 self._observer.count("sweep.failures")
-                log.warning("old transcripts could not be removed: %s", error.message)
+                log.warning("a sweep of the history failed: %s", error.message)
             await asyncio.sleep(self._policy.every_s)

@@ -18,6 +18,8 @@ class Disposition(Enum):
 DISPOSITIONS: dict[type[e.AsrError], Disposition] = {
     e.InvalidRequest: Disposition.FAIL,
     e.Unauthenticated: Disposition.FAIL,
+    e.ForeignOrigin: Disposition.FAIL,
+    e.UnknownHost: Disposition.FAIL,
     e.UnknownModel: Disposition.FAIL,
     e.ModelNotInstalled: Disposition.FAIL,
     e.UnknownJob: Disposition.FAIL,
@@ -25,6 +27,7 @@ DISPOSITIONS: dict[type[e.AsrError], Disposition] = {
     e.NotFound: Disposition.FAIL,
     e.Conflict: Disposition.FAIL,
     e.SlowReader: Disposition.FAIL,
+    e.SlowSender: Disposition.FAIL,
     e.SessionTaken: Disposition.FAIL,
     e.CannotDecrypt: Disposition.FAIL,
     e.BadWeights: Disposition.RETRY,

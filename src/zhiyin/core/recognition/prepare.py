@@ -1,4 +1,7 @@
-"""Preparation of a recording: decode, detect speech, cut into pieces; pulled by the consumer."""
+"""Preparation of a recording: decode, detect speech, cut into pieces; pulled by the consumer.
+
+All recordings share the threads of one pool and take turns there, in steps of some seconds.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,31 @@ from zhiyin.core.offload import offload
 from zhiyin.core.segmentation.cutting import CutPolicy, Cutter
 from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Notice, Piece
 from zhiyin.domain.source import AudioSource
-from zhiyin.ports.decoder import DecodedAudio, Decoder
+from zhiyin.ports.decoder import DecodedAudio, Decoder, StopSignal
 from zhiyin.ports.vad import FRAME, Vad
 
 _BLOCK = 1 << 20  # bytes
+_STEP_S = 16  # of sound
+_NOT_YET = object()
 
 
 class Preparation:
     """One recording on its way to the engine. Pieces come on demand; `close` when done."""
 
     def __init__(
-        self, decoded: DecodedAudio, vad: Vad, policy: CutPolicy, pool: ThreadPoolExecutor
+        self,
+        decoded: DecodedAudio,
+        vad: Vad,
+        policy: CutPolicy,
+        pool: ThreadPoolExecutor,
+        stop: StopSignal,
     ) -> None:
         self._decoded = decoded
+        self._stop = stop
         self._cutter = Cutter(policy)
         self._vad = vad.session()
         self._gated = policy.gated
         self._pool = pool
-        self._stopped = False
         self._lock = threading.Lock()
         self._samples = 0
         self._pieces = self._run()
@@ -53,32 +63,42 @@ class Preparation:
         return tuple(self._decoded.notices)
 
     async def next(self) -> Piece | None:
-        """The next piece, or None at the end; decoding happens on a worker thread."""
-        return await offload(self._pool, self._step)
+        """The next piece, or None at the end; decoding happens on a worker thread.
+
+        In a long silence no piece comes for hours: other recordings get the thread in between.
+        """
+        while True:
+            piece = await offload(self._pool, self._step, self._stop.set)
+            if piece is None or isinstance(piece, Piece):
+                return piece
 
     async def close(self) -> None:
         """Stop a decode that may still run, and release the file."""
-        self._stopped = True
+        self._stop.set()
         await offload(self._pool, self._close)
 
-    def _step(self) -> Piece | None:
+    def _step(self) -> Piece | object | None:
         with self._lock:
-            return None if self._stopped else next(self._pieces, None)
+            return None if self._stop.is_set else next(self._pieces, None)
 
     def _close(self) -> None:
         with self._lock:
             self._decoded.close()
 
-    def _run(self) -> Iterator[Piece]:
-        held = np.zeros(0, np.float32)
+    def _run(self) -> Iterator[Piece | object]:
+        """Pieces, and `_NOT_YET` where a step ends without one."""
+        held, step_end = np.zeros(0, np.float32), float(_STEP_S)
         for block in self._decoded.blocks():
-            if self._stopped:
+            if self._stop.is_set:
                 return
             self._samples += len(block)
             held = np.concatenate([held, block])
             whole = len(held) // FRAME * FRAME
             yield from self._push(held[:whole])
             held = held[whole:]
+            if self.read >= step_end:
+                step_end = self.read + _STEP_S
+                yield _NOT_YET
         yield from self._push(np.pad(held, (0, -len(held) % FRAME)))
         yield from self._cutter.finish()
 
@@ -114,20 +134,24 @@ class Preparer:
         policy = replace(
             self.policy, gated=gated, max_piece_s=min(max_piece, self.policy.max_piece_s)
         )
-        decoded = await offload(self.pool, lambda: self.decoder.open(source, self.limits))
-        return Preparation(decoded, self.vad, policy, self.pool)
+        stop = StopSignal()
+        decoded = await offload(
+            self.pool, lambda: self.decoder.open(source, self.limits, stop), stop.set
+        )
+        return Preparation(decoded, self.vad, policy, self.pool, stop)
 
     async def probe(self, source: AudioSource) -> float | None:
         """The seconds that a recording declares. Raises UndecodableAudio, EmptyAudio or TooLong."""
+        stop = StopSignal()
 
         def look() -> float | None:
-            decoded = self.decoder.open(source, self.limits)
+            decoded = self.decoder.open(source, self.limits, stop)
             try:
                 return decoded.duration
             finally:
                 decoded.close()
 
-        return await offload(self.pool, look)
+        return await offload(self.pool, look, stop.set)
 
 
 def _digest(stream: BinaryIO) -> bytes:

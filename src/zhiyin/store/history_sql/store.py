@@ -97,6 +97,10 @@ class SqlHistory:
         """See `ports.history`."""
         return await self._remove_some(transcripts.c.id < first_id(before), limit)
 
+    async def scrub(self) -> None:
+        """See `ports.history`; does not wait for readers."""
+        await self._database.truncate_journal(wait=False)
+
     async def cipher(self, owner: str) -> OwnerCipher:
         """See `ports.cipher.OwnerKeys`."""
         async with self._database.transaction(write=True) as connection:

@@ -76,9 +76,9 @@ class SqlJobs:
                 await db.execute(keys)
         return done.rowcount == 1
 
-    async def scrub(self) -> None:
+    async def scrub(self, *, wait: bool = True) -> None:
         """Empty SQLite's journal; in the file itself it was overwritten."""
-        await self._database.truncate_journal()
+        await self._database.truncate_journal(wait=wait)
 
     async def list(self, query: JobQuery) -> Sequence[Job]:
         """By owner; ids sort by time."""
@@ -100,6 +100,17 @@ class SqlJobs:
         async with self._database.transaction() as db:
             rows = (await db.execute(late)).all()
         return [self._job(row) for row in rows]
+
+    async def postpone(self, job: Job, until: float) -> None:
+        """UPDATE of a row that has the version still."""
+        async with self._database.transaction(write=True) as db:
+            await db.execute(update(JOBS).where(_same(job)).values(attend_at=until))
+
+    async def stored_bytes(self) -> int:
+        """A sum over the records."""
+        kept = select(func.coalesce(func.sum(_C.audio_bytes), 0)).where(_C.audio != "")
+        async with self._database.transaction() as db:
+            return int((await db.execute(kept)).scalar_one())
 
     async def backlog(self, ahead_of: Job | None = None) -> Backlog:
         """One query over the jobs that have not ended."""

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from zhiyin.access.context import Context, Owner
+from zhiyin.access.context import NO_PARAMETERS, Context, Owner
 from zhiyin.access.errors import error_body
 from zhiyin.access.http import history_render as render
 from zhiyin.domain.errors import CannotDecrypt, InvalidRequest, NotFound, Unavailable
@@ -123,7 +123,9 @@ async def one_transcript(
     return render.entry(entry, format)
 
 
-@router.delete("/{id}", status_code=204, summary="Delete a transcript")
+@router.delete(
+    "/{id}", status_code=204, summary="Delete a transcript", dependencies=[NO_PARAMETERS]
+)
 async def delete_transcript(id: str, context: Context, owner: Owner) -> None:
     """By its `id`, or by the request id of its answer: the newest of that id."""
     await context.service.history.delete(owner, render.read_id(id))

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from zhiyin.access.context import AppContext, Context, Owner
+from zhiyin.access.context import NO_PARAMETERS, AppContext, Context, Owner
 from zhiyin.access.http import openapi, render, sse
 from zhiyin.access.http.forms import JobForm, ResponseFormat
 from zhiyin.access.http.upload import read_form
@@ -21,6 +21,9 @@ from zhiyin.domain.job import MAX_KEY_CHARS, Job, JobQuery, JobState, is_job_id
 from zhiyin.domain.transcript import Transcript
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+UPLOADS = frozenset({"/v1/jobs"})
+"""Paths whose bodies may be as large as an upload."""
 
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY_CHARS}}}")
 _EXAMPLE = {
@@ -50,11 +53,12 @@ async def submit(
     """Accept a job."""
     key = _validated_key(idempotency_key)
     async with AsyncExitStack() as stack:
-        stack.enter_context(context.upload_slot())
+        context.require_slot()
         await _service(context).check_capacity(owner, key)  # before a big body is read
         upload, form = await read_form(request, JobForm)
         if upload is not None:
             stack.push_async_callback(upload.close)
+        stack.enter_context(context.upload_slot())
         if (upload is None) == (not form.url):
             raise missing("file", "Send the recording as the field 'file', or name its 'url'.")
         source = None if upload is None else upload.source
@@ -99,7 +103,7 @@ async def result(
     return _rendered(job, transcript, form)
 
 
-@router.post("/{job_id}/cancel", summary="Cancel")
+@router.post("/{job_id}/cancel", summary="Cancel", dependencies=[NO_PARAMETERS])
 async def cancel(job_id: str, context: Context, owner: Owner) -> Json:
     """End a job, also while it runs; one that has ended stays as it is."""
     job = await _service(context).cancel(owner, job_id)
@@ -107,13 +111,17 @@ async def cancel(job_id: str, context: Context, owner: Owner) -> Json:
     return render.job(job)
 
 
-@router.post("/{job_id}/retry", status_code=202, summary="Retry")
+@router.post("/{job_id}/retry", status_code=202, summary="Retry", dependencies=[NO_PARAMETERS])
 async def retry(job_id: str, context: Context, owner: Owner) -> Json:
     """After a failure or a cancellation, as long as the recording is kept."""
     return render.job(await _service(context).retry(owner, job_id))
 
 
-@router.delete("/{job_id}", summary="Delete a job with its recording and transcript")
+@router.delete(
+    "/{job_id}",
+    summary="Delete a job with its recording and transcript",
+    dependencies=[NO_PARAMETERS],
+)
 async def delete(job_id: str, context: Context, owner: Owner) -> Json:
     """In whatever state it is."""
     await _service(context).delete(owner, job_id)

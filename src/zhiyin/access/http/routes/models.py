@@ -26,5 +26,7 @@ async def list_models(context: Context) -> Json:
 
 @router.get("/{model_id:path}", summary="One model")
 async def one_model(model_id: str, context: Context) -> Json:
-    """A model or alias; 404 when there is none."""
+    """A model or alias; 404 when there is none. Without an id, as clients may ask, the list."""
+    if not model_id:
+        return await list_models(context)
     return render.model_json(model_id, context.service.registry.resolve(model_id))

@@ -23,6 +23,9 @@ from zhiyin.domain.transcript import Transcript
 
 router = APIRouter(tags=["recognition"])
 
+UPLOADS = frozenset({"/recognize", "/v1/audio/transcriptions", "/v1/audio/translations"})
+"""Paths whose bodies may be as large as an upload."""
+
 CACHE_HEADER = "X-Zhiyin-Cache"
 
 
@@ -38,6 +41,7 @@ class RecognitionRequest:
 
 _EXAMPLE_SEGMENT = {
     "id": 0, "start": 0.32, "end": 2.58, "text": "打开客厅的灯", "confidence": 0.93,
+    "language": "zh",
 }  # fmt: skip
 _EXAMPLE = {
     "id": "req_4be1", "text": "打开客厅的灯", "language": "zh", "language_probability": 0.99,
@@ -140,9 +144,10 @@ async def _receive_upload(
     stack: AsyncExitStack, request: Request, context: AppContext, model: type[Form]
 ) -> tuple[Upload, Form]:
     """The upload and its fields; the stack frees the upload slot and deletes the file."""
-    stack.enter_context(context.upload_slot())
+    context.require_slot()
     upload, form = await read_upload(request, model)
     stack.push_async_callback(upload.close)
+    stack.enter_context(context.upload_slot())
     return upload, form
 
 

@@ -12,7 +12,15 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
-from zhiyin.access.context import AppContext, Context, Service, app_context, make_caller, read_store
+from zhiyin.access.context import (
+    NO_PARAMETERS,
+    AppContext,
+    Context,
+    Service,
+    app_context,
+    make_caller,
+    read_store,
+)
 from zhiyin.access.errors import error_response, observe_error
 from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime import render
@@ -64,7 +72,11 @@ def _shared(connection: HTTPConnection) -> Realtime:
 Shared = Annotated[Realtime, Depends(_shared)]
 
 
-@router.post("/client_secrets", summary="A short-lived token for a browser (OpenAI)")
+@router.post(
+    "/client_secrets",
+    summary="A short-lived token for a browser (OpenAI)",
+    dependencies=[NO_PARAMETERS],
+)
 async def client_secrets(
     context: Context, shared: Shared, request: SecretRequest | None = None
 ) -> Json:
@@ -76,7 +88,11 @@ async def client_secrets(
     return render.client_secret(shared.tokens.make(settings, wanted.expires_after.seconds))
 
 
-@router.post("/transcription_sessions", summary="The older form of client_secrets (OpenAI)")
+@router.post(
+    "/transcription_sessions",
+    summary="The older form of client_secrets (OpenAI)",
+    dependencies=[NO_PARAMETERS],
+)
 async def transcription_sessions(
     context: Context, shared: Shared, request: FlatSecretRequest | None = None
 ) -> Json:
