@@ -163,13 +163,22 @@ async def test_requests_may_be_pipelined() -> None:
         assert (await sent(server, LIVE + b"\r\n")).status == 200
 
 
+async def test_silent_connections_keep_nobody_out() -> None:
+    async with app_server(connections=ConnectionLimits(most=3)) as server, AsyncExitStack() as held:
+        silent = [await held.enter_async_context(raw(server.url)) for _ in range(3)]
+        await silent[1].send(LIVE)
+        for _ in range(5):
+            async with raw(server.url) as connection:
+                await connection.send(LIVE + b"\r\n")
+                assert (await connection.answer()).status == 200
+        assert await silent[0].closed() == b""  # it asked for nothing longest
+
+
 async def test_connections_are_bounded() -> None:
     async with app_server(connections=ConnectionLimits(most=3)) as server:
         async with AsyncExitStack() as held:
             for _ in range(3):
-                connection = await held.enter_async_context(raw(server.url))
-                await connection.send(LIVE + b"\r\n")
-                assert (await connection.answer()).status == 200
+                await held.enter_async_context(server.dial())
             async with raw(server.url) as connection:
                 answer = await connection.answer()
             assert (answer.status, answer.code) == (503, "unavailable")

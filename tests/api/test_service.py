@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from tests.support.server import Server, running
 
@@ -76,6 +77,13 @@ def test_the_page_has_a_strict_policy(client: httpx.Client, address: str) -> Non
 )
 def test_only_the_pages_files_are_served(client: httpx.Client, path: str) -> None:
     assert client.get(path).status_code in (404, 405)
+
+
+def test_messages_of_sockets_are_not_compressed(server_url: str) -> None:
+    """A few bytes on the wire could become a message of many MiB."""
+    for path in ("/v1/stream", "/v1/realtime", "/ws/subtitle"):
+        with connect(server_url.replace("http", "ws") + path, compression="deflate") as socket:
+            assert socket.protocol.extensions == []
 
 
 def test_own_folders_and_aliases_serve(data_dir: Path, server: Server) -> None:

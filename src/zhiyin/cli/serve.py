@@ -62,8 +62,8 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         settings.server.body_bytes_s,
     )
     config = uvicorn.Config(
-        create_app(services, limits, _sites(settings.server)),
-        http=limited(_connection_limits(settings.server)),
+        create_app(services, limits, sites(settings.server)),
+        http=limited(connection_limits(settings.server)),
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=math.ceil(settings.server.shutdown_s),
@@ -84,12 +84,13 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         ending.finish()
 
 
-def _sites(server: ServerSettings) -> Sites:
+def sites(server: ServerSettings) -> Sites:
+    """The names of this server, and the origins that may use it."""
     names = own_names(server.host, socket.gethostname(), server.names)
     return Sites(names, frozenset(server.origins))
 
 
-def _connection_limits(server: ServerSettings) -> ConnectionLimits:
+def connection_limits(server: ServerSettings) -> ConnectionLimits:
     """As set, and no more connections than the process may have files beside its others."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)

@@ -9,10 +9,11 @@ from pydantic import Field, StringConstraints
 from zhiyin.config.base import Group
 
 HostName = Annotated[
-    str, StringConstraints(pattern=r"^(\*|[a-z0-9]([a-z0-9._-]*[a-z0-9])?)$", to_lower=True)
+    str,
+    StringConstraints(pattern=r"^(\*|[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?)$", to_lower=True),
 ]
 OriginName = Annotated[
-    str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/?#\s]+)$", to_lower=True)
+    str, StringConstraints(pattern=r"^(\*|[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#\s]+)$", to_lower=True)
 ]
 
 

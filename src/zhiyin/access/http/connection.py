@@ -6,7 +6,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -52,6 +52,7 @@ class LimitedProtocol(HttpToolsProtocol):
     """One connection. What a client sends in vain is counted: all but bodies and whole heads."""
 
     limits = ConnectionLimits()
+    waiting: ClassVar[dict[LimitedProtocol, None]] = {}  # the one that waits longest comes first
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -65,12 +66,14 @@ class LimitedProtocol(HttpToolsProtocol):
     # The transport's callbacks
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """As uvicorn's; one connection too many is told so and closed."""
+        """As uvicorn's; one too many takes the place of the one that asks for nothing longest."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.most:
-            self._refuse(_FULL)
-        else:
-            self._await_head()
+            if not self.waiting:
+                self._refuse(_FULL)
+                return
+            next(iter(self.waiting)).close_waiting()
+        self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """As uvicorn's."""
@@ -159,12 +162,19 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._end_wait()
-        self._timer = self.loop.call_later(self.limits.head_s, self.transport.close)
+        self._timer = self.loop.call_later(self.limits.head_s, self.close_waiting)
+        self.waiting[self] = None
 
     def _end_wait(self) -> None:
+        self.waiting.pop(self, None)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def close_waiting(self) -> None:
+        """Close while a head is awaited."""
+        self._end_wait()
+        self.transport.close()
 
     def _refuse(self, refusal: _Refusal) -> None:
         """Answer in the API's error shape, unless an answer is under way, and close."""
@@ -176,7 +186,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
 def limited(limits: ConnectionLimits) -> type[LimitedProtocol]:
     """The protocol with these limits, as uvicorn takes it."""
-    return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits})
+    return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits, "waiting": {}})
 
 
 def _answer(refusal: _Refusal) -> bytes:
