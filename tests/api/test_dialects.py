@@ -80,6 +80,47 @@ async def test_the_operators_silence_ends_segments(
     assert [levels(text) for text in texts] == segments
 
 
+async def test_sound_that_stops_without_silence_is_soon_final() -> None:
+    """As from a client with a speech detector of its own, in every protocol; it may go on."""
+
+    async def native_client(service: AppServer) -> list[str]:
+        async with service.begun() as client:
+            texts = []
+            for level in (10, 20):
+                await client.say(s16le(said(level)))
+                final = (await client.until("final"))[-1]
+                assert final["reason"] == "vad"
+                texts.append(final["text"])
+            return texts
+
+    async def realtime_client(service: AppServer) -> list[str]:
+        async with service.dial("/v1/realtime?intent=transcription") as client:
+            texts = []
+            for level in (10, 20):
+                data = base64.b64encode(media.encode(said(level), PCM_24K)).decode()
+                await client.tell("input_audio_buffer.append", audio=data)
+                events = await client.until(COMPLETED)
+                assert of(events, "input_audio_buffer.speech_stopped")
+                texts.append(events[-1]["transcript"])
+            return texts
+
+    async def speaker(service: AppServer) -> list[str]:
+        async with service.dial("/ws/subtitle?language=en") as client:
+            texts = []
+            for level in (10, 20):
+                await client.say(s16le(said(level)))
+                while not (caption := await client.hear())["final"]:
+                    pass
+                texts.append(caption["text"])
+            return texts
+
+    async with app_server(no_sound_s=0.2) as service:
+        told = await asyncio.gather(
+            *(c(service) for c in (native_client, realtime_client, speaker))
+        )
+    assert [[levels(text) for text in texts] for texts in told] == [[{10}, {20}]] * 3
+
+
 @dataclass
 class Watched:
     """A `LiveDecoder` and `LiveSound` that notes its threads, what it is given, what it gives."""
