@@ -91,6 +91,8 @@ async def test_fields_in_the_address_count(client: httpx.AsyncClient, path: str)
     assert_error(answer, 400, "colour", "unknown_parameter")
     answer = await post(client, f"{path}?language=zh", RECORDING, model, ("language", "", b"en"))
     assert_error(answer, 400, "language", "invalid_value")
+    answer = await post(client, f"{path}?api_key=x&token=y&api-version=1", RECORDING, model)
+    assert answer.status_code == 200, answer.text
     answer = await post(client, f"{path}?file=a.flac", model)
     assert_error(answer, 400, "file", "invalid_value")
 

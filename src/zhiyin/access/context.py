@@ -209,14 +209,20 @@ def cache_policy(request: Request) -> CachePolicy:
     return CachePolicy(allowed="no-store" not in (part.strip() for part in wanted))
 
 
+FOREIGN_PARAMETERS = frozenset(
+    {"access_token", "api_key", "api-key", "apikey", "api-version", "key", "token"}
+)
+"""Parameters that are meant for what may stand in front of the server, and are passed over."""
+
+
 def _no_parameters(request: Request) -> None:
-    if request.query_params:
-        name = next(iter(request.query_params))[:40]
-        raise InvalidRequest(
-            f"This address takes no parameters, and so no '{name}'.",
-            code="unknown_parameter",
-            param=name,
-        )
+    for name in request.query_params:
+        if name not in FOREIGN_PARAMETERS:
+            raise InvalidRequest(
+                f"This address takes no parameters, and so no '{name[:40]}'.",
+                code="unknown_parameter",
+                param=name[:40],
+            )
 
 
 NO_PARAMETERS = Depends(_no_parameters)

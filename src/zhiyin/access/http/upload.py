@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 
-from zhiyin.access.context import app_context, arriving
+from zhiyin.access.context import FOREIGN_PARAMETERS, app_context, arriving
 from zhiyin.access.http.multipart import FormParser, boundary_of, plain_name
 from zhiyin.access.validation import Form, missing, validated
 from zhiyin.domain.errors import EmptyAudio, InvalidRequest, Unavailable
@@ -50,7 +50,8 @@ async def _read_form(
 ) -> tuple[Upload | None, Form]:
     try:
         await _feed(parser, request)
-        given = [*request.query_params.multi_items(), *parser.fields]
+        query = request.query_params.multi_items()
+        given = [pair for pair in query if pair[0] not in FOREIGN_PARAMETERS] + parser.fields
         form = validated(model, _by_name(given, _list_fields(model)))
         if parser.file is None:
             return None, form
