@@ -73,6 +73,7 @@ async def test_data_survives_a_migration(history_db: HistoryDatabase) -> None:
             await connection.run_sync(MIGRATIONS.downgrade, "0001")
         await history.migrate()
         assert await history.entries(0, 100) == kept
+        assert len(await texts(history, "客厅")) == 20, "found before it is indexed again"
 
 
 async def test_many_migrate_at_once(history_db: HistoryDatabase) -> None:
