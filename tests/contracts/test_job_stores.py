@@ -111,6 +111,14 @@ async def test_what_is_due_comes_most_overdue_first(store: SqlJobs) -> None:
     assert len(await store.due(NOW + 5, 2)) == 2
 
 
+async def test_versions_of_many_at_once(store: SqlJobs) -> None:
+    jobs = [await store.add(made(number)) for number in range(3)]
+    assert await store.replace(jobs[1])
+    asked = [job.id for job in jobs] + [new_job_id(number) for number in range(600)]
+    assert await store.versions(asked) == {jobs[0].id: 0, jobs[1].id: 1, jobs[2].id: 0}
+    assert await store.versions([]) == {}
+
+
 async def test_dead_letters_go_with_their_job(database: Database, store: SqlJobs) -> None:
     queue = LocalQueue(database)
     one, other = await store.add(made()), await store.add(made(1))

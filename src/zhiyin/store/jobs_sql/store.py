@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, select, update
@@ -31,6 +31,7 @@ from zhiyin.store.sql.database import Database
 
 _C = JOBS.c
 _MAX_MESSAGE_CHARS = 1000
+_ASKED_AT_ONCE = 500
 
 
 class SqlJobs:
@@ -109,6 +110,16 @@ class SqlJobs:
         """UPDATE of a row that has the version still."""
         async with self._database.transaction(write=True) as db:
             await db.execute(update(JOBS).where(_same(job)).values(attend_at=until))
+
+    async def versions(self, job_ids: Sequence[str]) -> Mapping[str, int]:
+        """By primary key, some hundred at a time."""
+        found: dict[str, int] = {}
+        async with self._database.transaction() as db:
+            for begin in range(0, len(job_ids), _ASKED_AT_ONCE):
+                some = _C.id.in_(job_ids[begin : begin + _ASKED_AT_ONCE])
+                rows = await db.execute(select(_C.id, _C.version).where(some))
+                found |= {row.id: row.version for row in rows}
+        return found
 
     async def stored_bytes(self) -> int:
         """A sum over the records."""
