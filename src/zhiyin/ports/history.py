@@ -58,6 +58,13 @@ class History(Protocol):
         """
         ...
 
+    async def reindex(self, after: int, limit: int) -> int | None:
+        """Index at most `limit` entries with ids above `after` that an older version has written.
+
+        The id to go on after, None at the end. They are found before, too, only not as fast.
+        """
+        ...
+
 
 class Archive(Protocol):
     """What moving, rotating keys and shutting down need besides."""

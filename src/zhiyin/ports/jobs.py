@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from zhiyin.domain.job import Backlog, Job, JobQuery
@@ -47,6 +47,10 @@ class JobStore(Protocol):
 
     async def postpone(self, job: Job, until: float) -> None:
         """Not `due` before then, unless the record is or was changed; its version stays."""
+        ...
+
+    async def versions(self, job_ids: Sequence[str]) -> Mapping[str, int]:
+        """The versions of those records that there are."""
         ...
 
     async def stored_bytes(self) -> int:

@@ -154,6 +154,6 @@ def _queue(jobs: JobSettings, database: Database) -> JobQueue:
     return KafkaQueue(
         KafkaAddress(
             servers, prefix, jobs.queue_partitions, jobs.queue_replicas, jobs.queue_tls,
-            jobs.queue_user, password,
+            jobs.queue_user, password, jobs.keep_s,
         )
     )  # fmt: skip

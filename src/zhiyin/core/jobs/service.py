@@ -7,13 +7,14 @@ import hashlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO
 
 from zhiyin.core.jobs import lifecycle
 from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.jobs.storage import Storage
+from zhiyin.core.jobs.watching import JobWatch
 from zhiyin.core.recognition.prepare import Preparer
 from zhiyin.core.scheduling.registry import Registry
 from zhiyin.domain.errors import (
@@ -47,7 +48,6 @@ from zhiyin.ports.web import Web
 log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
-_POLL_S = 0.5
 _LONGEST_RETRY_S = 3600.0
 
 
@@ -85,6 +85,10 @@ class JobService:
     rules: JobRules
     storage: Storage
     watchers: int = 0
+    watching: JobWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watching = JobWatch(self.records.store)
 
     async def submit(
         self, owner: str, request: JobRequest, source: AudioSource | None, key: str = ""
@@ -195,15 +199,13 @@ class JobService:
             raise Overloaded("Too many clients follow jobs. Ask for the state.", retry_after_s=10.0)
         self.watchers += 1
         try:
-            seen = -1
-            while True:
-                job = await self.get(owner, job_id)
-                if job.version != seen:
-                    seen = job.version
+            async with self.watching.watch(job_id) as watched:
+                while True:
+                    job = await self.get(owner, job_id)
                     yield job
-                if job.state.ended:
-                    return
-                await asyncio.sleep(_POLL_S)
+                    if job.state.ended:
+                        return
+                    await watched.newer(job.version)
         finally:
             self.watchers -= 1
 

@@ -25,6 +25,7 @@ from zhiyin.domain.sealing import KeyUse
 from zhiyin.ports.cipher import KeyRing, OwnerCipher
 from zhiyin.store.history_sql import keys, rows
 from zhiyin.store.history_sql.pages import Pager
+from zhiyin.store.history_sql.reindexing import reindex_rows
 from zhiyin.store.history_sql.resealing import reseal_rows
 from zhiyin.store.history_sql.tables import owner_keys, tokens, transcripts
 from zhiyin.store.sql.database import Database
@@ -100,6 +101,11 @@ class SqlHistory:
     async def scrub(self) -> None:
         """See `ports.history`; does not wait for readers."""
         await self._database.truncate_journal(wait=False)
+
+    async def reindex(self, after: int, limit: int) -> int | None:
+        """See `ports.history`."""
+        async with self._database.transaction(write=True) as connection:
+            return await reindex_rows(connection, self._ring, after, limit)
 
     async def cipher(self, owner: str) -> OwnerCipher:
         """See `ports.cipher.OwnerKeys`."""

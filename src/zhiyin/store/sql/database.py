@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _LOCK_S = 60
 _MIGRATION_S = 3600.0
 _LOCK_POLL_S = 0.05
+_AWAY_S = 1.0
 _JOURNAL_PAUSE_S, _JOURNAL_BUSY_MS = 0.1, 250
 _ALEMBIC = threading.Lock()  # its context is one for the whole process
 
@@ -63,6 +64,7 @@ class Database:
         self._options = options
         self._engine = make_engine(parsed, options)
         self._ready = False
+        self._away = False  # whether the last check failed
         self._preparing: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -145,15 +147,24 @@ class Database:
         await self._engine.dispose()
 
     async def _prepare(self) -> None:
-        """One attempt for all waiting requests; a cancelled one must not end it half way."""
+        """One attempt for all waiting requests; a cancelled one must not end it half way.
+
+        After one that failed nobody waits for long: the next goes on by itself.
+        """
         if self._preparing is None:
             self._preparing = asyncio.create_task(self._check())
             self._preparing.add_done_callback(self._prepared)
-        await asyncio.shield(self._preparing)
+        checking = self._preparing
+        if self._away:
+            done, _ = await asyncio.wait({checking}, timeout=_AWAY_S)
+            if not done:
+                raise self._unavailable(self.schema.away, self.schema.retry_after_s)
+        await asyncio.shield(checking)
 
     def _prepared(self, checking: asyncio.Task[None]) -> None:
         self._preparing = None
         self._ready = not checking.cancelled() and checking.exception() is None
+        self._away = not self._ready
 
     async def _check(self) -> None:
         async with self.unchecked() as connection:
