@@ -14,7 +14,10 @@ class DecodedAudio(Protocol):
 
     @property
     def duration(self) -> float | None:
-        """Seconds the container declares, None when it declares nothing (not to be trusted)."""
+        """Seconds of sound that the file holds, as far as it says so; None when it doesn't.
+
+        Long ones were compared with where its sound ends; still not to be trusted.
+        """
         ...
 
     @property
@@ -38,6 +41,11 @@ class DecodedAudio(Protocol):
 class Decoder(Protocol):
     """Opens recordings."""
 
-    def open(self, source: AudioSource, limits: AudioLimits) -> DecodedAudio:
-        """Start decoding. Raises UndecodableAudio, EmptyAudio or TooLong."""
+    def open(
+        self, source: AudioSource, limits: AudioLimits, track: int | None = None
+    ) -> DecodedAudio:
+        """Start decoding sound track `track`, counted from 1; None: the one that fits best.
+
+        Raises UndecodableAudio, EmptyAudio, TooLong, or InvalidRequest without such a track.
+        """
         ...
