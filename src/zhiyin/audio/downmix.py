@@ -15,7 +15,7 @@ _CANCELLED = (0.2, 0.3)
 """Shares of the power of uncorrelated channels: below the first they cancel each other in the mix,
 above the second no longer."""
 
-_MEMORY_S = 1.0
+_MEMORY_S = 0.2
 _BASS_HZ = 200.0
 
 
@@ -65,7 +65,7 @@ class Downmix:
     def _weigh(
         self, part: Channels, mono: NDArray[np.float32], weights: NDArray[np.float32], keep: float
     ) -> None:
-        """Compare the power of the mix, over the last second, with that of its channels."""
+        """Compare the power of the mix, lately, with that of its channels."""
         power = np.mean(np.square(part), axis=0)
         if len(self._powers) != len(power):
             self._powers = np.zeros_like(power)

@@ -15,6 +15,7 @@ from zhiyin.domain.errors import AsrError, InvalidRequest, UndecodableAudio
 _LOOK_S = 600.0
 """Seconds of sound that are searched for the first track that is not silent."""
 
+_NO_TRACK = "The file has no sound track."
 _SILENT = 0.001
 """-60 dB of full scale."""
 
@@ -22,6 +23,8 @@ _SILENT = 0.001
 def named_track(container: InputContainer, number: int) -> AudioStream:
     """The sound track of that number, from 1. Raises InvalidRequest, UndecodableAudio."""
     tracks = container.streams.audio
+    if not tracks:
+        raise UndecodableAudio(_NO_TRACK, param="file")
     if not 1 <= number <= len(tracks):
         have = "1 sound track" if len(tracks) == 1 else f"{len(tracks)} sound tracks"
         raise InvalidRequest(
@@ -37,7 +40,7 @@ def named_track(container: InputContainer, number: int) -> AudioStream:
 def candidates(container: InputContainer) -> list[AudioStream]:
     """The tracks that may be recognized: default ones first. Raises UndecodableAudio."""
     if not container.streams.audio:
-        raise UndecodableAudio("The file has no sound track.", param="file")
+        raise UndecodableAudio(_NO_TRACK, param="file")
     tracks = sound_tracks(container)
     if not tracks:
         raise UndecodableAudio("The codec of the file's sound is not read.", param="file")
