@@ -46,13 +46,15 @@ def _answer(link: socket.socket) -> None:
         p.send(link, p.FAILED, p.dump_failure(UndecodableAudio(p.UNDECODABLE, param="file")))
 
 
-def _serve_file(link: socket.socket, request: dict[str, float], descriptors: list[int]) -> None:
-    limits = AudioLimits(request["max_seconds"])
+def _serve_file(link: socket.socket, request: dict[str, float | None], descriptors: list[int]) -> None:
+    limits = AudioLimits(float(request["max_seconds"] or 0))
+    size, track = int(request["size"] or 0), request["track"]
     if descriptors:
         stream = cast("BinaryIO", io.BufferedReader(_Lent(descriptors[0]), _BUFFER))
     else:
         stream = io.BytesIO(p.receive(link, p.MAX_INLINE_BYTES)[1])
-    decoded = AvDecoder().open(AudioSource(stream, int(request["size"])), limits)
+    source = AudioSource(stream, size)
+    decoded = AvDecoder().open(source, limits, None if track is None else int(track))
     p.send(link, p.OPENED, json.dumps(decoded.duration).encode())
     for samples in decoded.blocks():
         for block in _bounded(samples):
