@@ -14,7 +14,6 @@ from zhiyin.audio.isolation import protocol as p
 from zhiyin.audio.isolation.processes import DecoderProcess, DecoderProcesses
 from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
-from zhiyin.domain.errors import UndecodableAudio
 from zhiyin.domain.live import CONTAINERS, AudioFormat, Received
 from zhiyin.ports.sound import LiveSound
 
@@ -33,7 +32,7 @@ class ProcessLiveDecoder:
         """See the port; Overloaded and Unavailable as well."""
         if audio_format.encoding not in CONTAINERS:
             return self._own.open(audio_format)
-        process = self._processes.start()
+        process = self._processes.start("encoding")
         try:
             process.ask((p.LIVE, json.dumps(asdict(audio_format)).encode()))
         except BaseException:
@@ -95,6 +94,6 @@ class ProcessSound:
                 if count > _MAX_SAMPLES:
                     raise p.Violation("length")
         except p.Violation as error:
-            raise UndecodableAudio(p.UNDECODABLE, param="encoding") from error
+            raise self._process.failed() from error
         self._samples += count
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)

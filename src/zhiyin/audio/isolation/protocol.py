@@ -22,7 +22,7 @@ from zhiyin.domain.audio import SAMPLE_RATE, Notice, Samples
 FILE, BYTES, NEXT = b"F", b"Y", b"N"
 LIVE, PUSH, FINISH = b"L", b"P", b"Q"
 # From it.
-OPENED, BLOCK, END, FAILED = b"O", b"B", b"E", b"X"
+STARTED, OPENED, BLOCK, END, FAILED = b"S", b"O", b"B", b"E", b"X"
 
 UNDECODABLE = "The sound could not be decoded. It may be damaged, or need too much memory or time."
 
