@@ -97,6 +97,10 @@ class Watched:
         return self._made.finish()
 
     @property
+    def pending(self) -> bool:
+        return self._made.pending
+
+    @property
     def incomplete_bytes(self) -> int:
         return self._made.incomplete_bytes
 

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.support import media
+from tests.support import hostile, media
 from tests.support.decoders import (
     decoder_processes,
     decoders,
@@ -26,6 +26,7 @@ from tests.support.decoders import (
     wait_for,
     wait_for_decoder,
 )  # fmt: skip
+from tests.support.hostile import flac, flac_frame
 from zhiyin.audio.decode import AvDecoder
 from zhiyin.audio.isolation.live import ProcessLiveDecoder
 from zhiyin.audio.isolation.processes import DecoderProcesses
@@ -309,6 +310,8 @@ def test_live_streams_have_the_same_sound(processes: DecoderProcesses) -> None:
         sound = decoder.open(WEBM)
         parts = [sound.push(data[at : at + 700]) for at in range(0, len(data), 700)]
         parts.append(sound.finish())
+        while sound.pending:
+            parts.append(sound.push(b""))
         assert sound.received.bytes == len(data)
         assert sound.received.seconds == sum(map(len, parts)) / media.RATE
         assert sound.incomplete_bytes == 0
@@ -316,6 +319,19 @@ def test_live_streams_have_the_same_sound(processes: DecoderProcesses) -> None:
         return np.concatenate(parts)
 
     assert np.array_equal(through(ProcessLiveDecoder(processes)), through(AvLiveDecoder()))
+
+
+def test_much_sound_of_few_bytes_comes_in_steps(processes: DecoderProcesses) -> None:
+    frames = [flac_frame(n, 4000) for n in range(12)]
+    data = hostile.packed(frames, "ogg", flac(frames[:1], 4000))
+    sound = ProcessLiveDecoder(processes).open(AudioFormat("ogg", 0))
+    steps = [len(sound.push(data))]
+    while sound.pending:
+        steps.append(len(sound.push(b"")))
+    assert len(steps) > 5
+    assert sum(steps) / media.RATE > 100
+    sound.close()
+    assert not sound.pending
 
 
 def test_a_live_stream_that_crashes_its_process_ends_alone(processes: DecoderProcesses) -> None:

@@ -1,4 +1,4 @@
-"""Decoder of any container and codec that FFmpeg reads: mono 16 kHz float32, block by block.
+"""Decoder of recordings in the formats of `formats`: mono 16 kHz float32, block by block.
 
 Uses PyAV (https://pyav.org); nothing is read ahead of the consumer, so limits bite at once.
 """
@@ -6,30 +6,22 @@ Uses PyAV (https://pyav.org); nothing is read ahead of the consumer, so limits b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 
+from zhiyin.audio.formats import AV_ERRORS, open_container, select, sound_tracks
+from zhiyin.audio.mono import Mono
+from zhiyin.audio.packets import acceptable
 from zhiyin.audio.riff import declared_seconds
 from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Notice, Samples
 from zhiyin.domain.errors import EmptyAudio, TooLong, UndecodableAudio
 from zhiyin.domain.source import AudioSource
 from zhiyin.ports.decoder import StopSignal
 
-# Playlist demuxers (hls, concat, dash, sdp) open further files and addresses that the caller
-# names, so only formats that carry their own sound are let in.
-_FORMATS = (
-    "wav,w64,rf64,aiff,au,caf,flac,ogg,mp3,aac,ac3,eac3,amr,amrnb,amrwb,adts,loas,latm,ape,tta,wv,"
-    "mov,mp4,m4a,3gp,matroska,webm,avi,asf,flv,mpeg,mpegts,mpegvideo,mxf,nut,nistsphere,sph,"
-    "dts,dsf,gsm,voc,wsd,oma,rm,swf,spdif,tak,shn,mpc,mpc8,ircam,pvf,sox,smacker,xwma"
-)
 _BLOCK = SAMPLE_RATE
 _MAX_DAMAGED_PACKETS = 1000
-_AV_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError)
 _UNREADABLE = "The file could not be read as audio or video. It may be damaged or of another kind."
 
 
@@ -57,13 +49,8 @@ class AvDecoder:
 
 def _open_container(source: AudioSource) -> InputContainer:
     try:
-        return av.open(
-            source.stream,
-            mode="r",
-            metadata_errors="ignore",
-            options={"format_whitelist": _FORMATS, "protocol_whitelist": ""},
-        )
-    except _AV_ERRORS as error:
+        return open_container(source.stream)
+    except AV_ERRORS as error:
         raise UndecodableAudio(_UNREADABLE, param="file") from error
 
 
@@ -75,9 +62,14 @@ class AvDecodedAudio:
     ) -> None:
         if not container.streams.audio:
             raise UndecodableAudio("The file has no sound track.", param="file")
+        tracks = sound_tracks(container)
+        if not tracks:
+            raise UndecodableAudio("The codec of the file's sound is not read.", param="file")
         self._container = container
-        self._stream = container.streams.audio[0]
+        self._stream = tracks[0]
+        select(container, self._stream)
         self._limits = limits
+        self._decoded = 0.0
         self._produced = 0
         self._damaged = 0
         self.notices: list[Notice] = []
@@ -106,9 +98,7 @@ class AvDecodedAudio:
     def _emit(self, parts: list[Samples]) -> Samples:
         block = np.concatenate(parts)
         self._produced += len(block)
-        self._check_length(self._produced / SAMPLE_RATE)
-        # Float files may carry NaN or values far outside [-1, 1].
-        return np.clip(np.nan_to_num(block, copy=False), -1.0, 1.0)
+        return block
 
     def _check_length(self, seconds: float) -> None:
         if seconds > self._limits.max_seconds:
@@ -137,25 +127,31 @@ class AvDecodedAudio:
         self.notices.append(Notice(code, message))
 
     def _resampled(self) -> Iterator[Samples]:
-        resampler: AudioResampler | None = None
-        shape: object = None
+        mono = Mono("file")
+        begun = False
         for frame in self._frames():
-            if resampler is None:
+            # Before resampling, which may make a thousand samples of one.
+            self._decoded += mono.seconds(frame)
+            self._check_length(self._decoded)
+            if not begun:
+                begun = True
                 yield from self._lead_in(frame)
-            if shape != (shape := _shape(frame)) or resampler is None:
-                if resampler is not None:
-                    yield from _samples(resampler, None)
-                resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-            frame.pts = None
-            yield from _samples(resampler, frame)
-        if resampler is not None:
-            yield from _samples(resampler, None)
+            try:
+                yield from mono.convert(frame)
+            except AV_ERRORS as error:
+                raise UndecodableAudio(
+                    "The sound has a sample rate or channel layout that can't be converted.",
+                    param="file",
+                ) from error
+        yield from mono.finish()
 
     def _lead_in(self, first: AudioFrame) -> Iterator[Samples]:
         """Silence where a video's sound starts later than its pictures, so that times fit."""
         begin = (self._container.start_time or 0) / 1_000_000
         late = (first.time or 0.0) - begin
         if 0.05 < late <= min(60.0, self._limits.max_seconds):
+            self._decoded += late
+            self._check_length(self._decoded)
             yield np.zeros(int(late * SAMPLE_RATE), np.float32)
 
     def _frames(self) -> Iterator[AudioFrame]:
@@ -163,16 +159,19 @@ class AvDecodedAudio:
         while True:
             try:
                 packet = next(packets, None)
-            except _AV_ERRORS:
+            except AV_ERRORS:
                 self._damaged += 1
                 return
             if packet is None:
                 return
+            if not acceptable(packet, self._stream.codec_context.name):
+                self._damaged += 1
+                continue
             try:
                 frames = packet.decode()
             except EOFError:
                 return
-            except _AV_ERRORS:
+            except AV_ERRORS:
                 self._damaged += 1
                 if self._damaged > _MAX_DAMAGED_PACKETS:
                     return
@@ -182,18 +181,3 @@ class AvDecodedAudio:
 
 def _declared(container: InputContainer) -> float | None:
     return container.duration / 1_000_000 if container.duration else None
-
-
-def _shape(frame: AudioFrame) -> tuple[Any, ...]:
-    return (frame.sample_rate, frame.layout.name, frame.format.name)
-
-
-def _samples(resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[Samples]:
-    try:
-        frames = resampler.resample(frame)
-    except _AV_ERRORS as error:
-        raise UndecodableAudio(
-            "The sound has a sample rate or channel layout that can't be converted.", param="file"
-        ) from error
-    for out in frames:
-        yield out.to_ndarray().reshape(-1).astype(np.float32, copy=False)

@@ -67,7 +67,7 @@ class DecodedAudio(Protocol):
 
 
 class Decoder(Protocol):
-    """Opens recordings of any container and codec."""
+    """Opens recordings."""
 
     def open(
         self, source: AudioSource, limits: AudioLimits, stop: StopSignal | None = None

@@ -71,7 +71,7 @@ def _serve_live(link: socket.socket, request: dict[str, object]) -> None:
         samples = sound.push(bytes(data)) if kind == p.PUSH else sound.finish()
         for block in _bounded(samples):
             p.send(link, p.BLOCK, p.dump_samples(block))
-        p.send(link, p.END)
+        p.send(link, p.END, p.MORE if sound.pending else b"")
 
 
 def _bounded(samples: Samples) -> Iterator[Samples]:

@@ -26,6 +26,9 @@ STARTED, OPENED, BLOCK, END, FAILED = b"S", b"O", b"B", b"E", b"X"
 
 UNDECODABLE = "The sound could not be decoded. It may be damaged, or need too much memory or time."
 
+MORE = b"+"
+"""The body of END in a live stream with more sound of the bytes that came."""
+
 MAX_BLOCK = 4 * SAMPLE_RATE
 """Samples of one BLOCK at most."""
 

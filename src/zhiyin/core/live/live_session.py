@@ -131,6 +131,7 @@ class LiveSession:
         for at in range(0, len(data), _STEP_BYTES):
             self._check_reader()
             await self._take(partial(self._frames.write, data[at : at + _STEP_BYTES]))
+            await self._take_pending()
 
     def settle(self) -> Received:
         """Drop the bytes of an incomplete sample; what was received. Not while `write` runs."""
@@ -163,6 +164,7 @@ class LiveSession:
         try:
             self._check_reader()
             await self._take(self._frames.flush)
+            await self._take_pending()
             self._warn_incomplete()
         finally:
             await self._take(self._frames.pad)
@@ -211,6 +213,12 @@ class LiveSession:
             if not self._closed:
                 self._session.push(samples, probabilities)
                 self._turn()
+
+    async def _take_pending(self) -> None:
+        """A few bytes may hold hours of sound: bounded steps, so that the limits hold."""
+        while self._frames.pending and not self._closed:
+            self._check_reader()
+            await self._take(partial(self._frames.write, b""))
 
     def _check_reader(self) -> None:
         if self._unread:
