@@ -18,7 +18,7 @@ from tests.support import media
 from tests.support.decoders import decoders, fork_server, gone, wait_for, wait_for_decoder
 from tests.support.jobs import recording, settings, submit, wait
 from tests.support.server import Server, running
-from tests.support.stream_client import hear, opened, spoken
+from tests.support.stream_client import S16, hear, opened, spoken
 
 SHORT = recording(30, 2.0)
 LONG = media.encode(np.full(1200 * media.RATE, 0.3, np.float32), media.Form("flac", "flac"))
@@ -124,6 +124,26 @@ def test_a_decoder_that_hangs_is_killed_at_the_deadline(tmp_path: Path) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
         wait_for(lambda: gone(victim))
         assert works(client)  # by the only thread
+
+
+async def test_live_sessions_do_not_wait_for_an_upload_that_hangs(tmp_path: Path) -> None:
+    more = {"ZHIYIN_AUDIO__DECODER_STALL_S": "3600", "ZHIYIN_AUDIO__WORKERS": "1"}
+    with (
+        running(tmp_path, **settings(SCRIPTED_DELAY_S="0.3", **more)) as server,
+        httpx.Client(base_url=server.url, timeout=120) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        stuck = pool.submit(recognize, client, LONG)
+        victim = await asyncio.to_thread(wait_for_decoder, server.process.pid)
+        victim.suspend()
+        for encoding, form in (("s16le", S16), ("webm", media.Form("webm", "libopus", 48_000))):
+            async with opened(server, encoding=encoding, language="en") as (socket, _):
+                await socket.send(media.encode(spoken("en_short"), form))
+                await socket.send(json.dumps({"type": "eof"}))
+                assert any(event["type"] == "final" for event in await hear(socket))
+        assert not stuck.done()
+        victim.kill()
+        assert stuck.result().status_code == 400
 
 
 def test_no_process_outlives_the_server(tmp_path: Path) -> None:

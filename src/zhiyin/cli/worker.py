@@ -25,7 +25,7 @@ async def _work(settings: Settings, workers: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with build(settings, workers) as services:
-        services.start()
         release_regularly()
+        services.start()
         print(f"zhiyin works on {workers} job{'s' * (workers > 1)} at once", flush=True)
         await stop.wait()
