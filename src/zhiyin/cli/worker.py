@@ -32,7 +32,7 @@ async def _work(settings: Settings, workers: int, ending: Ending) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with build(settings, workers, on_stuck=ending.begin) as services:
-        services.start()
         release_regularly()
+        services.start()
         print(f"zhiyin works on {workers} job{'s' * (workers > 1)} at once", flush=True)
         await stop.wait()

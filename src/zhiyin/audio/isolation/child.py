@@ -24,6 +24,7 @@ _BUFFER = 64 << 10
 def serve(link: socket.socket) -> None:
     """Serve the request that comes on `link`, until the other side has closed it."""
     try:
+        p.send(link, p.STARTED)
         _answer(link)
         while link.recv(p.MAX_JSON_BYTES):  # what was asked before the end was read
             pass
@@ -43,7 +44,8 @@ def _answer(link: socket.socket) -> None:
     except (EOFError, ConnectionError):
         raise
     except Exception:  # noqa: BLE001 - whatever FFmpeg and its bindings raise is the recording's
-        p.send(link, p.FAILED, p.dump_failure(UndecodableAudio(p.UNDECODABLE, param="file")))
+        param = "file" if kind == p.FILE else "encoding"
+        p.send(link, p.FAILED, p.dump_failure(UndecodableAudio(p.UNDECODABLE, param=param)))
 
 
 def _serve_file(link: socket.socket, request: dict[str, float | None], descriptors: list[int]) -> None:
@@ -71,7 +73,7 @@ def _serve_live(link: socket.socket, request: dict[str, object]) -> None:
         samples = sound.push(bytes(data)) if kind == p.PUSH else sound.finish()
         for block in _bounded(samples):
             p.send(link, p.BLOCK, p.dump_samples(block))
-        p.send(link, p.END)
+        p.send(link, p.END, p.MORE if sound.pending else b"")
 
 
 def _bounded(samples: Samples) -> Iterator[Samples]:

@@ -14,12 +14,11 @@ from zhiyin.audio.isolation import protocol as p
 from zhiyin.audio.isolation.processes import DecoderProcess, DecoderProcesses
 from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
-from zhiyin.domain.errors import UndecodableAudio
 from zhiyin.domain.live import CONTAINERS, AudioFormat, Received
 from zhiyin.ports.sound import LiveSound
 
-_MAX_SAMPLES = 1_000 * SAMPLE_RATE
-"""Of one call: opus may pack 120 ms into two bytes, and a call brings 16 KiB."""
+_MAX_SAMPLES = 100 * SAMPLE_RATE
+"""Of one call; a sane decoder gives fewer, and says that more are pending."""
 
 
 class ProcessLiveDecoder:
@@ -33,7 +32,7 @@ class ProcessLiveDecoder:
         """See the port; Overloaded and Unavailable as well."""
         if audio_format.encoding not in CONTAINERS:
             return self._own.open(audio_format)
-        process = self._processes.start()
+        process = self._processes.start("encoding")
         try:
             process.ask((p.LIVE, json.dumps(asdict(audio_format)).encode()))
         except BaseException:
@@ -49,19 +48,25 @@ class ProcessSound:
         self._process = process
         self._bytes = 0
         self._samples = 0
+        self._pending = False
 
     def push(self, data: bytes) -> Samples:
         """See the port."""
         self._bytes += len(data)
         parts = [
             self._ask(p.PUSH, data[at : at + p.MAX_INLINE_BYTES])
-            for at in range(0, len(data), p.MAX_INLINE_BYTES)
+            for at in range(0, max(1, len(data)), p.MAX_INLINE_BYTES)
         ]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        return np.concatenate(parts)
 
     def finish(self) -> Samples:
         """See the port."""
         return self._ask(p.FINISH, b"")
+
+    @property
+    def pending(self) -> bool:
+        """See the port."""
+        return self._pending
 
     @property
     def incomplete_bytes(self) -> int:
@@ -79,6 +84,7 @@ class ProcessSound:
 
     def close(self) -> None:
         """See the port."""
+        self._pending = False
         self._process.close()
 
     def _ask(self, kind: bytes, data: bytes) -> Samples:
@@ -89,12 +95,13 @@ class ProcessSound:
             while True:
                 kind, body = self._process.answer(p.BLOCK, p.END)
                 if kind == p.END:
+                    self._pending = body == p.MORE
                     break
                 parts.append(p.load_samples(body))
                 count += len(parts[-1])
                 if count > _MAX_SAMPLES:
                     raise p.Violation("length")
         except p.Violation as error:
-            raise UndecodableAudio(p.UNDECODABLE, param="encoding") from error
+            raise self._process.failed() from error
         self._samples += count
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)

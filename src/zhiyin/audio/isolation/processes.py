@@ -33,6 +33,7 @@ _PROGRAM = (
 )
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _REPORT_S = 5.0
+_START_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,11 @@ class DecoderProcesses:
         with self._lock:
             self._connected()
 
-    def start(self) -> DecoderProcess:
-        """A process for one recording; `close` it. Raises Overloaded, Unavailable."""
+    def start(self, param: str) -> DecoderProcess:
+        """A process for one recording; `close` it. Raises Overloaded, Unavailable.
+
+        `param` is the field of the request that is wrong when the process fails.
+        """
         ours, theirs = socket.socketpair()
         try:
             with theirs, self._lock:
@@ -73,7 +77,7 @@ class DecoderProcesses:
                 self._last = (self._last + 1) & 0xFFFFFFFF
                 self._send_fork(theirs)
                 self._open += 1
-                return DecoderProcess(self, self._last, ours)
+                return DecoderProcess(self, self._last, ours, param)
         except BaseException:
             ours.close()
             raise
@@ -159,13 +163,17 @@ class DecoderProcesses:
 class DecoderProcess:
     """One process and the socket to it. Used by one thread at a time, but for `kill`."""
 
-    def __init__(self, processes: DecoderProcesses, number: int, link: socket.socket) -> None:
+    def __init__(
+        self, processes: DecoderProcesses, number: int, link: socket.socket, param: str
+    ) -> None:
         self._processes = processes
+        self._param = param
         self._number = number
         self._link = link
         self._lock = threading.Lock()
         self._ended = False
         self._used = False
+        self._started = False
 
     def ask(self, *messages: tuple[bytes, bytes], descriptor: int | None = None) -> None:
         """Send messages, the descriptor with the first. Raises UndecodableAudio, Unavailable."""
@@ -182,12 +190,18 @@ class DecoderProcess:
         should, Unavailable when that is not the recording's fault.
         """
         with self._using() as link:
+            if not self._started:
+                self._await_start(link)
             kind, body = p.receive(link, p.MAX_ANSWER_BYTES, self._processes.policy.stall_s)
             if kind == p.FAILED:
                 raise p.load_failure(body)
             if kind not in kinds:
                 raise p.Violation("kind")
             return kind, body
+
+    def failed(self) -> UndecodableAudio:
+        """The error of a recording that its process could not decode."""
+        return UndecodableAudio(p.UNDECODABLE, param=self._param)
 
     def kill(self) -> None:
         """End the process; a call in another thread fails at once. Thread-safe, idempotent."""
@@ -218,7 +232,7 @@ class DecoderProcess:
     def _begin_use(self) -> None:
         with self._lock:
             if self._ended:
-                raise UndecodableAudio(p.UNDECODABLE)
+                raise self.failed()
             self._used = True
 
     def _end_use(self) -> None:
@@ -227,15 +241,29 @@ class DecoderProcess:
             if self._ended:
                 self._link.close()
 
+    def _await_start(self, link: socket.socket) -> None:
+        """The time that the fork server takes to start is none of the recording's."""
+        kind, _ = p.receive(link, 0, _START_S)
+        if kind != p.STARTED:
+            raise p.Violation("start")
+        self._started = True
+
+    def _had_started(self) -> bool:
+        """Of a process that has ended."""
+        with suppress(OSError, EOFError, p.Violation):
+            if not self._started:
+                self._await_start(self._link)
+        return self._started
+
     def _explain(self, error: Exception) -> AsrError:
         if self._ended:  # on purpose
-            return UndecodableAudio(p.UNDECODABLE)
+            return self.failed()
         status = self._processes.report(self._number)
-        if status is None or status == NEVER_STARTED:
+        if status is None or status == NEVER_STARTED or not self._had_started():
             log.error("a decoder process could not be started, or has lost its fork server")
             return unavailable()
         log.warning("a decoder process has failed: %s", _reason(error, status))
-        return UndecodableAudio(p.UNDECODABLE, param="file")
+        return self.failed()
 
 
 def unavailable() -> Unavailable:

@@ -22,9 +22,12 @@ from zhiyin.domain.audio import SAMPLE_RATE, Notice, Samples
 FILE, BYTES, NEXT = b"F", b"Y", b"N"
 LIVE, PUSH, FINISH = b"L", b"P", b"Q"
 # From it.
-OPENED, BLOCK, END, FAILED = b"O", b"B", b"E", b"X"
+STARTED, OPENED, BLOCK, END, FAILED = b"S", b"O", b"B", b"E", b"X"
 
 UNDECODABLE = "The sound could not be decoded. It may be damaged, or need too much memory or time."
+
+MORE = b"+"
+"""The body of END in a live stream with more sound of the bytes that came."""
 
 MAX_BLOCK = 4 * SAMPLE_RATE
 """Samples of one BLOCK at most."""

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from zhiyin.audio.isolation import protocol as p
 from zhiyin.audio.isolation.processes import DecoderProcess, DecoderProcesses
 from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Notice, Samples
-from zhiyin.domain.errors import UndecodableAudio
 from zhiyin.domain.source import AudioSource
 from zhiyin.ports.decoder import StopSignal
 
@@ -35,7 +34,7 @@ class ProcessDecoder:
         stop: StopSignal | None = None,
     ) -> ProcessRecording:
         """See the port; Overloaded and Unavailable as well."""
-        process = self._processes.start()
+        process = self._processes.start("file")
         try:
             if stop is not None:
                 stop.call(process.kill)
@@ -44,7 +43,7 @@ class ProcessDecoder:
             return ProcessRecording(process, limits, duration)
         except p.Violation as error:
             process.close()
-            raise UndecodableAudio(p.UNDECODABLE, param="file") from error
+            raise process.failed() from error
         except BaseException:
             process.close()
             raise
@@ -77,7 +76,7 @@ class ProcessRecording:
                 self._process.ask((p.NEXT, b""))
                 yield samples
         except p.Violation as error:
-            raise UndecodableAudio(p.UNDECODABLE, param="file") from error
+            raise self._process.failed() from error
 
     def close(self) -> None:
         """See the port."""
