@@ -42,7 +42,7 @@ class EngineCapabilities:
     streaming: bool = False
     words: bool = False
     features: frozenset[str] = frozenset()
-    """Of: "translate", "prompt", "hotwords", "beam", "detect"."""
+    """Of: "translate", "prompt", "hotwords", "beam", "detect", and "music" (it gets `Clip.music`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,8 @@ class Clip:
     urgent: bool = False
     """A live final that a client waits for: `Again` only for a failed result, not for a doubtful
     one."""
+    music: bool = False
+    """Music with little or no detected speech: text only when it is surely sung."""
     carry: object = None
     """What the engine wrote on it for a second pass; see `Again`."""
 

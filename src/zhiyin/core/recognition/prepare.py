@@ -13,12 +13,16 @@ import numpy as np
 
 from zhiyin.core.offload import offload
 from zhiyin.core.segmentation.cutting import CutPolicy, Cutter
+from zhiyin.core.segmentation.music import MusicCutter
 from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Notice, Piece
 from zhiyin.domain.source import AudioSource
 from zhiyin.ports.decoder import DecodedAudio, Decoder
 from zhiyin.ports.vad import FRAME, Vad
 
 _BLOCK = 1 << 20  # bytes
+_MUSIC = Notice(
+    "music", "There is music in the recording; what is sung may be misheard or missing."
+)
 
 
 class Preparation:
@@ -28,7 +32,7 @@ class Preparation:
         self, decoded: DecodedAudio, vad: Vad, policy: CutPolicy, pool: ThreadPoolExecutor
     ) -> None:
         self._decoded = decoded
-        self._cutter = Cutter(policy)
+        self._cutter = MusicCutter(policy) if policy.gated else Cutter(policy)
         self._vad = vad.session()
         self._gated = policy.gated
         self._pool = pool
@@ -49,8 +53,9 @@ class Preparation:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What was wrong with the file; complete once the pieces are exhausted."""
-        return tuple(self._decoded.notices)
+        """What to know about the recording; complete once the pieces are exhausted."""
+        music = isinstance(self._cutter, MusicCutter) and self._cutter.found
+        return (*self._decoded.notices, *((_MUSIC,) if music else ()))
 
     async def next(self) -> Piece | None:
         """The next piece, or None at the end; decoding happens on a worker thread."""
@@ -112,7 +117,10 @@ class Preparer:
     async def open(self, source: AudioSource, *, gated: bool, max_piece: float) -> Preparation:
         """Start on a recording. Raises UndecodableAudio, EmptyAudio or TooLong."""
         policy = replace(
-            self.policy, gated=gated, max_piece_s=min(max_piece, self.policy.max_piece_s)
+            self.policy,
+            gated=gated,
+            max_piece_s=min(max_piece, self.policy.max_piece_s),
+            max_music_s=min(max_piece, self.policy.max_music_s),
         )
         decoded = await offload(self.pool, lambda: self.decoder.open(source, self.limits))
         return Preparation(decoded, self.vad, policy, self.pool)

@@ -30,6 +30,7 @@ from zhiyin.engines.whisper.guard import (
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
 from zhiyin.engines.whisper.segments import to_segments
 from zhiyin.engines.whisper.silence import is_silent
+from zhiyin.engines.whisper.sung import is_sung, parts_of
 
 # Of 271 recordings in Mandarin and English a short window misheard the language of three, the full
 # one of one; two of the three were below this.
@@ -126,7 +127,7 @@ class Take:
         """Seconds of encoder input."""
         carry = self.carry
         doubted = carry is not None and (carry.first is not None or carry.language is None)
-        return FULL_WINDOW_S if doubted else policy.window(self.seconds)
+        return FULL_WINDOW_S if doubted or self.clip.music else policy.window(self.seconds)
 
     def beam_size(self, policy: DecodePolicy) -> int:
         """A draft is searched greedily."""
@@ -238,7 +239,11 @@ class Pass:
         hypotheses = self._generate(indices, width, asked)
         believed: dict[int, Hypothesis] = {}
         for i, hypothesis in zip(indices, hypotheses, strict=True):
-            if asked > 0 or self._kind.draft:
+            if self._takes[i].clip.music:
+                chosen = self._sung(i, hypothesis)
+                if chosen is None:
+                    continue
+            elif asked > 0 or self._kind.draft:
                 chosen = hypothesis
             elif self._window < FULL_WINDOW_S and self._is_doubtful(i, hypothesis):
                 self._doubt(i, hypothesis)
@@ -250,6 +255,20 @@ class Pass:
             else:
                 believed[i] = chosen
         self._align(believed)
+
+    def _sung(self, i: int, h: Hypothesis) -> Hypothesis | None:
+        """The hypothesis over music when it is believed; else parts come next, or nothing."""
+        take, policy, (_, probability) = self._takes[i], self._policy(i), self._languages[i]
+        if is_sung(h, policy, probability):
+            return h
+        speech = take.clip.speech or ()
+        parts = () if take.looked_at_once else parts_of(h, policy, take.seconds, speech)
+        if not parts:
+            self._outcomes[i] = self._result(i, ())
+        else:
+            again = take.again(self._language(i), probability, parts=parts)
+            self._outcomes[i] = Again(replace(again.clip, music=not speech))
+        return None
 
     def _is_doubtful(self, i: int, h: Hypothesis) -> bool:
         """Whether the full window is worth its time; an urgent clip has little."""
@@ -265,6 +284,8 @@ class Pass:
 
     def _is_nothing(self, i: int, h: Hypothesis) -> bool:
         policy = self._policy(i)
+        if self._takes[i].clip.music:
+            return False
         if self._kind.draft:
             return self._is_no_draft(i, h)
         if self._is_silent(i, h) or not h.text:
@@ -356,7 +377,7 @@ class Pass:
         take, asked = self._takes[i], self._takes[i].clip.options
         written_in = "en" if asked.task == "translate" else self._language(i)
         segments = to_segments(hypothesis, words, written_in, take.seconds, asked.words)
-        spans = () if take.looked_at_once else take.clip.speech or ()
+        spans = () if take.looked_at_once or take.clip.music else take.clip.speech or ()
         gaps = find_gaps(spans, words, self._policy(i).gap_s)
         if not gaps or not words:
             return self._result(i, segments)
