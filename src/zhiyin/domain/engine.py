@@ -42,7 +42,7 @@ class EngineCapabilities:
     streaming: bool = False
     words: bool = False
     features: frozenset[str] = frozenset()
-    """Of: "translate", "prompt", "hotwords", "beam", "detect", and "music" (it gets `Clip.music`)."""
+    """Of: "translate", "prompt", "hotwords", "beam", "detect", "music" (it takes clips of music)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,9 @@ class Clip:
     samples: Samples
     options: DecodeOptions = field(default_factory=DecodeOptions)
     speech: tuple[Span, ...] | None = None
+    expected: str | None = None
+    """The language of the recording so far, where none is named: what is not clearly in another is
+    in that one."""
     bulk: bool = False
     """Of a long recording: others may go first."""
     draft: bool = False
@@ -92,7 +95,8 @@ class Clip:
 class ClipResult:
     """Segments with times in seconds from the start of the clip.
 
-    `language_probability` is None when the caller named the language.
+    `language_probability` is None when the caller named the language. A segment in another language
+    than most of the clip names its own.
     """
 
     segments: tuple[Segment, ...]

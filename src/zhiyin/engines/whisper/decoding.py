@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from zhiyin.domain.audio import SAMPLE_RATE, Samples, Span
-from zhiyin.domain.engine import Again, Clip, ClipResult, Plan
+from zhiyin.domain.engine import Again, Clip, ClipResult
 from zhiyin.domain.segmenting import TimedText
 from zhiyin.domain.transcript import Segment
 from zhiyin.engines.whisper.backend import Backend
@@ -30,147 +29,22 @@ from zhiyin.engines.whisper.guard import (
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
 from zhiyin.engines.whisper.segments import to_segments
 from zhiyin.engines.whisper.silence import is_silent
+from zhiyin.engines.whisper.spoken import (
+    LanguageRun,
+    Ranking,
+    choose,
+    may_be_several,
+    runs,
+    stretches,
+)
 from zhiyin.engines.whisper.sung import is_sung, parts_of
+from zhiyin.engines.whisper.takes import Carry, Kind, Take
 
 # Of 271 recordings in Mandarin and English a short window misheard the language of three, the full
 # one of one; two of the three were below this.
 _SURE_LANGUAGE = 0.5
 
 K = TypeVar("K", bound=Hashable)
-
-
-@dataclass(frozen=True, slots=True)
-class Carry:
-    """What earlier passes over a clip found.
-
-    `language` is None when a short window left it open: the full one is decoded next.
-    `first` is the doubtful hypothesis of the short window. When speech was passed over, the clip
-    is decoded in `parts` (those still to come, in seconds from its start), `before` is what lies
-    before them, and `whole` what all of it together gave. `rest` says that the one part is the end
-    of the clip, where the decoder had stopped: it is believed only when it is sure.
-    """
-
-    language: str | None = None
-    probability: float | None = None
-    first: Hypothesis | None = None
-    parts: tuple[Span, ...] = ()
-    before: tuple[Segment, ...] = ()
-    whole: tuple[Segment, ...] = ()
-    rest: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """A clip as one pass sees it."""
-
-    clip: Clip
-    carry: Carry | None
-    samples: Samples
-    language: str | None
-
-    @staticmethod
-    def of(clip: Clip) -> Take:
-        """What earlier passes wrote on the clip is taken into account."""
-        carry = clip.carry if isinstance(clip.carry, Carry) else None
-        samples = clip.samples
-        if carry is not None and carry.parts:
-            begin, end = (int(t * SAMPLE_RATE) for t in carry.parts[0])
-            samples = samples[begin:end]
-        return Take(clip, carry, samples, carry.language if carry else clip.options.language)
-
-    @property
-    def seconds(self) -> float:
-        """Audio that is looked at."""
-        return min(len(self.samples) / SAMPLE_RATE, FULL_WINDOW_S)
-
-    @property
-    def probability(self) -> float | None:
-        """Of the detected language."""
-        return self.carry.probability if self.carry else None
-
-    @property
-    def is_rest(self) -> bool:
-        """Whether this is the lost end of a clip."""
-        return self.carry is not None and self.carry.rest
-
-    @property
-    def hurried(self) -> bool:
-        """No higher temperatures: five samples of a loop take seconds and are hardly better.
-
-        For a live final that is waited for, and for a lost end, which must be sure anyway.
-        """
-        return self.clip.urgent or self.is_rest
-
-    @property
-    def looked_at_once(self) -> bool:
-        """A draft, or a part of a clip: nothing more is looked for in it."""
-        return self.clip.draft or (self.carry is not None and bool(self.carry.parts))
-
-    @property
-    def speech_start_s(self) -> float:
-        """Where speech was detected first, in seconds."""
-        return self.clip.speech[0][0] if self.clip.speech else 0.0
-
-    @property
-    def speech_s(self) -> float:
-        """Detected speech in seconds."""
-        return self.detected_s or 0.0
-
-    @property
-    def detected_s(self) -> float | None:
-        """The same; None without detection."""
-        if self.clip.speech is None:
-            return None
-        return sum(end - begin for begin, end in self.clip.speech)
-
-    def window(self, policy: DecodePolicy) -> float:
-        """Seconds of encoder input."""
-        carry = self.carry
-        doubted = carry is not None and (carry.first is not None or carry.language is None)
-        return FULL_WINDOW_S if doubted or self.clip.music else policy.window(self.seconds)
-
-    def beam_size(self, policy: DecodePolicy) -> int:
-        """A draft is searched greedily."""
-        return 1 if self.clip.draft else self.clip.options.beam_size or policy.beam_size
-
-    def again(self, language: str, probability: float | None, **found: Any) -> Again:
-        """Another pass, with what was found added to the carry."""
-        known = replace(self.carry or Carry(), language=language, probability=probability)
-        return Again(replace(self.clip, carry=replace(known, **found)))
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What the clips of one call have in common; their languages may differ.
-
-    Prompts must be equally long in a call (CTranslate2's `check_prompts`); equal ones are.
-    """
-
-    window: float
-    pad_audio: bool
-    beam_size: int
-    has_language: bool
-    task: str
-    temperature: float
-    context: tuple[str, str]
-    draft: bool
-
-    @staticmethod
-    def of(take: Take, policy: DecodePolicy) -> Kind:
-        """How that policy has the clip decoded."""
-        asked = take.clip.options
-        return Kind(
-            take.window(policy), policy.pad_audio, take.beam_size(policy),
-            take.language is not None, asked.task, asked.temperature,
-            (asked.hotwords, asked.prompt), take.clip.draft,
-        )  # fmt: skip
-
-
-def plan(clip: Clip, policies: ModelPolicy) -> Plan:
-    """Clips that are decoded alike share a call."""
-    take = Take.of(clip)
-    kind = Kind.of(take, policies.of(take.language))
-    return Plan(kind.window, kind)
 
 
 class Pass:
@@ -183,7 +57,7 @@ class Pass:
         self._options = clips[0].options
         self._outcomes: dict[int, ClipResult | Again] = {}
         first = self._takes[0]
-        self._kind = Kind.of(first, policies.of(first.language))
+        self._kind = Kind.of(first, policies.of(first.likely))
         self._window = self._kind.window
         features = backend.features(
             [t.samples for t in self._takes], self._window, pad_audio=self._kind.pad_audio
@@ -205,11 +79,29 @@ class Pass:
         return [self._outcomes[i] for i in range(len(self._takes))]
 
     def _detect(self) -> None:
-        self._languages = list(self._backend.detect(self._encoded))
-        for i, (_, probability) in enumerate(self._languages):
-            unsure = not self._kind.draft and (probability or 0.0) < _SURE_LANGUAGE
-            if self._window < FULL_WINDOW_S and unsure:
-                self._outcomes[i] = Again(replace(self._takes[i].clip, carry=Carry()))
+        for i, ranking in enumerate(self._backend.detect(self._encoded)):
+            take = self._takes[i]
+            self._languages[i] = choose(ranking, take.clip.expected, take.speech_s)
+            if self._kind.draft:
+                continue
+            unsure = take.clip.expected is None and max(ranking.values()) < _SURE_LANGUAGE
+            found = self._runs(i, ranking)
+            if len(found) > 1:
+                parts = tuple((run.begin, run.end) for run in found)
+                self._outcomes[i] = self._again(
+                    i, parts=parts, spoken=tuple(run.language for run in found)
+                )
+            elif self._window < FULL_WINDOW_S and unsure:
+                self._outcomes[i] = Again(replace(take.clip, carry=Carry()))
+
+    def _runs(self, i: int, ranking: Ranking) -> list[LanguageRun]:
+        """The clip by languages; empty when it is in one for sure."""
+        take = self._takes[i]
+        spans = stretches(take.clip.speech or ())
+        if take.clip.music or not may_be_several(ranking, spans):
+            return []
+        rankings = self._backend.detect_within(self._encoded, i, spans, take.seconds)
+        return runs(spans, rankings, self._language(i), take.clip.seconds)
 
     def _fits(self, i: int) -> bool:
         """Whether the window that was encoded before the language was known will do."""
@@ -391,13 +283,19 @@ class Pass:
 
     def _result(self, i: int, segments: tuple[Segment, ...]) -> ClipResult | Again:
         carry, (_, probability) = self._takes[i].carry, self._languages[i]
+        language = self._language(i)
+        if carry is not None and carry.spoken:
+            segments = tuple(replace(s, language=language) for s in segments)
+            language, probability = carry.language or language, carry.probability
         if carry is not None and carry.parts:
             found = carry.before + tuple(s.shifted(carry.parts[0][0]) for s in segments)
             if len(carry.parts) > 1:
-                return self._again(i, first=None, parts=carry.parts[1:], before=found)
+                return self._again(
+                    i, first=None, parts=carry.parts[1:], spoken=carry.spoken[1:], before=found
+                )
             # Parts are decoded to find more; should they give less, the whole was right.
             segments = max(found, carry.whole, key=_tokens)
-        return ClipResult(segments, self._language(i), probability)
+        return ClipResult(segments, language, probability)
 
 
 def _settled(tried: Sequence[Hypothesis], policy: DecodePolicy) -> bool:

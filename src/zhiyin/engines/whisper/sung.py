@@ -19,8 +19,10 @@ _MARGIN_S = 1.0
 
 
 def is_sung(h: Hypothesis, policy: DecodePolicy, language_probability: float | None) -> bool:
-    """Whether a text over music is surely sung or spoken; the probability is None when the
-    language was named."""
+    """Whether a text over music is surely sung or spoken.
+
+    The probability is None when the language was named.
+    """
     certain = language_probability is None or language_probability >= policy.sung_language
     sure = h.avg_logprob >= policy.sung_logprob and h.no_speech_prob <= policy.no_speech
     words = len(h.tokens) >= policy.sung_tokens and not is_stock(h.text)
@@ -30,8 +32,11 @@ def is_sung(h: Hypothesis, policy: DecodePolicy, language_probability: float | N
 def parts_of(
     h: Hypothesis, policy: DecodePolicy, seconds: float, speech: Sequence[Span]
 ) -> tuple[Span, ...]:
-    """Where to look again when the text was not believed: where speech was detected, else in the
-    halves of a clip that may hold words; the decoder goes in circles over what is only played."""
+    """Where to look again when the text was not believed.
+
+    Where speech was detected, else in the halves of a clip that may hold words: the decoder goes
+    in circles over what is only played, and takes what is sung beside it along.
+    """
     if speech:
         return tuple((max(0.0, b - _MARGIN_S), min(seconds, e + _MARGIN_S)) for b, e in speech)
     likely = runs_away(h, policy) or h.avg_logprob >= policy.logprob_threshold
