@@ -42,7 +42,7 @@ class EngineCapabilities:
     streaming: bool = False
     words: bool = False
     features: frozenset[str] = frozenset()
-    """Of: "translate", "prompt", "hotwords", "beam", "detect", "music" (it takes clips of music)."""
+    """Of: "translate", "prompt", "hotwords", "beam", "detect", "music" (takes music clips)."""
 
 
 @dataclass(frozen=True, slots=True)
