@@ -222,14 +222,16 @@ class Pass:
         take, policy, tried = self._takes[i], self._policy(i), [first]
         for temperature in () if take.hurried else policy.temperatures[1:]:
             last = tried[-1]
-            if not is_failed(last, policy) or is_silent(last, policy, take.detected_s):
+            silent = is_silent(last, policy, take.detected_s)
+            if not is_failed(last, policy) or (silent and take.speech_s < policy.likely_speech_s):
                 return last
-            if _settled(tried, policy):
+            if silent or _settled(tried, policy):
                 break
             tried += self._generate([i], policy.best_of, temperature)
         if take.is_rest or not is_failed(tried[-1], policy):
             return tried[-1]
-        return self._least_bad(tried, policy)
+        heard = [h for h in tried if not is_silent(h, policy, take.detected_s)]
+        return self._least_bad(heard or tried, policy)
 
     def _least_bad(self, tried: Sequence[Hypothesis], policy: DecodePolicy) -> Hypothesis:
         """Of results that all failed: a loop at the end is cut off, what came before it stays."""
