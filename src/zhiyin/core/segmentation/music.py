@@ -113,7 +113,8 @@ class MusicCutter:
     def _long_ones(self, upto: int) -> Iterator[Piece]:
         """Music that grew too long is cut at a calm moment in its last seconds."""
         longest = int(self._policy.max_music_s * SAMPLE_RATE) // FRAME * FRAME
-        last = int(self._policy.cut_window_s * SAMPLE_RATE) // FRAME * FRAME
+        window = min(self._policy.cut_window_s, self._policy.max_music_s / 2)
+        last = int(window * SAMPLE_RATE) // FRAME * FRAME
         while upto - self._start > longest:
             tail = self._held[longest - last : longest]
             at = longest - last + calmest(np.zeros(last // FRAME, np.float32), tail) * FRAME
