@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from tests.support import media
+from tests.support.scripted_engine import options, service
+from zhiyin.audio.decode import AvDecoder
+from zhiyin.audio.vad import SileroVad
+from zhiyin.core.recognition.prepare import Preparer
 from zhiyin.core.segmentation.cutting import CutPolicy, Cutter
 from zhiyin.core.segmentation.music import MusicCutter, is_music
-from zhiyin.domain.audio import SAMPLE_RATE, Piece, Samples
+from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Piece, Samples
+from zhiyin.domain.caller import Caller
+from zhiyin.domain.engine import EngineCapabilities
+from zhiyin.domain.source import AudioSource
+from zhiyin.engines.scripted import ScriptedEngine
 from zhiyin.ports.vad import FRAME
 
 RANDOM = np.random.default_rng(7)
@@ -145,3 +157,28 @@ def test_long_music_is_cut_and_nothing_is_lost() -> None:
         assert other.start == pytest.approx(one.end)
     assert found[-1].end == pytest.approx(100, abs=0.05)
     assert sum(len(p.speech or ()) for p in found) in (1, 2)
+
+
+class MusicalEngine(ScriptedEngine):
+    """It takes clips of music as well."""
+
+    @property
+    def capabilities(self) -> EngineCapabilities:
+        """Everything."""
+        plain = super().capabilities
+        return replace(plain, features=plain.features | {"music"})
+
+
+@pytest.mark.parametrize(("engine", "clips"), [(ScriptedEngine(), 0), (MusicalEngine(), 1)])
+async def test_music_is_warned_of_and_goes_to_engines_that_know_it(
+    engine: ScriptedEngine, clips: int
+) -> None:
+    data = media.wav(chords(10))
+    with ThreadPoolExecutor(1) as pool:
+        preparer = Preparer(AvDecoder(), SileroVad(), AudioLimits(60), CutPolicy(), pool)
+        async with service(engine) as plain:
+            source = AudioSource(io.BytesIO(data), len(data))
+            transcriber = replace(plain, preparer=preparer)
+            transcript = await transcriber.transcribe(source, options(), Caller())
+    assert transcript.notices[0].code == "music"
+    assert [clip.music for call in engine.calls for clip in call] == [True] * clips
