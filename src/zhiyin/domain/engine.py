@@ -42,7 +42,7 @@ class EngineCapabilities:
     streaming: bool = False
     words: bool = False
     features: frozenset[str] = frozenset()
-    """Of: "translate", "prompt", "hotwords", "beam", "detect"."""
+    """Of: "translate", "prompt", "hotwords", "beam", "detect", "music" (takes music clips)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,8 @@ class Clip:
     urgent: bool = False
     """A live final that a client waits for: `Again` only for a failed result, not for a doubtful
     one."""
+    music: bool = False
+    """Music with little or no detected speech: text only when it is surely sung."""
     carry: object = None
     """What the engine wrote on it for a second pass; see `Again`."""
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from zhiyin.core.offload import offload
 from zhiyin.core.segmentation.cutting import CutPolicy, Cutter
+from zhiyin.core.segmentation.music import MusicCutter
 from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Notice, Piece
 from zhiyin.domain.source import AudioSource
 from zhiyin.ports.decoder import DecodedAudio, Decoder, StopSignal
@@ -24,6 +25,9 @@ from zhiyin.ports.vad import FRAME, Vad
 _BLOCK = 1 << 20  # bytes
 _STEP_S = 16  # of sound
 _NOT_YET = object()
+_MUSIC = Notice(
+    "music", "There is music in the recording; what is sung may be misheard or missing."
+)
 
 
 class Preparation:
@@ -39,7 +43,7 @@ class Preparation:
     ) -> None:
         self._decoded = decoded
         self._stop = stop
-        self._cutter = Cutter(policy)
+        self._cutter = MusicCutter(policy) if policy.gated else Cutter(policy)
         self._vad = vad.session()
         self._gated = policy.gated
         self._pool = pool
@@ -59,8 +63,9 @@ class Preparation:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What was wrong with the file; complete once the pieces are exhausted."""
-        return tuple(self._decoded.notices)
+        """What to know about the recording; complete once the pieces are exhausted."""
+        music = isinstance(self._cutter, MusicCutter) and self._cutter.found
+        return (*self._decoded.notices, *((_MUSIC,) if music else ()))
 
     async def next(self) -> Piece | None:
         """The next piece, or None at the end; decoding happens on a worker thread.
@@ -134,7 +139,10 @@ class Preparer:
     ) -> Preparation:
         """Start on a recording. Raises what `Decoder.open` raises."""
         policy = replace(
-            self.policy, gated=gated, max_piece_s=min(max_piece, self.policy.max_piece_s)
+            self.policy,
+            gated=gated,
+            max_piece_s=min(max_piece, self.policy.max_piece_s),
+            max_music_s=min(max_piece, self.policy.max_music_s),
         )
         stop = StopSignal()
         decoded = await offload(

@@ -212,13 +212,15 @@ class _Run:
             if piece is None:
                 self._exhausted = True
                 return
+            if piece.music and "music" not in self._model.capabilities.features:
+                continue
             prompt = self._decode.prompt if self._context is None else self._context.prompt
             self._waiting.append((piece, self._submit(piece, prompt)))
 
     def _submit(self, piece: Piece, prompt: str) -> asyncio.Future[ClipResult]:
         options = replace(self._decode, prompt=prompt)
         expected = None if self._asked is not None else self._spoken.expected
-        clip = Clip(piece.samples, options, piece.speech, expected)
+        clip = Clip(piece.samples, options, piece.speech, expected, music=piece.music)
         return asyncio.wrap_future(self._admission.submit(clip))
 
     async def _collect(self) -> None:

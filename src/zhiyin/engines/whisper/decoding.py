@@ -37,6 +37,7 @@ from zhiyin.engines.whisper.spoken import (
     runs,
     stretches,
 )
+from zhiyin.engines.whisper.sung import is_sung, parts_of
 from zhiyin.engines.whisper.takes import Carry, Kind, Take
 
 # Of 271 recordings in Mandarin and English a short window misheard the language of three, the full
@@ -97,7 +98,7 @@ class Pass:
         """The clip by languages; empty when it is in one for sure."""
         take = self._takes[i]
         spans = stretches(take.clip.speech or ())
-        if not may_be_several(ranking, spans):
+        if take.clip.music or not may_be_several(ranking, spans):
             return []
         rankings = self._backend.detect_within(self._encoded, i, spans, take.seconds)
         return runs(spans, rankings, self._language(i), take.clip.seconds)
@@ -130,7 +131,11 @@ class Pass:
         hypotheses = self._generate(indices, width, asked)
         believed: dict[int, Hypothesis] = {}
         for i, hypothesis in zip(indices, hypotheses, strict=True):
-            if asked > 0 or self._kind.draft:
+            if self._takes[i].clip.music:
+                chosen = self._sung(i, hypothesis)
+                if chosen is None:
+                    continue
+            elif asked > 0 or self._kind.draft:
                 chosen = hypothesis
             elif self._window < FULL_WINDOW_S and self._is_doubtful(i, hypothesis):
                 self._doubt(i, hypothesis)
@@ -142,6 +147,20 @@ class Pass:
             else:
                 believed[i] = chosen
         self._align(believed)
+
+    def _sung(self, i: int, h: Hypothesis) -> Hypothesis | None:
+        """The hypothesis over music when it is believed; else parts come next, or nothing."""
+        take, policy, (_, probability) = self._takes[i], self._policy(i), self._languages[i]
+        if is_sung(h, policy, probability):
+            return h
+        speech = take.clip.speech or ()
+        parts = () if take.looked_at_once else parts_of(h, policy, take.seconds, speech)
+        if not parts:
+            self._outcomes[i] = self._result(i, ())
+        else:
+            again = take.again(self._language(i), probability, parts=parts)
+            self._outcomes[i] = Again(replace(again.clip, music=not speech))
+        return None
 
     def _is_doubtful(self, i: int, h: Hypothesis) -> bool:
         """Whether the full window is worth its time; an urgent clip has little."""
@@ -157,6 +176,8 @@ class Pass:
 
     def _is_nothing(self, i: int, h: Hypothesis) -> bool:
         policy = self._policy(i)
+        if self._takes[i].clip.music:
+            return False
         if self._kind.draft:
             return self._is_no_draft(i, h)
         if self._is_silent(i, h) or not h.text:
@@ -201,14 +222,16 @@ class Pass:
         take, policy, tried = self._takes[i], self._policy(i), [first]
         for temperature in () if take.hurried else policy.temperatures[1:]:
             last = tried[-1]
-            if not is_failed(last, policy) or is_silent(last, policy, take.detected_s):
+            silent = is_silent(last, policy, take.detected_s)
+            if not is_failed(last, policy) or (silent and take.speech_s < policy.likely_speech_s):
                 return last
-            if _settled(tried, policy):
+            if silent or _settled(tried, policy):
                 break
             tried += self._generate([i], policy.best_of, temperature)
         if take.is_rest or not is_failed(tried[-1], policy):
             return tried[-1]
-        return self._least_bad(tried, policy)
+        heard = [h for h in tried if not is_silent(h, policy, take.detected_s)]
+        return self._least_bad(heard or tried, policy)
 
     def _least_bad(self, tried: Sequence[Hypothesis], policy: DecodePolicy) -> Hypothesis:
         """Of results that all failed: a loop at the end is cut off, what came before it stays."""
@@ -248,7 +271,7 @@ class Pass:
         take, asked = self._takes[i], self._takes[i].clip.options
         written_in = "en" if asked.task == "translate" else self._language(i)
         segments = to_segments(hypothesis, words, written_in, take.seconds, asked.words)
-        spans = () if take.looked_at_once else take.clip.speech or ()
+        spans = () if take.looked_at_once or take.clip.music else take.clip.speech or ()
         gaps = find_gaps(spans, words, self._policy(i).gap_s)
         if not gaps or not words:
             return self._result(i, segments)

@@ -69,6 +69,12 @@ class DecodePolicy:
     sure_speech_s: float = 1.0
     """With so many seconds of detected speech a clip is hardly silent: a draft is shown whatever
     the pairs say, and a clip that only our own pairs call silent gets a second look."""
+    sung_logprob: float = -0.7
+    """Over music a text is believed from this mean log-probability on,"""
+    sung_language: float = 0.5
+    """in a language at least this probable,"""
+    sung_tokens: int = 6
+    """from that many tokens on."""
     second_look_s: float = 0.3
     """The second look begins so many seconds after the speech did: music and laughter stay what
     they are, and speech that a pause cut in two is found (no-speech falls from 0.7 to 0.2)."""

@@ -108,7 +108,7 @@ class Take:
         """Seconds of encoder input."""
         carry = self.carry
         doubted = carry is not None and (carry.first is not None or carry.language is None)
-        return FULL_WINDOW_S if doubted else policy.window(self.seconds)
+        return FULL_WINDOW_S if doubted or self.clip.music else policy.window(self.seconds)
 
     def beam_size(self, policy: DecodePolicy) -> int:
         """A draft is searched greedily."""
