@@ -98,7 +98,7 @@ def main(
     json: options.Json = RESULT,
 ) -> None:
     """Speak recordings of many voices to live sessions on a virtual clock, and as files."""
-    given = dict(locals())
+    given = dict(locals()) | {"load_average_before": provenance.load_average()}
     known = {arm.name: arm for arm in _arms(rest_s, detect=detect)}
     chosen = [known[name] for name in options.known(arms, list(known), "--arms")]
     console, lines = Console(stderr=True), list[Line]()
