@@ -48,7 +48,9 @@ def _answer(link: socket.socket) -> None:
         p.send(link, p.FAILED, p.dump_failure(UndecodableAudio(p.UNDECODABLE, param=param)))
 
 
-def _serve_file(link: socket.socket, request: dict[str, float | None], descriptors: list[int]) -> None:
+def _serve_file(
+    link: socket.socket, request: dict[str, float | None], descriptors: list[int]
+) -> None:
     limits = AudioLimits(float(request["max_seconds"] or 0))
     size, track = int(request["size"] or 0), request["track"]
     if descriptors:
