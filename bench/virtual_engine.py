@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zhiyin.core.scheduling.batching import Lane
-from zhiyin.domain.audio import Samples
+from zhiyin.domain.audio import Samples, Span
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.engine import Again, Clip, ClipResult, ModelInfo
 from zhiyin.domain.options import DecodeOptions, TranscribeOptions
@@ -26,6 +26,7 @@ from zhiyin.engines.whisper.backend import Backend
 from zhiyin.engines.whisper.decoding import Pass
 from zhiyin.engines.whisper.guard import Hypothesis
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S, ModelPolicy
+from zhiyin.engines.whisper.spoken import Ranking
 
 T = TypeVar("T")
 
@@ -93,11 +94,21 @@ class RememberedBackend:
         """The only one."""
         return sound
 
-    def detect(self, sound: _Sound) -> list[tuple[str, float]]:
+    def detect(self, sound: _Sound) -> list[Ranking]:
         """As the backend does."""
         self.spent_s += _CALL_S
         return self._memory.get(
             ("detect", sound.key), lambda: self._backend.detect(self._encoded(sound))
+        )
+
+    def detect_within(
+        self, sound: _Sound, index: int, spans: Sequence[Span], seconds: float
+    ) -> list[Ranking]:
+        """As the backend does; `index` is that of the only clip."""
+        self.spent_s += _CALL_S
+        return self._memory.get(
+            ("within", sound.key, list(spans), seconds),
+            lambda: self._backend.detect_within(self._encoded(sound), index, spans, seconds),
         )
 
     def generate(

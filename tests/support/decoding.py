@@ -38,8 +38,7 @@ class Whole:
 def decoded(data: bytes, max_seconds: float = 7200.0, track: int | None = None) -> Whole:
     """Decode all. Raises what the decoder raises."""
     source = AudioSource(io.BytesIO(data), len(data))
-    wanted = {} if track is None else {"track": track}
-    opened = AvDecoder().open(source, AudioLimits(max_seconds), **wanted)
+    opened = AvDecoder().open(source, AudioLimits(max_seconds), track)
     try:
         samples = np.concatenate(list(opened.blocks()))
         return Whole(samples, opened.duration, {notice.code for notice in opened.notices})

@@ -138,7 +138,7 @@ def test_a_process_that_hangs_is_killed_when_the_caller_gives_up(
     processes: DecoderProcesses,
 ) -> None:
     stop = StopSignal()
-    decoded = ProcessDecoder(processes).open(source(LONG), LIMITS, stop)
+    decoded = ProcessDecoder(processes).open(source(LONG), LIMITS, stop=stop)
     victim = wait_for_decoder()
     victim.suspend()
     failed: list[Exception] = []
@@ -175,7 +175,7 @@ def test_a_signal_that_was_set_before_opens_nothing(processes: DecoderProcesses)
     stop = StopSignal()
     stop.set()
     with pytest.raises(UndecodableAudio):
-        ProcessDecoder(processes).open(source(LONG), LIMITS, stop)
+        ProcessDecoder(processes).open(source(LONG), LIMITS, stop=stop)
 
 
 def test_without_the_fork_server_it_is_not_the_recordings_fault(

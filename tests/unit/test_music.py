@@ -63,7 +63,8 @@ def hum(seconds: float) -> Samples:
 
 def brown(seconds: float) -> Samples:
     steps = np.cumsum(noise(seconds, 1.0))
-    return (0.3 * steps / np.abs(steps).max()).astype(np.float32)
+    scaled: Samples = (0.3 * steps / np.abs(steps).max()).astype(np.float32)
+    return scaled
 
 
 def beeps(seconds: float) -> Samples:

@@ -23,7 +23,7 @@ from zhiyin.engines.whisper.takes import Carry
 SURE = Hypothesis((1, 2), "turn on", -0.2, 0.05, 0.0, finished=True)
 MUFFLED = replace(SURE, avg_logprob=-0.7, no_speech_prob=0.7)
 UNSURE = replace(SURE, avg_logprob=-1.2)
-LOOP = replace(SURE, tokens=(7,) * 9, avg_logprob=-0.1)
+LOOP = replace(SURE, tokens=(7,) * 40, avg_logprob=-0.1)  # more than anybody says in that time
 
 SHORT = DecodePolicy(floor_s=8.0, tail_s=1.0, doubt_logprob=-0.5)
 FULL = DecodePolicy()
@@ -234,3 +234,51 @@ def test_a_draft_is_not_looked_at_in_parts() -> None:
     said = Said(SURE, detected=[BOTH, ENGLISH, MANDARIN])
     assert text(heard(said, unnamed((0.5, 3.0), (4.0, 7.0), draft=True)))
     assert said.languages == ["en"]
+
+
+PHRASE = replace(SURE, tokens=(1, 2, 3, 4), text="turn on the lights")
+THRICE = replace(PHRASE, tokens=PHRASE.tokens * 3, text=" ".join([PHRASE.text] * 3))
+
+
+def said_thrice(**more: Any) -> Clip:
+    """Six seconds with three stretches of speech that are alike."""
+    sound = np.zeros(6 * SAMPLE_RATE, np.float32)
+    speech = ((0.5, 1.5), (2.5, 3.5), (4.5, 5.5))
+    return Clip(sound, DecodeOptions(language="en"), speech, **more)
+
+
+def test_what_the_speaker_repeats_is_no_loop() -> None:
+    said = Said(THRICE)
+    assert text(heard(said, said_thrice())) == "w1w2w3w4" * 3
+    assert said.temperatures == [0.0]
+
+
+@pytest.mark.parametrize("given", [PHRASE, replace(THRICE, tokens=(1, 2, 3, 4) * 9)])
+def test_rounds_that_the_decoder_miscounts_are_decoded_one_by_one(given: Hypothesis) -> None:
+    given = replace(given, text=" ".join(["turn on the lights"] * (len(given.tokens) // 4)))
+    said = Said(given, PHRASE, PHRASE, PHRASE)
+    outcome: ClipResult | Again = heard(said, said_thrice())
+    while isinstance(outcome, Again):
+        outcome = heard(said, outcome.clip)
+    assert text(outcome) == "w1w2w3w4" * 3
+    assert [len(sound) / SAMPLE_RATE for sound in said.clips] == [6.0, 2.0, 2.0, 2.0]
+    assert said.temperatures == [0.0] * 4
+
+
+def test_rounds_that_give_less_than_the_whole_are_dropped() -> None:
+    nothing = replace(SURE, text="", tokens=())
+    said = Said(PHRASE, nothing, nothing, nothing)
+    outcome: ClipResult | Again = heard(said, said_thrice())
+    while isinstance(outcome, Again):
+        outcome = heard(said, outcome.clip)
+    assert text(outcome) == "w1w2w3w4"
+
+
+def test_who_waits_does_not_wait_for_rounds_one_by_one() -> None:
+    assert text(heard(Said(PHRASE), said_thrice(urgent=True))) == "w1w2w3w4"
+
+
+def test_a_failing_result_is_not_decoded_more_than_four_times() -> None:
+    said = Said(*[LOOP] * 9)
+    assert text(heard(said, clip(1.5)))
+    assert said.temperatures == [0.0, 0.2, 0.4, 0.6]

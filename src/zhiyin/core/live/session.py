@@ -391,9 +391,8 @@ class Session:
         needed = [u.needs for u in self._closed]
         if self._open is not None:
             needed.append(self._open.needs)
-        lead = _frames(self._policy.context_s) + _frames(self._policy.endpoint.onset_s)
-        now = self._points.frame
-        needed.append(now - max(lead, self._context.kept(now)))
+        lead, now = self._policy.context_s + self._policy.endpoint.onset_s, self._points.frame
+        needed.append(now - max(_frames(lead), self._context.kept(now)))
         self._audio.drop(min(needed))
 
 

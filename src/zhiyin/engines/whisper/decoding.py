@@ -19,6 +19,7 @@ from zhiyin.engines.whisper.gaps import cut, find_gaps
 from zhiyin.engines.whisper.guard import (
     Hypothesis,
     better,
+    goes_round,
     is_doubtful,
     is_failed,
     is_silence,
@@ -27,6 +28,7 @@ from zhiyin.engines.whisper.guard import (
     without_loop,
 )
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
+from zhiyin.engines.whisper.rounds import apart, has_time, is_in_time, is_said, miscounts
 from zhiyin.engines.whisper.segments import to_segments
 from zhiyin.engines.whisper.silence import is_silent
 from zhiyin.engines.whisper.spoken import (
@@ -35,7 +37,6 @@ from zhiyin.engines.whisper.spoken import (
     choose,
     may_be_several,
     runs,
-    stretches,
 )
 from zhiyin.engines.whisper.sung import is_sung, parts_of
 from zhiyin.engines.whisper.takes import Carry, Kind, Take
@@ -97,7 +98,7 @@ class Pass:
     def _runs(self, i: int, ranking: Ranking) -> list[LanguageRun]:
         """The clip by languages; empty when it is in one for sure."""
         take = self._takes[i]
-        spans = stretches(take.clip.speech or ())
+        spans = take.stretches
         if take.clip.music or not may_be_several(ranking, spans):
             return []
         rankings = self._backend.detect_within(self._encoded, i, spans, take.seconds)
@@ -137,6 +138,9 @@ class Pass:
                     continue
             elif asked > 0 or self._kind.draft:
                 chosen = hypothesis
+            elif self._miscounts(i, hypothesis):
+                self._outcomes[i] = self._apart(i, hypothesis)
+                continue
             elif self._window < FULL_WINDOW_S and self._is_doubtful(i, hypothesis):
                 self._doubt(i, hypothesis)
                 continue
@@ -173,6 +177,27 @@ class Pass:
         self._outcomes[i] = (
             self._result(i, ()) if take.is_rest else self._again(i, first=hypothesis)
         )
+
+    def _miscounts(self, i: int, h: Hypothesis) -> bool:
+        """Whether the rounds of a phrase are better decoded one by one.
+
+        An urgent clip can't wait for that.
+        """
+        take = self._takes[i]
+        if take.clip.urgent or self._is_silent(i, h):
+            return False
+        return miscounts(h.text, len(h.tokens), take.stretches)
+
+    def _apart(self, i: int, h: Hypothesis) -> Again:
+        """Each round by itself; what the whole gave, a loop cut off, stands if that is more."""
+        take = self._takes[i]
+        whole: tuple[Segment, ...] = ()
+        h = self._unlooped(h)
+        if not self._is_nothing(i, h):
+            (words,) = self._timed([i], self._language(i), [h.tokens])
+            whole = self._segments(i, h, words)
+        parts = apart(take.stretches, take.clip.seconds)
+        return self._again(i, first=None, parts=parts, whole=whole, apart=True)
 
     def _is_nothing(self, i: int, h: Hypothesis) -> bool:
         policy = self._policy(i)
@@ -246,7 +271,7 @@ class Pass:
         return replace(h, tokens=tokens, text=self._backend.text(tokens), finished=True)
 
     def _generate(self, indices: list[int], width: int, temperature: float) -> list[Hypothesis]:
-        return self._backend.generate(
+        found = self._backend.generate(
             self._backend.select(self._encoded, indices),
             [self._language(i) for i in indices],
             self._options,
@@ -254,23 +279,40 @@ class Pass:
             width,
             temperature,
         )
+        return [self._checked(i, h) for i, h in zip(indices, found, strict=True)]
+
+    def _checked(self, i: int, h: Hypothesis) -> Hypothesis:
+        """With the knowledge whether what it repeats is in the sound."""
+        if not goes_round(h, self._policy(i)):
+            return h
+        said = is_said(h.text, self._takes[i].stretches) or self._is_in_time(i, h)
+        return replace(h, in_sound=said)
+
+    def _is_in_time(self, i: int, h: Hypothesis) -> bool:
+        take = self._takes[i]
+        speech_s = min(take.speech_s, take.seconds)
+        if self._kind.draft or not h.finished or not has_time(len(h.tokens), speech_s):
+            return False
+        (words,) = self._timed([i], self._language(i), [h.tokens])
+        return is_in_time(h.tokens, words)
+
+    def _timed(
+        self, indices: list[int], language: str, tokens: list[tuple[int, ...]]
+    ) -> list[list[TimedText]]:
+        return self._backend.align(
+            self._backend.select(self._encoded, indices), language, self._options, tokens,
+            [self._takes[i].seconds for i in indices],
+        )  # fmt: skip
 
     def _align(self, believed: dict[int, Hypothesis]) -> None:
         for language, indices in _groups([self._language(i) for i in believed], list(believed)):
-            aligned = self._backend.align(
-                self._backend.select(self._encoded, indices),
-                language,
-                self._options,
-                [believed[i].tokens for i in indices],
-                [self._takes[i].seconds for i in indices],
-            )
+            aligned = self._timed(indices, language, [believed[i].tokens for i in indices])
             for i, words in zip(indices, aligned, strict=True):
                 self._outcomes[i] = self._finish(i, believed[i], words)
 
     def _finish(self, i: int, hypothesis: Hypothesis, words: list[TimedText]) -> ClipResult | Again:
-        take, asked = self._takes[i], self._takes[i].clip.options
-        written_in = "en" if asked.task == "translate" else self._language(i)
-        segments = to_segments(hypothesis, words, written_in, take.seconds, asked.words)
+        take = self._takes[i]
+        segments = self._segments(i, hypothesis, words)
         spans = () if take.looked_at_once or take.clip.music else take.clip.speech or ()
         gaps = find_gaps(spans, words, self._policy(i).gap_s)
         if not gaps or not words:
@@ -282,6 +324,11 @@ class Pass:
             )
         parts = cut(take.clip.speech or (), gaps, take.clip.seconds)
         return self._again(i, first=None, parts=parts, whole=segments)
+
+    def _segments(self, i: int, h: Hypothesis, words: list[TimedText]) -> tuple[Segment, ...]:
+        take, asked = self._takes[i], self._takes[i].clip.options
+        written_in = asked.text_language(self._language(i))
+        return to_segments(h, words, written_in, take.seconds, asked.words)
 
     def _result(self, i: int, segments: tuple[Segment, ...]) -> ClipResult | Again:
         carry, (_, probability) = self._takes[i].carry, self._languages[i]

@@ -10,6 +10,7 @@ from zhiyin.domain.engine import Again, Clip, Plan
 from zhiyin.domain.transcript import Segment
 from zhiyin.engines.whisper.guard import Hypothesis
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
+from zhiyin.engines.whisper.spoken import stretches
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Carry:
     is decoded in `parts` (those still to come, in seconds from its start), `before` is what lies
     before them, and `whole` what all of it together gave. `rest` says that the one part is the end
     of the clip, where the decoder had stopped: it is believed only when it is sure. `spoken` holds
-    the language of each part when the clip is in several.
+    the language of each part when the clip is in several, `apart` says that the parts are rounds of
+    one phrase.
     """
 
     language: str | None = None
@@ -32,6 +34,7 @@ class Carry:
     whole: tuple[Segment, ...] = ()
     rest: bool = False
     spoken: tuple[str, ...] = ()
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,17 @@ class Take:
     def hurried(self) -> bool:
         """No higher temperatures: five samples of a loop take seconds and are hardly better.
 
-        For a live final that is waited for, and for a lost end, which must be sure anyway.
+        For a live final that is waited for, for a lost end, which must be sure anyway, and for the
+        rounds of a phrase, which are many.
         """
-        return self.clip.urgent or self.is_rest
+        apart = self.carry is not None and self.carry.apart
+        return self.clip.urgent or self.is_rest or apart
+
+    @property
+    def stretches(self) -> list[Span]:
+        """Speech between pauses; empty when this is a part of a clip."""
+        in_part = self.carry is not None and self.carry.parts
+        return [] if in_part else stretches(self.clip.speech or ())
 
     @property
     def looked_at_once(self) -> bool:
