@@ -91,7 +91,8 @@ class Service(Protocol):
 class AccessLimits:
     """Limits of the access layer: bytes of an upload, concurrent uploads, seconds for a request.
 
-    The body of a request may pause for `body_idle_s` and has to come at `body_bytes_s` or more.
+    The body of a request may pause for `body_idle_s` and has to come at `body_bytes_s` or more;
+    uploads that arrive may have `max_arriving_bytes` together.
     A live connection that sends nothing for `idle_s` is closed; a session whose connection broke
     waits `grace_s`; a message may have `max_message_kb` KiB. A viewer of a caption room that takes
     nothing for `stall_s` is closed. `publish_token` and `view_token` are required of speakers and
@@ -109,6 +110,7 @@ class AccessLimits:
     view_token: str = ""
     body_idle_s: float = 30.0
     body_bytes_s: float = 1024.0
+    max_arriving_bytes: int = 8 << 30
 
 
 @dataclass(slots=True)
@@ -143,10 +145,10 @@ class AppContext:
 def arriving(context: AppContext) -> Iterator[Callable[[int], None]]:
     """Counts the bytes of an upload while it arrives; the counter raises Overloaded.
 
-    All that arrive may have the size of `max_uploads` of the largest: they are on disk already.
+    What has arrived of an upload is on disk.
     """
     mine = 0
-    most = context.limits.max_uploads * context.limits.max_upload_bytes
+    most = max(context.limits.max_arriving_bytes, context.limits.max_upload_bytes)
 
     def count(size: int) -> None:
         nonlocal mine
