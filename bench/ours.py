@@ -110,7 +110,7 @@ class Zhiyin:
             return self._call(self._services.transcriber.transcribe(source, options, Caller())).text
 
     async def _open(self) -> Services:
-        return build(self._settings, persist=False)
+        return build(self._settings, persist=False, isolate=False)
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

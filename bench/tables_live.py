@@ -55,6 +55,36 @@ def _silence_cells(level: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def voices(result: Result) -> str:
+    """A line for each language, half of the voices and form, and one for all forms."""
+    groups: dict[tuple[str, str, str], dict[str, list[Mapping[str, Any]]]] = {}
+    for line in result["lines"]:
+        for form in (line["form"], "all"):
+            group = groups.setdefault((line["lang"], line["half"], form), {})
+            group.setdefault(line["arm"], []).append(line)
+    arms = list(dict.fromkeys(line["arm"] for line in result["lines"]))
+    columns = ["language", "voices", "form", "recordings", *(f"{arm} %" for arm in arms)]
+    columns += ["live final p50 s", "p95 s"]
+    ordered = sorted(groups, key=lambda key: (*key[:2], key[2] == "all"))
+    return markdown(columns, ([*key, *_voice_cells(groups[key], arms)] for key in ordered))
+
+
+def _voice_cells(found: Mapping[str, list[Mapping[str, Any]]], arms: list[str]) -> list[str]:
+    rates = [
+        100 * sum(x["errors"] for x in found[arm]) / sum(x["units"] for x in found[arm])
+        for arm in arms
+    ]
+    finals = [x["final"] for x in found.get("live", ())]
+    one = finals[0] if len(finals) == 1 else None
+    count = sum(x["recordings"] for x in found[arms[0]])
+    return [
+        str(count),
+        *(number(rate, 2) for rate in rates),
+        _figure(one, "p50_s"),
+        _figure(one, "p95_s"),
+    ]
+
+
 def live(result: Result) -> str:
     """A line for each server and number of clients."""
     columns = ["server", "clients", "talks", "first text p50 s", "final p50 s", "p95 s"]

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from tests.support import media
 from tests.support.caption_client import address, finals, read_until
@@ -140,6 +141,28 @@ async def test_tokens_open_rooms(guarded: Server, query: str, allowed: bool) -> 
             with pytest.raises(ConnectionClosed):
                 await socket_.recv()
             assert (socket_.close_code, socket_.close_reason) == (1008, "invalid_api_key")
+
+
+@pytest.mark.parametrize(
+    ("offered", "allowed"),
+    [
+        (["captions", "captions-token.bWF5LXJlYWQ"], True),
+        (["captions-token.bWF5LXJlYWQ", "captions"], True),
+        (["captions", "captions-token.bWF5LXNwZWFr"], False),
+        (["captions", "captions-token.x"], False),
+        (["captions", "captions-token.~"], False),
+        (["captions"], False),
+    ],
+)
+async def test_a_token_may_come_as_a_subprotocol(
+    guarded: Server, offered: list[str], allowed: bool
+) -> None:
+    """A browser's script can set no header, and addresses are logged by proxies."""
+    protocols = [Subprotocol(name) for name in offered]
+    url = address(guarded, "?room=hall&role=viewer")
+    async with connect(url, subprotocols=protocols) as socket_:
+        assert socket_.subprotocol == "captions"
+        assert (json.loads(await socket_.recv())["type"] != "error") == allowed
 
 
 async def test_a_viewer_that_takes_nothing_is_closed(guarded: Server, valkey: Valkey) -> None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from tests.support import media
+from tests.support import hostile, media
 from tests.support.app_server import AppServer, Client, app_server, of, s16le
 from tests.support.live_stack import said, silence
+from tests.support.waiting import until
 from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.domain.audio import Samples
 from zhiyin.domain.live import AudioFormat, LiveDefaults, Received
@@ -49,11 +50,14 @@ async def realtime(service: AppServer, sound: media.Samples) -> list[str]:
 
 
 async def transcripts(client: Client) -> list[str]:
-    """Up to the empty one."""
+    """Of all items, the empty one being committed last; it may be completed before others."""
     texts: list[str] = []
-    while "" not in texts:
-        texts.append((await client.until(COMPLETED))[-1]["transcript"])
-    return texts[:-1]
+    committed = 0
+    while "" not in texts or len(texts) < committed:
+        events = await client.until(COMPLETED)
+        committed += len(of(events, "input_audio_buffer.committed"))
+        texts.append(events[-1]["transcript"])
+    return [text for text in texts if text]
 
 
 Speak = Callable[[AppServer, media.Samples], Awaitable[list[str]]]
@@ -76,25 +80,73 @@ async def test_the_operators_silence_ends_segments(
     assert [levels(text) for text in texts] == segments
 
 
+async def test_sound_that_stops_without_silence_is_soon_final() -> None:
+    """As from a client with a speech detector of its own, in every protocol; it may go on."""
+
+    async def native_client(service: AppServer) -> list[str]:
+        async with service.begun() as client:
+            texts = []
+            for level in (10, 20):
+                await client.say(s16le(said(level)))
+                final = (await client.until("final"))[-1]
+                assert final["reason"] == "vad"
+                texts.append(final["text"])
+            return texts
+
+    async def realtime_client(service: AppServer) -> list[str]:
+        async with service.dial("/v1/realtime?intent=transcription") as client:
+            texts = []
+            for level in (10, 20):
+                data = base64.b64encode(media.encode(said(level), PCM_24K)).decode()
+                await client.tell("input_audio_buffer.append", audio=data)
+                events = await client.until(COMPLETED)
+                assert of(events, "input_audio_buffer.speech_stopped")
+                texts.append(events[-1]["transcript"])
+            return texts
+
+    async def speaker(service: AppServer) -> list[str]:
+        async with service.dial("/ws/subtitle?language=en") as client:
+            texts = []
+            for level in (10, 20):
+                await client.say(s16le(said(level)))
+                while not (caption := await client.hear())["final"]:
+                    pass
+                texts.append(caption["text"])
+            return texts
+
+    async with app_server(no_sound_s=0.2) as service:
+        told = await asyncio.gather(
+            *(c(service) for c in (native_client, realtime_client, speaker))
+        )
+    assert [[levels(text) for text in texts] for texts in told] == [[{10}, {20}]] * 3
+
+
 @dataclass
 class Watched:
-    """A decoder that notes on which threads it works; implements `LiveDecoder`, `LiveSound`."""
+    """A `LiveDecoder` and `LiveSound` that notes its threads, what it is given, what it gives."""
 
     threads: set[str] = field(default_factory=set)
     sizes: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
     sound: LiveSound | None = None
 
     def open(self, audio_format: AudioFormat) -> LiveSound:
-        return Watched(self.threads, self.sizes, AvLiveDecoder().open(audio_format))
+        return Watched(self.threads, self.sizes, self.seconds, AvLiveDecoder().open(audio_format))
 
     def push(self, data: bytes) -> Samples:
         self.threads.add(threading.current_thread().name)
         self.sizes.append(len(data))
-        return self._made.push(data)
+        sound = self._made.push(data)
+        self.seconds.append(len(sound) / media.RATE)
+        return sound
 
     def finish(self) -> Samples:
         self.threads.add(threading.current_thread().name)
         return self._made.finish()
+
+    @property
+    def pending(self) -> bool:
+        return self._made.pending
 
     @property
     def incomplete_bytes(self) -> int:
@@ -137,6 +189,27 @@ async def test_large_messages_are_decoded_in_steps() -> None:
     assert sum(decoder.sizes) == 320_000
 
 
+@pytest.mark.parametrize("path", ["/v1/stream", "/ws/subtitle?encoding="])
+@pytest.mark.parametrize("encoding", ["ogg", "webm"])
+async def test_a_message_that_holds_hours_ends_at_the_limit(path: str, encoding: str) -> None:
+    """Packets of two bytes with two empty frames: 120 ms of silence each."""
+    model = media.recorded(said(10), encoding)
+    data = hostile.packed([b"\x1b\x02"] * 20_000, encoding, model)
+    decoder = Watched()
+    async with app_server(decoder=decoder, max_seconds=60.0) as service:
+        async with service.dial(path + encoding if "=" in path else path) as client:
+            if "=" not in path:
+                await client.tell("start", encoding=encoding)
+                await client.until("ready")
+            await client.socket.send(data)
+            events, close = await client.rest()
+        assert of(events, "error")[0]["error"]["code"] == "audio_too_long"
+        assert close == 1008
+        assert [levels(text) for text in await native(service, said(20))] == [{20}]
+    assert max(decoder.seconds) < 15.0
+    assert 50.0 < sum(decoder.seconds) < 80.0
+
+
 async def test_all_protocols_at_once_and_every_client_gets_its_own() -> None:
     speakers = [(speak, level) for level, speak in enumerate(DIALECTS * 3, 1)]
     async with (
@@ -155,7 +228,7 @@ async def test_all_protocols_at_once_and_every_client_gets_its_own() -> None:
             in_hall(service, np.tile(np.concatenate([said(5), silence()]), 4)),
         )
         seen = [e["text"] for e in of(await viewer.until("end"), "caption") if e["final"]]
-        assert (service.live.running, service.stack.admissions) == (0, 0)
+        await until(lambda: (service.live.running, service.stack.admissions) == (0, 0))
     *others, hall = texts
     for (_, level), got in zip(speakers, others, strict=True):
         assert [levels(text) for text in got] == [{10 * level}] * 4

@@ -239,12 +239,26 @@ async def test_a_container_that_ends_in_its_head_is_named(
     assert (close, client.socket.close_reason) == (1007, "undecodable_audio")
 
 
-async def test_a_file_sent_as_raw_samples_is_named(service: AppServer) -> None:
+@pytest.mark.parametrize("size", [1, 3, 4, 5, 3201, 1 << 20])
+async def test_a_file_sent_as_raw_samples_is_named(service: AppServer, size: int) -> None:
+    """Once, and nothing else is complained of."""
+    data = media.wav(media.samples("en_short"))
     async with service.begun() as client:
-        await client.socket.send(media.wav(media.samples("en_short")))
+        with suppress(ConnectionClosed):
+            await client.say(data[: 40 * size], size)
         events, close = await client.rest()
+    assert [e["type"] for e in events] == ["error", "done"]
     assert_error(events[0], "encoding", "undecodable_audio")
     assert close == 1007
+
+
+async def test_a_message_that_was_too_large_leaves_no_half_sample(service: AppServer) -> None:
+    async with service.begun() as client:
+        await client.socket.send(s16le(said(10)) + b"\1")
+        await client.socket.send(bytes(1_500_001))
+        events, close = await client.rest()
+    assert not of(events, "warning")
+    assert (set(heard(events)), close) == ({"t10"}, 1009)
 
 
 async def test_what_follows_the_end_is_refused(service: AppServer) -> None:
@@ -287,9 +301,10 @@ async def test_pings_are_answered_while_sound_waits() -> None:
 
 async def test_a_session_that_lasts_too_long_gives_its_tail() -> None:
     async with app_server(max_seconds=3.0) as service, service.begun() as client:
-        await client.say(s16le(said(10, 3.5)))
+        await client.say(s16le(said(10, 3.5)), 3201)
         events, close = await client.rest()
         assert_error(of(events, "error")[0], None, "audio_too_long")
+        assert not of(events, "warning")
         assert set(heard(events)) == {"t10"}
         assert events[-1]["received_s"] <= 3.0 + FRAME_S  # the last frame is filled up
         assert (events[-1]["type"], close) == ("done", 1008)

@@ -16,13 +16,17 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.support import media
 from tests.support.app_server import AppServer, Client, Json, app_server, heard, numbered, of, s16le
-from tests.support.live_stack import gated, said, silence
+from tests.support.live_stack import gated, live_stack, said, silence
 from tests.support.waiting import until
 from zhiyin.access.ws.native.connection import Connection
 from zhiyin.access.ws.native.event_log import EventLog
 from zhiyin.access.ws.native.resumable import ResumableSession
+from zhiyin.access.ws.native.schemas import Start
+from zhiyin.access.ws.native.sessions import SessionTable
 from zhiyin.core.live.live_session import LiveSession
 from zhiyin.core.live.session import Session
+from zhiyin.domain.caller import Caller
+from zhiyin.domain.errors import InvalidRequest
 
 TURN = np.concatenate([said(10), silence()])
 SPEECH = np.concatenate(
@@ -262,3 +266,17 @@ async def test_a_thousand_sessions_leave_nothing() -> None:
         assert (service.stack.service.running, service.stack.admissions) == (0, 0)
         await until(lambda: not [t for t in threading.enumerate() if "demux" in t.name])
         assert set(heard(await service.talk(TURN))) == {"t10"}
+
+
+async def test_a_session_is_resumed_by_its_owner_only() -> None:
+    """Whoever knows its id all the same."""
+    async with live_stack() as stack:
+        sessions = SessionTable(stack.service, grace_s=30.0)
+        session = await sessions.open(Start(type="start"), Caller(owner="alice"))
+        for owner in ("bob", "", "anonymous"):
+            with pytest.raises(InvalidRequest) as refused:
+                sessions.find(session.id, 0, owner)
+            assert refused.value.code == "session_not_found"
+        assert sessions.find(session.id, 0, "alice") is session
+        sessions.drop(session)
+        await until(lambda: stack.service.running == 0)

@@ -19,8 +19,8 @@ from zhiyin.domain.audio import SAMPLE_RATE as RATE
 from zhiyin.domain.audio import AudioLimits
 from zhiyin.domain.errors import CannotDecrypt, TooLarge, Unavailable
 from zhiyin.domain.source import AudioSource
-from zhiyin.ports.cipher import Cipher, KeyRing
-from zhiyin.store.blob_keys import BlobKeys
+from zhiyin.ports.cipher import KeyRing
+from zhiyin.store.blob_keys import BlobKeys, NewKey
 from zhiyin.store.blobs_folder import FolderBlobs
 from zhiyin.store.blobs_sealed import _SHAPE, CHUNK_BYTES, SealedBlobs
 from zhiyin.store.cipher_plain import PlainRing
@@ -226,8 +226,8 @@ async def test_what_was_killed_before_its_first_byte_is_swept_by_its_key(place: 
 
 async def test_what_was_sealed_by_the_ring_itself_still_opens(place: Place) -> None:
     class ByRing(BlobKeys):
-        async def new(self, name: str) -> Cipher:
-            return place.ring
+        async def new(self, name: str) -> NewKey:
+            return NewKey(place.ring)
 
     older = SealedBlobs(place.folder, ByRing(place.database, place.ring))
     await older.write(NAME, parts(LONG, 70_001), 1 << 30)

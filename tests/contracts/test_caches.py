@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -19,6 +20,8 @@ from zhiyin.store.cipher_plain import PlainRing
 
 LARGEST = 10_000
 SEAL = 32  # bytes that sealing adds with a key of this name
+PATIENT_S = 30.0
+"""For an answer, where being away is not the question: the machine may be busy."""
 Make = Callable[[float], Cache]
 """From the seconds that a value is kept to a cache."""
 
@@ -37,9 +40,9 @@ async def make(request: pytest.FixtureRequest, server: Valkey) -> AsyncIterator[
         if request.param == "memory":
             made.append(MemoryCache(1 << 20, ttl_s, LARGEST))
         elif request.param == "redis":
-            made.append(RedisCache(server.url, ttl_s, LARGEST, 1.0))
+            made.append(RedisCache(server.url, ttl_s, LARGEST, PATIENT_S))
         else:
-            inner = RedisCache(server.url, ttl_s, LARGEST + SEAL, 1.0)
+            inner = RedisCache(server.url, ttl_s, LARGEST + SEAL, PATIENT_S)
             made.append(SealedCache(inner, AesRing(parse_keys(generate("k1")))))
         return made[-1]
 
@@ -162,7 +165,7 @@ async def test_memory_is_freed_though_nobody_asks() -> None:
 
 
 async def test_redis_shows_no_owner_and_every_value_has_an_end(server: Valkey) -> None:
-    cache = RedisCache(server.url, 60, LARGEST, 1.0)
+    cache = RedisCache(server.url, 60, LARGEST, PATIENT_S)
     await cache.put("ann@example.org", "k", b"one")
     with server.client() as client:
         (key,) = client.keys("*")
@@ -174,7 +177,7 @@ async def test_redis_shows_no_owner_and_every_value_has_an_end(server: Valkey) -
 
 async def test_sealed_values_open_in_their_place_alone(server: Valkey) -> None:
     new, old = generate("k2"), generate("k1")
-    inner = RedisCache(server.url, 60, LARGEST, 1.0)
+    inner = RedisCache(server.url, 60, LARGEST, PATIENT_S)
     sealed, rotated, lost, plain = (
         SealedCache(inner, ring)
         for ring in (
@@ -201,7 +204,7 @@ async def test_sealed_values_open_in_their_place_alone(server: Valkey) -> None:
 async def test_a_dead_redis_is_asked_once_and_found_again(
     server: Valkey, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache = RedisCache(server.url, 60, LARGEST, 1.0)
+    cache = RedisCache(server.url, 60, LARGEST, PATIENT_S)
     try:
         await cache.put("ann", "k", b"one")
         server.kill()
@@ -234,6 +237,26 @@ async def test_a_redis_that_says_nothing_counts_as_away() -> None:
         for _ in range(1000):  # of which only the first may take its time
             with pytest.raises(Unavailable):
                 await cache.get("ann", "k")
+        await cache.close()
+
+
+async def test_waiting_for_a_connection_is_not_the_servers_fault() -> None:
+    with valkey("--enable-debug-command", "local") as slow, slow.client() as client:
+        cache = RedisCache(slow.url, 60, LARGEST, 1.5)
+        await cache.put("ann", "k", b"one")
+        await asyncio.gather(*(cache.get("ann", "k") for _ in range(32)))  # all are connected
+        stop = threading.Event()
+
+        def brake() -> None:
+            while not stop.is_set():
+                client.execute_command("DEBUG", "SLEEP", "0.4")
+
+        braking = asyncio.create_task(asyncio.to_thread(brake))
+        # As many as the connections have answers every 0.4 s; the last ones wait for two seconds.
+        found = await asyncio.gather(*(cache.get("ann", "k") for _ in range(32 * 5)))
+        stop.set()
+        await braking
+        assert found == [b"one"] * len(found)
         await cache.close()
 
 

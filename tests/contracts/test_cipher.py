@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 
 import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.support.history_databases import ring
 from zhiyin.domain.errors import CannotDecrypt, ConfigError
+from zhiyin.domain.sealing import WrappedKey
 from zhiyin.ports.cipher import Cipher, KeyRing
-from zhiyin.store.cipher_aesgcm import AesRing, generate, parse_keys
+from zhiyin.store.cipher_aesgcm import AesCipher, AesRing, generate, parse_keys
 from zhiyin.store.cipher_plain import PlainRing
 
 SECRET = "打开客厅的灯".encode()
@@ -64,6 +67,33 @@ def test_old_keys_open_and_the_first_seals() -> None:
     assert both.names == ("k2", "k1")
     with pytest.raises(CannotDecrypt, match="'k2', which is lost"):
         AesRing(parse_keys(old)).open(both.seal(SECRET, "a"), "a")
+
+
+def test_the_operators_key_seals_nothing_itself() -> None:
+    """Else its values had to be counted: 2^32 random nonces are too many for a key."""
+    text = generate("k1")
+    key = parse_keys(text)["k1"]
+    sealed = [AesRing(parse_keys(text)).seal(SECRET, name) for name in ("cache/a", "job/a")] * 2
+    for value in sealed:
+        head, rest = value[:4], value[4:]
+        for nonce, body in ((rest[:12], rest[12:]), (rest[16:28], rest[28:])):
+            for name in (b"cache/a", b"job/a"):
+                with pytest.raises(InvalidTag):
+                    AESGCM(key).decrypt(nonce, body, head + name)
+    assert len({value[4:20] for value in sealed[:2]}) == 2, "each has a salt of its own"
+
+
+def test_what_older_versions_sealed_with_it_still_opens() -> None:
+    text = generate("k1")
+    ring_now, before = AesRing(parse_keys(text)), AesCipher(parse_keys(text))
+    assert ring_now.open(before.seal(SECRET, "job/a"), "job/a") == SECRET
+    wrapped = before.seal(b"x" * 32, "key/ann/d1")
+    old = ring_now.of("ann", [WrappedKey("d1", "ann", "k1", wrapped)])
+    assert old.open(old.seal(SECRET, "a"), "a") == SECRET
+    sealed = bytearray(ring_now.seal(SECRET, "job/a"))
+    sealed[0] = 1
+    with pytest.raises(CannotDecrypt):
+        ring_now.open(bytes(sealed), "job/a")
 
 
 def test_a_wrong_key_of_the_same_name_is_an_error() -> None:

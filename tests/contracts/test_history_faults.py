@@ -17,14 +17,17 @@ from sqlalchemy import Connection, inspect, text
 from tools.mariadb import MariaDb, MariaDbClient
 
 from tests.support.history_databases import HistoryDatabase, entry, texts
-from tests.support.processes import environment
+from tests.support.processes import environment, free_port
 from tests.support.run_servers import unique
 from tests.support.waiting import until
 from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.domain.caller import ANONYMOUS
 from zhiyin.domain.errors import ConfigError, Unavailable
+from zhiyin.domain.history import HistoryQuery
 from zhiyin.ops.observer_memory import MemoryObserver
+from zhiyin.store.cipher_plain import PlainRing
 from zhiyin.store.history_sql.database import MIGRATIONS, history_database
+from zhiyin.store.history_sql.store import SqlHistory
 from zhiyin.store.history_sql.tables import metadata
 from zhiyin.store.sql.engine import DatabaseOptions
 
@@ -65,6 +68,27 @@ async def test_migrations_make_the_tables_of_the_code(history_db: HistoryDatabas
         assert await connection.run_sync(differences) == []
 
 
+async def test_a_database_that_does_not_answer_holds_up_no_request() -> None:
+    """It was away; now it takes connections and says nothing. Nobody waits for the whole time."""
+    port = free_port()
+    database = history_database(
+        f"mysql+asyncmy://root@127.0.0.1:{port}/x", DatabaseOptions(timeout_s=300, connect_s=300)
+    )
+    history = SqlHistory(database, PlainRing())
+    query = HistoryQuery(ANONYMOUS)
+    with pytest.raises(Unavailable):
+        await history.page(query)
+    server = await asyncio.start_server(lambda *_: asyncio.sleep(300), "127.0.0.1", port)
+    found = await asyncio.gather(*(history.page(query) for _ in range(50)), return_exceptions=True)
+    assert all(isinstance(error, Unavailable) for error in found)
+    checking = database._preparing
+    assert checking is not None
+    assert not checking.done(), "one attempt goes on for all of them"
+    checking.cancel()
+    await history.close()
+    server.close()
+
+
 async def test_data_survives_a_migration(history_db: HistoryDatabase) -> None:
     kept = [entry(f"{n} 客厅") for n in range(20)]
     async with history_db.open() as history:
@@ -73,6 +97,7 @@ async def test_data_survives_a_migration(history_db: HistoryDatabase) -> None:
             await connection.run_sync(MIGRATIONS.downgrade, "0001")
         await history.migrate()
         assert await history.entries(0, 100) == kept
+        assert len(await texts(history, "客厅")) == 20, "found before it is indexed again"
 
 
 async def test_many_migrate_at_once(history_db: HistoryDatabase) -> None:

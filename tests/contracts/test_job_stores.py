@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from tests.support.job_records import NOW, made
 from zhiyin.domain.errors import Unavailable
@@ -23,7 +24,9 @@ from zhiyin.domain.job import (
 )
 from zhiyin.store.cipher_plain import PlainRing
 from zhiyin.store.jobs_sql.database import jobs_database
+from zhiyin.store.jobs_sql.queue import LocalQueue
 from zhiyin.store.jobs_sql.store import SqlJobs
+from zhiyin.store.jobs_sql.tables import QUEUE
 from zhiyin.store.sql.database import Database
 
 
@@ -106,6 +109,45 @@ async def test_what_is_due_comes_most_overdue_first(store: SqlJobs) -> None:
     due = await store.due(NOW + 5, 10)
     assert [job.next_check_at for job in due] == [NOW + 1, NOW + 2, NOW + 3]
     assert len(await store.due(NOW + 5, 2)) == 2
+
+
+async def test_versions_of_many_at_once(store: SqlJobs) -> None:
+    jobs = [await store.add(made(number)) for number in range(3)]
+    assert await store.replace(jobs[1])
+    asked = [job.id for job in jobs] + [new_job_id(number) for number in range(600)]
+    assert await store.versions(asked) == {jobs[0].id: 0, jobs[1].id: 1, jobs[2].id: 0}
+    assert await store.versions([]) == {}
+
+
+async def test_dead_letters_go_with_their_job(database: Database, store: SqlJobs) -> None:
+    queue = LocalQueue(database)
+    one, other = await store.add(made()), await store.add(made(1))
+    gone = made(2)
+    for job in (one, other, gone):
+        await queue.dead_letter(job.id, "engine_failed")
+    assert await store.remove(one)
+    assert await letters(database) == {other.id, gone.id}
+    await queue.put(gone.id, Priority.NORMAL)
+    await store.scrub()
+    assert await letters(database) == {other.id, gone.id}, "what waits in the queue is no letter"
+    await queue.dead_letter(gone.id, "engine_failed")
+    await store.scrub()
+    assert await letters(database) == {other.id}, "of before there was this rule"
+
+
+async def letters(database: Database) -> set[str]:
+    async with database.transaction() as db:
+        return {row.job_id for row in await db.execute(select(QUEUE.c.job_id))}
+
+
+async def test_what_is_postponed_is_due_later_and_otherwise_the_same(store: SqlJobs) -> None:
+    job = await store.add(made(0, next_check_at=NOW))
+    await store.postpone(replace(job, version=7), NOW + 60)
+    assert await store.due(NOW, 10) == [job], "it was changed meanwhile"
+    await store.postpone(job, NOW + 60)
+    assert await store.due(NOW + 59, 10) == []
+    assert await store.due(NOW + 60, 10) == [replace(job, next_check_at=NOW + 60)]
+    assert await store.replace(job), "its version is the same"
 
 
 async def test_the_backlog_counts_what_is_to_be_done(store: SqlJobs) -> None:

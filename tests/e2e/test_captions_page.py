@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import av
 import pytest
@@ -187,6 +188,31 @@ def test_captions_look_as_the_address_says(sites: OpenSite) -> None:
     expect(page.locator("#controls")).to_be_hidden(timeout=15_000)
     page.mouse.move(50, 50)
     expect(page.locator("#controls")).to_be_visible()
+
+
+def test_a_token_after_the_hash_is_in_no_request(
+    browsers: Callable[[str], pw.Browser], data_dir: Path
+) -> None:
+    site = Site(browsers("en_short"), "")
+    asked: list[str] = []
+    token = "may/+?=&漢"
+    hidden = quote(token, safe="")
+    with running(data_dir, ZHIYIN_CAPTIONS__VIEW_TOKEN=token) as server:
+        site.url = server.url
+        page = site.tab()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("websocket", lambda socket: asked.append(socket.url))
+        page.goto(f"{site.url}/captions/{HALL}?size=30#token={hidden}")
+        expect(page.locator("#state")).to_contain_text("Nobody")
+        page.click("#larger")
+        assert page.url.endswith(f"#token={hidden}")
+        site.close()
+        refused = captions(site, "#token=wrong")
+        expect(refused.locator("#trouble")).to_be_visible()
+        accepted = captions(site, f"?token={hidden}")
+        expect(accepted.locator("#state")).to_contain_text("Nobody")
+    assert any("/ws/subtitle" in url for url in asked)
+    assert not any("token" in url for url in asked)
 
 
 @pytest.mark.parametrize("room", ["a%20b", "%E5%8E%85", "x" * 65, "a.b", "%"])

@@ -24,6 +24,7 @@ from zhiyin.access.context import AccessLimits
 from zhiyin.access.http.connection import ConnectionLimits, limited
 from zhiyin.access.http.origins import Sites
 from zhiyin.access.ws.native.sessions import SessionTable
+from zhiyin.access.ws.protocol import BoundedProtocol, uvicorn_options
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.audio.decode import AvDecoder
 from zhiyin.audio.sound import AvLiveDecoder
@@ -57,6 +58,7 @@ class AppServer:
 
     stack: LiveStack
     url: str = ""
+    server: uvicorn.Server | None = None
     app: FastAPI = field(default_factory=FastAPI)
     ready: bool = True
     history: NoHistory = field(default_factory=NoHistory)
@@ -99,6 +101,13 @@ class AppServer:
         """The sessions of `/v1/stream`."""
         held: SessionTable = self.app.state.sessions
         return held
+
+    @property
+    def connections(self) -> list[BoundedProtocol]:
+        """The open WebSockets."""
+        assert self.server is not None
+        held = self.server.server_state.connections
+        return [c for c in held if isinstance(c, BoundedProtocol)]
 
     def start(self) -> None:
         """The model is loaded when it is asked for."""
@@ -183,6 +192,7 @@ async def app_server(
     idle_s: float = 30.0,
     grace_s: float = 30.0,
     kib: int = 1024,
+    max_idle_s: float = 3600.0,
     defaults: LiveDefaults | None = None,
     decoder: LiveDecoder | None = None,
     sites: Sites | None = None,
@@ -200,17 +210,17 @@ async def app_server(
     )  # fmt: skip
     made = AppServer(stack)
     bounds = AccessLimits(
-        1 << 20, uploads, 60.0, idle_s, grace_s, kib, body_idle_s=body_idle_s,
-        body_bytes_s=body_bytes_s, max_arriving_bytes=arriving,
+        1 << 20, uploads, 60.0, idle_s, grace_s, kib, max_idle_s=max_idle_s,
+        body_idle_s=body_idle_s, body_bytes_s=body_bytes_s, max_arriving_bytes=arriving,
     )  # fmt: skip
     made.app = create_app(made, bounds, sites)
     listener = socket.create_server(("127.0.0.1", 0))
     made.url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
     config = uvicorn.Config(
-        made.app, log_config=None, access_log=False, ws_max_size=MAX_MESSAGE_BYTES,
-        ws_ping_timeout=None, http=limited(connections or ConnectionLimits()),
+        made.app, log_config=None, access_log=False, **uvicorn_options(MAX_MESSAGE_BYTES),
+        http=limited(connections or ConnectionLimits()),
     )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = made.server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve(sockets=[listener]))
     try:
         yield made

@@ -54,6 +54,8 @@ class Form:
     rate: int = RATE
     layout: str = "mono"
     video: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+    """Of the encoder."""
 
     @property
     def name(self) -> str:
@@ -86,7 +88,7 @@ def encode(sound: Samples, form: Form) -> bytes:
     """A file with that sound."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=form.container) as container:
-        stream = container.add_stream(form.codec, rate=form.rate)
+        stream = container.add_stream(form.codec, rate=form.rate, options=dict(form.options))
         assert isinstance(stream, av.AudioStream)
         stream.layout = form.layout
         film = container.add_stream("mpeg4", rate=10) if form.video else None

@@ -20,8 +20,15 @@ CLOSED = [
     "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254",
     "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:10.0.0.1", "64:ff9b::7f00:1",
     "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2001:0:7f00:1::", "::127.0.0.1", "2001:db8::1",
+    "fec0::1", "feff::1", "3ffe::1", "3fff::1", "4000::1", "5f00::1", "100::1", "2001:20::1",
+    "64:ff9b:1::1", "::ffff:0:10.0.0.1", "2002:808:808::1", "2620:4f:8000::1", "192.88.99.1",
+    "192.175.48.1", "192.31.196.1", "192.52.193.1", "198.51.100.1", "203.0.113.1", "192.0.2.1",
+    "100.127.255.255", "2606:4700::5efe:10.0.0.1", "2606:4700::200:5efe:10.0.0.1",
 ]  # fmt: skip
-OPEN = ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:1.1.1.1"]
+OPEN = [
+    "1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:1.1.1.1", "2001:4860:4860::8888",
+    "2a00:1450::1", "100.128.0.1",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("address", CLOSED)
@@ -193,6 +200,50 @@ async def test_what_is_not_there_is_unreachable(there: Receiver) -> None:
         await web.post("http://127.0.0.1:1/", {}, b"")
     with pytest.raises(Unreachable):
         await web.check("http://name.invalid/")
+    await web.close()
+
+
+async def test_no_cookies_and_no_credentials_go_from_one_request_to_another() -> None:
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        place = b"Location: /next\r\n" if b" /first " in heads[-1] else b""
+        writer.write(
+            b"HTTP/1.1 %s\r\nSet-Cookie: tenant=A-secret; Path=/\r\n%s"
+            b"Set-Cookie: other=B-secret; Domain=localhost\r\nContent-Length: 0\r\n\r\n"
+            % (b"302 Found" if place else b"200 OK", place)
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    web = web_for_loopback()
+    for _ in range(2):
+        await fetched(web, f"{url}/first")
+    await web.post(f"{url}/hook", {}, b"{}")
+    assert len(heads) == 5
+    assert not any(b"secret" in head or b"Authorization" in head for head in heads)
+    assert len(web._client.cookies.jar) == 0, "nothing grows either"
+    await web.close()
+    server.close()
+
+
+async def test_all_addresses_of_a_name_are_tried(
+    there: Receiver, names: dict[str, list[list[str]]]
+) -> None:
+    """The server listens on 127.0.0.1 only; at the others nobody does."""
+    port = there.url.rsplit(":", 1)[1]
+    there.files["/a"] = b"sound"
+    names["many.example"] = [["127.0.0.3", "127.0.0.3", "127.0.0.2", "127.0.0.1"]]
+    names["none.example"] = [["127.0.0.2", "127.0.0.3"]]
+    web = GuardedWeb(WebLimits(10.0, 10.0, parse_networks(["127.0.0.0/8"], "x")))
+    assert await fetched(web, f"http://many.example:{port}/a") == b"sound"
+    assert await web.post(f"http://many.example:{port}/h", {}, b"{}") == 204
+    assert there.messages[0].headers["host"] == f"many.example:{port}"
+    with pytest.raises(Unreachable):
+        await fetched(web, f"http://none.example:{port}/a")
     await web.close()
 
 

@@ -139,3 +139,17 @@ def test_changes_come_in_turns(probabilities: list[float], silence: float) -> No
         if points.open:
             assert points.began < points.ended <= points.frame
         was_open, was_paused = points.open, points.paused
+
+
+def test_patience_ends_too() -> None:
+    points = speaking()
+    silence = [points.step(QUIET, patient=True) for _ in range(frames(0.9) + 1)]
+    assert [c for c in silence if c] == [Change.PAUSE, Change.END]
+    assert silence.index(Change.END) + 1 == pytest.approx(frames(0.9), abs=1)
+
+
+def test_a_segment_may_be_over_before_it_ends() -> None:
+    points = speaking()
+    seen = [(points.step(QUIET, patient=True), points.over) for _ in range(frames(0.6))]
+    assert seen[10] == (None, False)
+    assert seen[-1] == (None, True)

@@ -12,8 +12,10 @@ import pytest
 
 from tests.support.scripted_engine import options, recording, service
 from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
+from zhiyin.core.jobs.host_slots import HostSlots
 from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.jobs.service import JobRules, JobService
+from zhiyin.core.jobs.storage import Storage
 from zhiyin.core.jobs.worker import Worker, WorkLimits
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import Overloaded, UnknownJob
@@ -40,16 +42,19 @@ async def service_and_worker(
     queue, blobs = LocalQueue(database), FolderBlobs(folder / "blobs")
     web = GuardedWeb(WebLimits(5, 5))
     rules = JobRules(allow_urls=False, webhooks=False, max_bytes=16 << 20, max_watchers=1)
+    storage = Storage(records.store, blobs, 0, 0)
     async with service(engine) as transcriber:
         jobs = JobService(
-            transcriber.registry, transcriber.preparer, records, queue, blobs, web, rules
+            transcriber.registry, transcriber.preparer, records, queue, blobs, web, rules, storage
         )
         limits = WorkLimits(16 << 20, 60.0)
         history_writer = HistoryWriter(NoHistory(), HistoryWriterPolicy())
-        yield (
-            jobs,
-            Worker(transcriber, records, queue, blobs, web, limits, history_writer, lambda: None),
-        )
+        worker = Worker(
+            transcriber, records, queue, blobs, web, limits, history_writer, lambda: None,
+            HostSlots(4, 2), storage,
+        )  # fmt: skip
+        yield jobs, worker
+        await worker.close()
     await web.close()
     await database.close()
 

@@ -34,7 +34,7 @@ def act(held: Job, name: str, token: str, now: float) -> Job | None:
         "lose_lease": lambda: lifecycle.lease_lost(held, now, POLICY),
         "cancel": lambda: lifecycle.cancelled(held, now, POLICY),
         "expire": lambda: lifecycle.expired(held, now, POLICY),
-        "retry": lambda: lifecycle.retried(held, now),
+        "retry": lambda: lifecycle.retried(held, now, POLICY),
         "queue": lambda: lifecycle.queued(held, now),
         "claim_webhook": lambda: lifecycle.webhook_claimed(held, now, POLICY),
         "attempt_webhook": lambda: lifecycle.webhook_attempted(held, held.run, True, POLICY),
@@ -126,7 +126,7 @@ def test_a_job_that_waits_too_long_expires_with_its_recording() -> None:
     expired = sure(lifecycle.expired(job(), 1000.0, POLICY))
     assert (expired.state, expired.failure) == (JobState.FAILED, lifecycle.EXPIRED)
     assert lifecycle.leased(job(), "a", 1000.0, POLICY) is None
-    assert lifecycle.retried(expired, 1000.0) is None, "there is nothing to do it with"
+    assert lifecycle.retried(expired, 1000.0, POLICY) is None, "there is nothing to do it with"
 
 
 def test_messages_are_tried_a_bounded_number_of_times() -> None:
@@ -148,7 +148,7 @@ def test_a_message_of_an_earlier_run_does_not_count_for_the_next() -> None:
     first = sure(
         lifecycle.webhook_claimed(sure(lifecycle.cancelled(job(), 5.0, POLICY)), 5.0, POLICY)
     )
-    second = sure(lifecycle.cancelled(sure(lifecycle.retried(first, 6.0)), 7.0, POLICY))
+    second = sure(lifecycle.cancelled(sure(lifecycle.retried(first, 6.0, POLICY)), 7.0, POLICY))
     assert lifecycle.webhook_attempted(second, 1, True, POLICY) is None
     assert first.event_id != second.event_id
 
@@ -170,7 +170,7 @@ def test_somebody_looks_when_there_is_something_to_do() -> None:
     ended = sure(lifecycle.cancelled(waiting, 5.0, POLICY))
     assert at(ended) == 5.0, "the message"
     told = sure(lifecycle.webhook_attempted(ended, 1, True, POLICY))
-    assert at(told) == 1000.0, "the recording"
+    assert at(told) == 5.0 + POLICY.cancelled_ttl_s, "the recording"
     bare = sure(lifecycle.without_audio(told))
     assert at(bare) == 5.0 + POLICY.keep_s, "the record"
     assert at(replace(bare, until=None)) is None

@@ -73,6 +73,18 @@ def test_what_only_the_collector_finds_is_given_back_again_and_again() -> None:
     assert old.itself is old
 
 
+def test_what_a_request_holds_later_is_not_frozen() -> None:
+    stop = release_regularly(0.05)
+    try:
+        held = [Knot()]
+        ended = weakref.ref(held[0])
+        _wait(lambda: gc.get_freeze_count() > 1000, "nothing is frozen")
+        held.clear()
+        _wait(lambda: ended() is None, "it was frozen with what had been there before")
+    finally:
+        stop()
+
+
 def _lost() -> Callable[[], bool]:
     """Whether something that nobody has any more is gone."""
     lost = weakref.ref(Knot())

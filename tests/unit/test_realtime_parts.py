@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,19 +109,66 @@ def test_what_is_no_event_is_refused(text: str) -> None:
     assert raised.value.code == "invalid_json"
 
 
+def data(audio: object) -> bytes:
+    """What an append brings."""
+    event = client.ClientEvent("x", None, {"audio": audio})
+    return b"".join(client.decoded(client.audio_of(event)))
+
+
 @pytest.mark.parametrize("audio", ["%%%", "abc", "é", 7, None, ["AAAA"]])
 def test_bad_audio_is_refused(audio: object) -> None:
     with pytest.raises(InvalidRequest) as raised:
-        client.audio_of(client.ClientEvent("x", None, {"audio": audio}))
+        data(audio)
     assert raised.value.param == "audio"
 
 
 def test_audio_has_a_limit() -> None:
     most = base64.b64encode(bytes(client.MAX_AUDIO_BYTES)).decode()
-    event = client.ClientEvent("x", None, {"audio": most})
-    assert len(client.audio_of(event)) == client.MAX_AUDIO_BYTES
+    assert len(data(most)) == client.MAX_AUDIO_BYTES
     with pytest.raises(TooLarge):
-        client.audio_of(client.ClientEvent("x", None, {"audio": "AAAA" + most}))
+        data("AAAA" + most)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 1000, 49_152, 49_153, 200_000])
+@pytest.mark.parametrize(
+    "escape", [lambda t: t, lambda t: t.replace("/", r"\/"), lambda t: t.replace("+", r"\u002B")]
+)
+def test_audio_is_found_in_a_message_of_any_length(size: int, escape: Callable[[str], str]) -> None:
+    """Some encoders escape the slash, .NET's the plus."""
+    sent = np.random.default_rng(1).bytes(size)
+    message = json.dumps({"type": "a", "audio": base64.b64encode(sent).decode(), "event_id": "e"})
+    event = client.read(escape(message))
+    assert (event.kind, event.event_id) == ("a", "e")
+    assert b"".join(client.decoded(client.audio_of(event))) == sent
+
+
+@pytest.mark.parametrize("at", [4, 65_536, 131_068])
+def test_padding_belongs_to_the_end(at: int) -> None:
+    audio = "AAAA" * 40_000
+    with pytest.raises(InvalidRequest):
+        data(audio[: at - 1] + "=" + audio[at:])
+
+
+EMPTY = "[" + "{}," * 50_000 + "{}]"
+LONG = "AAAA" * 40_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"type": "x", "a": {EMPTY}}}',
+        f'{{"type": "x", "audio": "AAAA", "a": {EMPTY}}}',
+        f'{{"a": {EMPTY}, "audio": "AAAA"}}',
+        f'{{"a": {{"audio": "{LONG}"}}, "audio": "{LONG}"}}',
+        f'{{"type": "x", "event_id": "{LONG}"}}',
+        "{" + " " * 140_000 + "}",
+    ],
+    ids=range(6),
+)
+def test_what_is_no_audio_is_short(text: str) -> None:
+    with pytest.raises(TooLarge) as raised:
+        client.read(text)
+    assert raised.value.code == "message_too_large"
 
 
 def test_ids_of_a_client_are_kept_when_they_are_decent() -> None:

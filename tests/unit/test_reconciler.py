@@ -11,10 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.job_records import sure
+from tests.support.waiting import until
 from tests.support.webhook_receiver import Receiver, receiver
 from zhiyin.core.jobs import lifecycle, webhooks
+from zhiyin.core.jobs.delivery import WebhookDelivery
+from zhiyin.core.jobs.host_slots import HostSlots
 from zhiyin.core.jobs.reconciler import Reconciler
 from zhiyin.core.jobs.records import JobRecords
+from zhiyin.core.jobs.sweeping import JobSweeper
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.job import (
     Job,
@@ -55,6 +60,7 @@ class Place:
     """A reconciler with its stores."""
 
     reconciler: Reconciler
+    sweeper: JobSweeper
     records: JobRecords
     queue: LocalQueue
     blobs: FolderBlobs
@@ -86,8 +92,8 @@ class Place:
         """Reconcile some time later; webhooks are delivered too."""
         self.clock.now += passed_s
         await self.reconciler.reconcile()
-        while self.reconciler._deliveries:
-            await asyncio.wait(self.reconciler._deliveries)
+        while self.reconciler.webhooks.tasks:
+            await asyncio.wait(self.reconciler.webhooks.tasks)
 
     async def leased(self, job: Job, token: str = "t") -> Job:
         """A worker leases it."""
@@ -114,10 +120,12 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     records = JobRecords(SqlJobs(database, PlainRing()), POLICY, clock)
     queue = LocalQueue(database, clock=clock)
     blobs = FolderBlobs(tmp_path / "blobs")
-    web = GuardedWeb(WebLimits(5, 5, parse_networks(["127.0.0.0/8"], "x")))
+    web = GuardedWeb(WebLimits(5, 5, parse_networks(["127.0.0.0/8", "::1"], "x")))
     observer, secrets = MemoryObserver(), webhooks.parse_secrets(SECRET)
-    reconciler = Reconciler(records, queue, blobs, web, secrets, observer)
-    yield Place(reconciler, records, queue, blobs, clock, tmp_path, observer)
+    delivery = WebhookDelivery(records, web, secrets, HostSlots(16, 4), observer)
+    reconciler = Reconciler(records, queue, blobs, delivery, observer)
+    sweeper = JobSweeper(records, blobs, observer)
+    yield Place(reconciler, sweeper, records, queue, blobs, clock, tmp_path, observer)
     await web.close()
     await database.close()
 
@@ -200,11 +208,11 @@ async def test_two_reconcilers_deliver_a_webhook_once(place: Place, hook: Receiv
     await place.records.change(
         job.id, partial(lifecycle.cancelled, now=place.clock.now, policy=POLICY)
     )
-    second = replace(place.reconciler, _deliveries=set())
+    second = replace(place.reconciler, webhooks=replace(place.reconciler.webhooks, tasks=set()))
     await asyncio.gather(place.reconciler.reconcile(), second.reconcile())
     for reconciler in (place.reconciler, second):
-        while reconciler._deliveries:
-            await asyncio.wait(reconciler._deliveries)
+        while reconciler.webhooks.tasks:
+            await asyncio.wait(reconciler.webhooks.tasks)
     assert len(hook.messages) == 1
 
 
@@ -248,10 +256,10 @@ async def test_blobs_without_a_job_are_swept(place: Place) -> None:
     for path in place.folder.glob("blobs/??/*"):
         os.utime(path, (START, START))
     place.clock.now = START + 1800
-    await place.reconciler._sweep_orphans()
+    await place.sweeper.orphans()
     assert len(await stored(place)) == 3, "they may belong to what is just being written"
     place.clock.now = START + 2 * 3600
-    await place.reconciler._sweep_orphans()
+    await place.sweeper.orphans()
     assert await stored(place) == [f"{job.id}.audio"]
     assert place.counts["orphans_deleted"] == 2
 
@@ -276,6 +284,107 @@ async def test_a_queue_that_is_away_is_tried_again(place: Place) -> None:
     place.clock.now += POLICY.retry_s
     await reconciler.reconcile()
     assert await queue.lag() == 1
+
+
+class Broken(FolderBlobs):
+    """A store that deletes nothing, or does not answer."""
+
+    silent = False
+    tried = 0
+
+    async def delete(self, name: str) -> bool:
+        self.tried += 1
+        if self.silent:
+            await asyncio.sleep(3600)
+        raise Unavailable("away")
+
+
+@pytest.mark.parametrize("silent", [False, True])
+async def test_what_can_not_be_deleted_holds_up_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch, silent: bool
+) -> None:
+    monkeypatch.setattr("zhiyin.core.jobs.reconciler._DELETIONS_S", 0.1)
+    for _ in range(105):  # more than a round takes, and due for longer than the rest
+        ended = await place.add(blob=False)
+        recording = replace(ended.recording, blob=f"{ended.id}.audio", until=place.clock.now)
+        await place.records.swap(replace(ended, recording=recording, state=JobState.CANCELLED))
+    place.clock.now += 1
+    job = await place.leased(await place.add())
+    place.clock.now += POLICY.lease_s + 1
+    blobs = Broken(place.folder / "blobs")
+    blobs.silent = silent
+    reconciler = replace(place.reconciler, blobs=blobs)
+    assert await reconciler.reconcile()
+    assert not await reconciler.reconcile()
+    held = await place.now(job)
+    assert held is not None
+    assert held.state is JobState.QUEUED, "its lease was lost, and that was seen"
+    assert blobs.tried == 1, "one attempt shows that the store is away"
+    monkeypatch.undo()
+    reconciler = replace(reconciler, blobs=place.blobs)
+    for _ in range(2):
+        place.clock.now += 31
+        await reconciler.reconcile()
+    assert place.counts["audio_deleted"] == 105, "later all of it is deleted"
+
+
+async def test_a_deletion_that_failed_long_ago_is_found(place: Place) -> None:
+    """Its blob is older than what an hourly look looks at."""
+    await place.sweeper.orphans()
+    job = await place.add()
+    for path in place.folder.glob("blobs/??/*"):
+        os.utime(path, (START, START))
+    for _ in range(8):
+        place.clock.now += 3600
+        await place.sweeper.orphans()
+    assert await place.records.store.remove(sure(await place.now(job)))
+    broken = replace(place.sweeper, blobs=Broken(place.folder / "blobs"))
+    for _ in range(24):
+        place.clock.now += 3600
+        await broken.orphans()
+    assert len(await stored(place)) == 1
+    place.clock.now += 3600
+    await replace(broken, blobs=place.blobs).orphans()
+    assert await stored(place) == []
+
+
+async def test_what_a_running_job_is_fetching_is_not_swept(place: Place) -> None:
+    job = await place.leased(await place.add(blob=False))
+    name = f"{job.id}.audio"
+    await place.blobs.write(name, once(b"half an hour of it"), 100)
+    for path in place.folder.glob("blobs/??/*"):
+        os.utime(path, (START, START))
+    place.clock.now += 5 * 3600
+    await place.sweeper.orphans()
+    assert await stored(place) == [name]
+
+
+async def test_a_receiver_that_does_not_answer_holds_up_nobody(
+    place: Place, hook: Receiver
+) -> None:
+    silent = await asyncio.start_server(lambda *_: asyncio.sleep(60), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    for _ in range(120):
+        await cancelled(place, f"http://localhost:{port}/h")
+    place.clock.now += 1
+    job = await cancelled(place, f"{hook.url}/h")
+    lost = await place.leased(await place.add())
+    place.clock.now += POLICY.lease_s + 1
+    async with asyncio.timeout(60):
+        assert await place.reconciler.reconcile()
+        assert not await place.reconciler.reconcile()
+        await until(lambda: hook.messages)
+    assert hook.messages[0].content["data"]["id"] == job.id
+    assert sure(await place.now(lost)).state is JobState.QUEUED
+    assert len(place.reconciler.webhooks.tasks) <= 4 + 1, "of one host only so many"
+    await place.reconciler.webhooks.close()
+    silent.close()
+
+
+async def cancelled(place: Place, webhook_url: str) -> Job:
+    job = await place.add(webhook_url, blob=False)
+    step = partial(lifecycle.cancelled, now=place.clock.now, policy=POLICY)
+    return sure(await place.records.change(job.id, step))
 
 
 async def stored(place: Place) -> list[str]:

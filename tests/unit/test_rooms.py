@@ -167,13 +167,46 @@ async def test_rooms_and_viewers_are_limited() -> None:
                 await rooms.subscribe("one").__aenter__()
             with pytest.raises(Overloaded):
                 await rooms.subscribe("three").__aenter__()
-            with pytest.raises(Overloaded):
-                await rooms.speak("three", Caller())
-            speaker = await rooms.speak("one", Caller())
-            await speaker.finish()
+            speakers = [await rooms.speak(name, Caller()) for name in ("one", "two")]
+            for name in ("three", "four"):
+                with pytest.raises(Overloaded):
+                    await rooms.speak(name, Caller())
+            for speaker in speakers:
+                await speaker.finish()
         async with reading(rooms, "three"):
             pass
         assert not rooms._rooms
+
+
+async def test_viewers_of_made_up_rooms_keep_nobody_out() -> None:
+    """Neither speakers, nor the viewers of those, on other servers too."""
+    store, limits = MemoryCaptions(), RoomLimits(max_rooms=2)
+    async with (
+        replicas(store, store, limits=limits) as (here, there),
+        reading(here, "a"),
+        reading(here, "b"),
+    ):
+        speakers = [await here.speak("near", Caller()), await there.speak("far", Caller())]
+        for speaker in speakers:
+            speaker.publish(final(0))
+        await until(lambda: store.history("far"))
+        async with reading(here, "near") as near, reading(here, "far") as far:
+            assert (near.texts, far.texts) == (["text 0"], ["text 0"])
+            with pytest.raises(Overloaded):
+                await here.subscribe("c").__aenter__()
+            with pytest.raises(Overloaded):
+                await here.speak("c", Caller())
+            async with reading(here, "a") as again:
+                assert again.texts == []
+        for speaker in speakers:
+            await speaker.finish()
+
+
+async def test_a_speaker_who_was_refused_leaves_no_room() -> None:
+    store, limits = MemoryCaptions(), RoomLimits(max_rooms=1)
+    async with replicas(store, limits=limits) as (rooms,):
+        for name in "abc":  # as when no live session is free
+            await (await rooms.speak(name, Caller())).finish()
 
 
 async def test_the_record_is_bounded() -> None:

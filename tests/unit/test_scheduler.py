@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import CancelledError
+from contextlib import ExitStack
 
 import pytest
 
@@ -129,7 +130,19 @@ def test_backlog_seconds_bound_admission_but_one_request_always_fits() -> None:
         s.admit(Caller(), Lane.ONE_SHOT, 100_000),
         pytest.raises(Overloaded),
     ):
-        s.admit(Caller(), Lane.ONE_SHOT, 1)
+        s.admit(Caller(), Lane.ONE_SHOT, 100_000)
+
+
+def test_a_long_recording_keeps_no_short_one_out() -> None:
+    limits = SchedulerLimits(max_requests=99, max_backlog_s=10)
+    with ExitStack() as stack:
+        s = stack.enter_context(running(ScriptedEngine(), limits=limits))
+        stack.enter_context(s.admit(Caller(), Lane.ONE_SHOT, 100_000))
+        short_s = s.cost.request(1)
+        while (s.queue.admitted + 1) * short_s <= 10:
+            stack.enter_context(s.admit(Caller(), Lane.ONE_SHOT, 1))
+        with pytest.raises(Overloaded):
+            s.admit(Caller(), Lane.ONE_SHOT, 1)
 
 
 def test_shutdown_fails_what_waits_and_refuses_new() -> None:

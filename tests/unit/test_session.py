@@ -1,148 +1,19 @@
-"""The promises of a live session, driven through random speech, pauses, commits and failures.
-
-Time is frames of 32 ms. What is said in ten frames is one word, named by its place, so that what
-was lost, doubled or moved shows.
-"""
+"""The promises of a live session, driven through random speech, pauses, commits and failures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import TypeVar
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zhiyin.core.live.session import Session, SessionPolicy
-from zhiyin.core.live.utterance import DecodeRequest, Hypothesis
-from zhiyin.core.segmentation.endpointing import FRAME_S
-from zhiyin.domain.live import Done, Final, LiveEvent, Partial, SpeechEnded, SpeechStarted, Warned
+from tests.support.live_drive import WORD, Drive
+from zhiyin.core.live.session import SessionPolicy
+from zhiyin.domain.live import Done, Final, Partial, SpeechEnded, Warned
 from zhiyin.domain.transcript import Word
 from zhiyin.ports.vad import FRAME
-
-_WORD = 10  # frames
-
-E = TypeVar("E", bound=LiveEvent)
-
-
-@dataclass
-class Drive:
-    """A session with its surroundings: who speaks, and an engine that is slow and errs."""
-
-    policy: SessionPolicy = field(default_factory=SessionPolicy)
-    said: list[bool] = field(default_factory=list)
-    events: list[LiveEvent] = field(default_factory=list)
-    pending: list[tuple[int, DecodeRequest]] = field(default_factory=list)
-    works: list[DecodeRequest] = field(default_factory=list)
-    commits: list[int] = field(default_factory=list)
-    garble: bool = True
-    delay: int = 8
-    failing: int = 0
-
-    def __post_init__(self) -> None:
-        self.session = Session(self.policy)
-
-    def hear(self, speech: bool, frames: int, loudness: float = 0.1) -> None:
-        for _ in range(frames):
-            self.said.append(speech)
-            level = loudness if speech else 0.0
-            probability = np.full(1, 0.95 if speech else 0.02, np.float32)
-            self.session.push(np.full(FRAME, level, np.float32), probability)
-            self._turn()
-
-    def commit(self) -> None:
-        self.commits.append(len(self.said))
-        self.session.commit()
-        self._turn()
-
-    def finish(self) -> None:
-        self.session.finish()
-        for _ in range(10_000):
-            if self.session.finished:
-                break
-            self._turn(hurry=True)
-        self.events += self.session.take_events()
-
-    def _turn(self, *, hurry: bool = False) -> None:
-        now = len(self.said)
-        for due, work in list(self.pending):
-            if due <= now or hurry:
-                self.pending.remove((due, work))
-                self._answer(work)
-        while (wanted := self.session.next_work()) is not None:
-            kinds = [w.kind for _, w in self.pending]
-            assert wanted.kind not in kinds, "one partial and one final at a time"
-            self.works.append(wanted)
-            self.pending.append((now + self.delay, wanted))
-        self.events += self.session.take_events()
-
-    def _answer(self, work: DecodeRequest) -> None:
-        if self.failing > 0:
-            self.failing -= 1
-            self.session.failed(work)
-            return
-        words = self.words(work.begin, work.end)
-        if self.garble and work.kind == "partial" and words:
-            words[-1] = Word("uh", words[-1].start, words[-1].end, 0.1)
-        self.session.done(work, Hypothesis(tuple(words), "en"), self.delay * FRAME_S)
-
-    def words(self, begin: int, end: int) -> list[Word]:
-        """A word belongs to a stretch that holds its middle frame."""
-        found = []
-        for i in range(len(self.said) // _WORD + 1):
-            middle = i * _WORD + _WORD // 2
-            if begin <= middle < end and middle < len(self.said) and self.said[middle]:
-                start = max(begin, i * _WORD) * FRAME_S
-                found.append(Word(f"w{i}", start, min(end, (i + 1) * _WORD) * FRAME_S, 1.0))
-        return found
-
-    def of(self, kind: type[E]) -> list[E]:
-        return [e for e in self.events if isinstance(e, kind)]
-
-    def text(self) -> list[str]:
-        return " ".join(f.text for f in self.of(Final)).split()
-
-    def check(self) -> None:
-        """Every promise."""
-        finals, started = self.of(Final), self.of(SpeechStarted)
-        assert [f.segment_id for f in finals] == [s.segment_id for s in started]
-        assert [f.segment_id for f in finals] == [e.segment_id for e in self.of(SpeechEnded)]
-        assert [f.start for f in finals] == sorted(f.start for f in finals)
-        for final, start in zip(finals, started, strict=True):
-            assert final.start == start.start
-            partials = [p for p in self.of(Partial) if p.segment_id == final.segment_id]
-            for before, after in pairwise([*(p.stable for p in partials), final.text]):
-                assert after.startswith(before), "stable text only grows, into the final"
-            assert [p.seq for p in partials] == list(range(1, len(partials) + 1))
-        order = [e for e in self.events if not isinstance(e, Warned)]
-        assert isinstance(order[-1], Done)
-        assert order[-1].segments == len(finals)
-        over: set[int] = set()
-        for event in order:
-            if isinstance(event, Done):
-                continue
-            assert event.segment_id not in over, "nothing after the final"
-            if isinstance(event, Final):
-                over.add(event.segment_id)
-
-    def covers_all_speech(self) -> None:
-        """Speech of at least an onset's length lies inside some final."""
-        for begin, end in self._runs():
-            if end - begin < 4 or any(begin - 1 <= c <= end for c in self.commits):
-                continue
-            whole = [
-                f for f in self.of(Final)
-                if f.start <= begin * FRAME_S + 1e-6 and f.end >= end * FRAME_S - 1e-6
-            ]  # fmt: skip
-            split = [f for f in self.of(Final) if f.reason == "split"]
-            assert whole or split, f"speech of frames {begin} to {end} was lost"
-
-    def _runs(self) -> list[tuple[int, int]]:
-        edges = np.flatnonzero(np.diff([0, *map(int, self.said), 0]))
-        return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
 
 _MOVES = st.lists(
     st.one_of(
@@ -180,8 +51,8 @@ def test_every_word_is_heard_once(runs: list[tuple[int, int]], delay: int) -> No
     """With an engine that is slow, and wrong about the last word of every partial."""
     drive = Drive(delay=delay)
     for words, pause in runs:
-        drive.hear(True, words * _WORD)
-        drive.hear(False, pause * _WORD)
+        drive.hear(True, words * WORD)
+        drive.hear(False, pause * WORD)
     drive.finish()
     drive.check()
     assert drive.text() == [w.text for w in drive.words(0, len(drive.said))]
@@ -191,7 +62,7 @@ def test_an_hour_without_pause_is_split_and_memory_stays_bounded() -> None:
     drive = Drive(delay=10)
     held = 0.0
     for _ in range(400):
-        drive.hear(True, 30 * _WORD)
+        drive.hear(True, 30 * WORD)
         held = max(held, drive.session.held_s)
     drive.finish()
     drive.check()
@@ -205,8 +76,8 @@ def test_an_hour_without_pause_is_split_and_memory_stays_bounded() -> None:
 def test_a_cut_at_a_calm_moment_repeats_nothing_that_is_settled(loudness: float) -> None:
     drive = Drive(delay=4)
     for _ in range(20):
-        drive.hear(True, 7 * _WORD, loudness)
-        drive.hear(True, 2 * _WORD)
+        drive.hear(True, 7 * WORD, loudness)
+        drive.hear(True, 2 * WORD)
     drive.finish()
     drive.check()
     assert [f.reason for f in drive.of(Final)][:2] == ["split", "split"]
@@ -215,7 +86,7 @@ def test_a_cut_at_a_calm_moment_repeats_nothing_that_is_settled(loudness: float)
 
 def test_partials_come_while_somebody_speaks() -> None:
     drive = Drive(delay=5)
-    drive.hear(True, 20 * _WORD)
+    drive.hear(True, 20 * WORD)
     partials = drive.of(Partial)
     assert partials[0].audio_end < 1.0
     assert len(partials) > 5
@@ -227,7 +98,7 @@ def test_who_wants_no_partials_gets_none() -> None:
     """Nor from what was worked on ahead in a pause that was none."""
     drive = Drive(SessionPolicy(partials=False), delay=2)
     for _ in range(5):
-        drive.hear(True, 6 * _WORD)
+        drive.hear(True, 6 * WORD)
         drive.hear(False, 10)
     drive.finish()
     drive.check()
@@ -238,16 +109,68 @@ def test_who_wants_no_partials_gets_none() -> None:
 def test_a_result_worked_on_ahead_is_the_final() -> None:
     """The decode starts in the pause; when the segment ends its result is there."""
     drive = Drive(delay=5)
-    drive.hear(True, 6 * _WORD)
+    drive.hear(True, 6 * WORD)
     drive.hear(False, 16)
     assert [w.kind for w in drive.works].count("final") == 1
     assert len(drive.of(Final)) == 1
     assert drive.of(Final)[0].reason == "vad"
 
 
+def test_a_segment_stays_open_while_its_final_is_being_decoded() -> None:
+    """Nobody would get the final sooner, and who goes on speaking is not cut off."""
+    drive = Drive(delay=14)
+    drive.hear(True, 6 * WORD)
+    drive.hear(False, 19)
+    drive.hear(True, 6 * WORD)
+    drive.hear(False, 40)
+    (final,) = drive.of(Final)
+    assert final.reason == "vad"
+    drive.finish()
+    drive.check()
+
+
+def test_it_ends_when_the_final_has_come_and_at_last_without_it() -> None:
+    drive = Drive(delay=12)
+    drive.hear(True, 6 * WORD)
+    drive.hear(False, 18)
+    assert drive.of(SpeechEnded) == []
+    drive.hear(False, 2)
+    assert len(drive.of(Final)) == 1  # 19 frames: 7 until the pause, 12 of work
+    stuck = Drive(delay=400)
+    stuck.hear(True, 6 * WORD)
+    stuck.hear(False, 28)
+    assert stuck.of(SpeechEnded) == []
+    stuck.hear(False, 2)
+    assert len(stuck.of(SpeechEnded)) == 1
+
+
+@pytest.mark.parametrize(("ending", "cut"), [("...", False), (",", False), (".", True), ("", True)])
+def test_text_that_breaks_off_waits_a_little_longer(ending: str, cut: bool) -> None:
+    class Ended(Drive):
+        def words(self, begin: int, end: int) -> list[Word]:
+            found = super().words(begin, end)
+            return [*found[:-1], replace(found[-1], text=found[-1].text + ending)]
+
+    drive = Ended(delay=2, garble=False)
+    drive.hear(True, 6 * WORD)
+    drive.hear(False, 20)
+    drive.hear(True, 6 * WORD)
+    drive.hear(False, 40)
+    assert len(drive.of(Final)) == (2 if cut else 1)
+
+
+@pytest.mark.parametrize("spoken", range(70, 90))
+def test_no_partial_begins_in_what_may_be_a_pause(spoken: int) -> None:
+    """It would only be in the way of the final."""
+    drive = Drive(delay=2)
+    drive.hear(True, spoken)
+    drive.hear(False, 30)
+    assert [w for w in drive.works if w.kind == "partial" and w.end > spoken + 1] == []
+
+
 def test_a_failing_engine_gives_a_degraded_final() -> None:
     drive = Drive(delay=2)
-    drive.hear(True, 20 * _WORD)
+    drive.hear(True, 20 * WORD)
     drive.failing = 100
     drive.hear(False, 30)
     (final,) = drive.of(Final)
@@ -258,7 +181,7 @@ def test_a_failing_engine_gives_a_degraded_final() -> None:
 def test_falling_behind_is_announced() -> None:
     drive = Drive(delay=400)
     for _ in range(8):
-        drive.hear(True, 3 * _WORD)
+        drive.hear(True, 3 * WORD)
         drive.hear(False, 20)
     assert [w.code for w in drive.of(Warned)] == ["partials_paused"]
     drive.finish()
@@ -267,10 +190,10 @@ def test_falling_behind_is_announced() -> None:
 
 def test_partials_that_come_seldom_are_announced_once_and_so_is_their_return() -> None:
     drive = Drive(delay=20)
-    drive.hear(True, 100 * _WORD)
+    drive.hear(True, 100 * WORD)
     assert [w.code for w in drive.of(Warned)] == ["partials_slower"]
     drive.delay = 3
-    drive.hear(True, 100 * _WORD)
+    drive.hear(True, 100 * WORD)
     assert [w.code for w in drive.of(Warned)] == ["partials_slower", "partials_resumed"]
     drive.finish()
     drive.check()

@@ -59,16 +59,16 @@ async def test_silence_gives_no_text_and_says_so() -> None:
     assert engine.calls == []
 
 
-async def test_a_sure_language_holds_for_the_rest() -> None:
+async def test_a_sure_language_is_expected_of_the_rest() -> None:
     engine = ScriptedEngine()
     levels = ([30] * 100 + [0] * 30) * 4
     async with service(engine) as transcriber:
         transcript = await transcriber.transcribe(
             recording(levels), options(language=None), Caller()
         )
-    asked = [clip.options.language for call in engine.calls for clip in call]
-    assert asked[0] is None
-    assert set(asked[1:]) == {"en"}
+    clips = [clip for call in engine.calls for clip in call]
+    assert {clip.options.language for clip in clips} == {None}, "another may be spoken later"
+    assert [clip.expected for clip in clips] == [None, "en", "en", "en"]
     assert (transcript.language, transcript.language_probability) == ("en", 0.9)
 
 

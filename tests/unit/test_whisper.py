@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,9 @@ def test_a_model_that_is_not_there_says_how_to_get_it(tmp_path: Path) -> None:
 def test_the_catalogue_is_consistent() -> None:
     assert len(BY_ID) == len(MODELS)
     for model in MODELS:
+        assert re.fullmatch("[0-9a-f]{40}", model.revision), "nobody can change what is fetched"
+        assert {"config.json", "tokenizer.json"} < set(model.files)
+        assert any(name.startswith("vocabulary.") for name in model.files)
         assert len(model.sha256) == 64
         assert model.size_bytes > 70_000_000
         assert all(len(digest) == 64 for digest in model.files.values())

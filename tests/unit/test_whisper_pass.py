@@ -14,14 +14,16 @@ from zhiyin.domain.engine import Again, Clip, ClipResult
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.domain.segmenting import TimedText
 from zhiyin.engines.whisper.backend import Backend
-from zhiyin.engines.whisper.decoding import Carry, Pass
+from zhiyin.engines.whisper.decoding import Pass
 from zhiyin.engines.whisper.guard import Hypothesis
 from zhiyin.engines.whisper.policy import DecodePolicy, ModelPolicy
+from zhiyin.engines.whisper.spoken import Ranking
+from zhiyin.engines.whisper.takes import Carry
 
 SURE = Hypothesis((1, 2), "turn on", -0.2, 0.05, 0.0, finished=True)
 MUFFLED = replace(SURE, avg_logprob=-0.7, no_speech_prob=0.7)
 UNSURE = replace(SURE, avg_logprob=-1.2)
-LOOP = replace(SURE, tokens=(7,) * 9, avg_logprob=-0.1)
+LOOP = replace(SURE, tokens=(7,) * 40, avg_logprob=-0.1)  # more than anybody says in that time
 
 SHORT = DecodePolicy(floor_s=8.0, tail_s=1.0, doubt_logprob=-0.5)
 FULL = DecodePolicy()
@@ -30,8 +32,10 @@ FULL = DecodePolicy()
 class Said:
     """Gives these hypotheses in turn, and the first of them for every clip of a call."""
 
-    def __init__(self, *hypotheses: Hypothesis) -> None:
+    def __init__(self, *hypotheses: Hypothesis, detected: Sequence[Ranking] = ()) -> None:
         self._left = list(hypotheses)
+        self._detected = list(detected)
+        self.languages: list[str] = []
         self.clips: list[Samples] = []
         self.temperatures: list[float] = []
 
@@ -46,7 +50,14 @@ class Said:
     def select(self, encoded: object, _indices: Sequence[int]) -> object:
         return encoded
 
+    def detect(self, _encoded: object) -> list[Ranking]:
+        return [self._detected.pop(0)]
+
+    def detect_within(self, encoded: object, _i: int, spans: Any, _s: float) -> list[Ranking]:
+        return [ranking for _ in spans for ranking in self.detect(encoded)]
+
     def generate(self, *asked: Any) -> list[Hypothesis]:
+        self.languages += asked[1]
         self.temperatures.append(asked[-1])
         return [self._left.pop(0)]
 
@@ -96,7 +107,7 @@ def test_a_draft_may_be_unsure_but_not_hopeless_nor_a_loop() -> None:
 
 def test_speech_that_sounds_like_silence_gets_a_second_look_from_a_later_beginning() -> None:
     said = Said(MUFFLED, SURE)
-    again = heard(said, clip(1.5))
+    again = heard(said, clip(2.2))
     assert isinstance(again, Again)
     found = heard(said, again.clip)
     assert text(found)
@@ -106,15 +117,15 @@ def test_speech_that_sounds_like_silence_gets_a_second_look_from_a_later_beginni
 
 
 def test_what_stays_silent_is_not_looked_at_for_a_third_time() -> None:
-    again = heard(Said(MUFFLED), clip(1.5))
+    again = heard(Said(MUFFLED), clip(2.2))
     assert isinstance(again, Again)
     assert not text(heard(Said(MUFFLED), again.clip))
 
 
 def test_little_speech_or_real_silence_gets_no_second_look() -> None:
-    assert not text(heard(Said(MUFFLED), clip(0.6)))
+    assert not text(heard(Said(MUFFLED), clip(0.4)))
     silent = replace(MUFFLED, avg_logprob=-1.2)
-    assert not text(heard(Said(silent), clip(1.5)))
+    assert not text(heard(Said(silent), clip(2.2)))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +133,8 @@ def test_little_speech_or_real_silence_gets_no_second_look() -> None:
     [
         (0.6, -0.7, 0.7, True),
         (0.3, -0.7, 0.7, False),
-        (0.6, -1.2, 0.5, False),
+        (0.6, -1.2, 0.5, True),
+        (0.6, -1.2, 0.7, False),
         (1.2, -1.2, 0.5, True),
         (1.2, -1.2, 0.7, False),
     ],
@@ -167,3 +179,106 @@ def test_of_a_loop_that_nothing_ends_the_first_round_is_believed() -> None:
     loop = replace(SURE, tokens=(1, 2, *(7, 8, 9) * 5), text="turn on" + " and so on" * 5)
     assert text(heard(Said(loop), clip(1.5, urgent=True))) == "w1w2w7w8w9"
     assert text(heard(Said(*[loop] * 6), clip(1.5))) == "w1w2w7w8w9"
+
+
+ENGLISH, MANDARIN, BOTH = {"en": 0.98}, {"zh": 0.97, "en": 0.01}, {"en": 0.6, "zh": 0.39}
+
+
+def unnamed(*speech: tuple[float, float], **more: Any) -> Clip:
+    """Eight seconds whose language is not named."""
+    return Clip(np.zeros(8 * SAMPLE_RATE, np.float32), DecodeOptions(), speech, **more)
+
+
+def test_a_clip_is_decoded_in_its_own_language_whatever_is_expected() -> None:
+    said = Said(SURE, SURE, detected=[MANDARIN, BOTH])
+    for_sure = heard(said, unnamed((0.2, 1.0), expected="en"))
+    unclear = heard(said, unnamed((0.2, 1.0), expected="zh"))
+    assert said.languages == ["zh", "zh"]
+    assert isinstance(for_sure, ClipResult)
+    assert isinstance(unclear, ClipResult)
+    assert [r.language_probability for r in (for_sure, unclear)] == [0.97, 0.39]
+
+
+def test_the_window_is_that_of_the_language_that_is_expected() -> None:
+    policies = ModelPolicy(default=SHORT)
+    said = cast("Backend", Said(SURE, detected=[ENGLISH]))
+    (outcome,) = Pass(said, policies, [unnamed((0.2, 1.0), expected="en")]).run()
+    assert text(outcome), "nothing is encoded twice"
+
+
+def test_a_clip_in_two_languages_is_decoded_in_two_parts() -> None:
+    said = Said(SURE, SURE, detected=[BOTH, ENGLISH, MANDARIN])
+    outcome: ClipResult | Again = heard(said, unnamed((0.5, 3.0), (4.0, 7.0)))
+    passes = 1
+    while isinstance(outcome, Again):
+        outcome, passes = heard(said, outcome.clip), passes + 1
+    assert (passes, said.languages) == (3, ["en", "zh"])
+    assert [len(sound) / SAMPLE_RATE for sound in said.clips] == [8.0, 3.5, 4.5]
+    assert [(s.language, s.start) for s in outcome.segments] == [("en", 0.0), ("zh", 3.5)]
+    assert (outcome.language, outcome.language_probability) == ("en", 0.6)
+
+
+def test_a_doubtful_part_in_its_own_language_gets_the_full_window() -> None:
+    doubtful = replace(SURE, avg_logprob=-0.8)
+    said = Said(doubtful, SURE, SURE, detected=[BOTH, MANDARIN, ENGLISH])
+    policies = ModelPolicy(default=SHORT, undetected=SHORT)
+    clip = unnamed((0.5, 3.0), (4.0, 7.0))
+    outcome: ClipResult | Again = Again(clip)
+    while isinstance(outcome, Again):
+        (outcome,) = Pass(cast("Backend", said), policies, [outcome.clip]).run()
+    assert said.languages == ["zh", "zh", "en"]
+    assert [s.language for s in outcome.segments] == ["zh", "en"]
+
+
+def test_a_draft_is_not_looked_at_in_parts() -> None:
+    said = Said(SURE, detected=[BOTH, ENGLISH, MANDARIN])
+    assert text(heard(said, unnamed((0.5, 3.0), (4.0, 7.0), draft=True)))
+    assert said.languages == ["en"]
+
+
+PHRASE = replace(SURE, tokens=(1, 2, 3, 4), text="turn on the lights")
+THRICE = replace(PHRASE, tokens=PHRASE.tokens * 3, text=" ".join([PHRASE.text] * 3))
+
+
+def said_thrice(**more: Any) -> Clip:
+    """Six seconds with three stretches of speech that are alike."""
+    sound = np.zeros(6 * SAMPLE_RATE, np.float32)
+    speech = ((0.5, 1.5), (2.5, 3.5), (4.5, 5.5))
+    return Clip(sound, DecodeOptions(language="en"), speech, **more)
+
+
+def test_what_the_speaker_repeats_is_no_loop() -> None:
+    said = Said(THRICE)
+    assert text(heard(said, said_thrice())) == "w1w2w3w4" * 3
+    assert said.temperatures == [0.0]
+
+
+@pytest.mark.parametrize("given", [PHRASE, replace(THRICE, tokens=(1, 2, 3, 4) * 9)])
+def test_rounds_that_the_decoder_miscounts_are_decoded_one_by_one(given: Hypothesis) -> None:
+    given = replace(given, text=" ".join(["turn on the lights"] * (len(given.tokens) // 4)))
+    said = Said(given, PHRASE, PHRASE, PHRASE)
+    outcome: ClipResult | Again = heard(said, said_thrice())
+    while isinstance(outcome, Again):
+        outcome = heard(said, outcome.clip)
+    assert text(outcome) == "w1w2w3w4" * 3
+    assert [len(sound) / SAMPLE_RATE for sound in said.clips] == [6.0, 2.0, 2.0, 2.0]
+    assert said.temperatures == [0.0] * 4
+
+
+def test_rounds_that_give_less_than_the_whole_are_dropped() -> None:
+    nothing = replace(SURE, text="", tokens=())
+    said = Said(PHRASE, nothing, nothing, nothing)
+    outcome: ClipResult | Again = heard(said, said_thrice())
+    while isinstance(outcome, Again):
+        outcome = heard(said, outcome.clip)
+    assert text(outcome) == "w1w2w3w4"
+
+
+def test_who_waits_does_not_wait_for_rounds_one_by_one() -> None:
+    assert text(heard(Said(PHRASE), said_thrice(urgent=True))) == "w1w2w3w4"
+
+
+def test_a_failing_result_is_not_decoded_more_than_four_times() -> None:
+    said = Said(*[LOOP] * 9)
+    assert text(heard(said, clip(1.5)))
+    assert said.temperatures == [0.0, 0.2, 0.4, 0.6]

@@ -144,6 +144,33 @@ def test_an_engine_that_keeps_dying_is_given_up() -> None:
             admission.submit(clip(2))
 
 
+@pytest.mark.parametrize("prompt", ["", "die"])
+def test_only_threads_that_hang_for_good_end_the_process(prompt: str) -> None:
+    clock, ended = Clock(), threading.Event()
+    gate = threading.Event()
+    limits = SchedulerLimits(max_restarts=1)
+
+    def make() -> ScriptedEngine:
+        return ScriptedEngine(gate=None if prompt else gate)
+
+    with (
+        _started(make, clock, limits, ended.set) as s,
+        s.admit(Caller(), Lane.ONE_SHOT, 1) as admission,
+    ):
+        for _ in range(2):
+            until(lambda: s.state == "ready")
+            assert not ended.is_set()
+            failing = admission.submit(clip(1, prompt))
+            until(lambda: s.queue.waiting == 0)
+            clock.now += 121.0
+            s.inspect()
+            with pytest.raises(EngineFailed):
+                failing.result(WAIT_S)
+        until(lambda: s.state == "failed")
+        assert ended.is_set() == (not prompt)
+        gate.set()
+
+
 def test_what_waits_past_its_deadline_is_not_run() -> None:
     clock, engine = Clock(), ScriptedEngine(gate=threading.Event())
     assert engine.gate is not None
@@ -179,8 +206,9 @@ def test_one_request_of_many_clips_equals_many_of_one() -> None:
 def test_retry_after_follows_the_predicted_work() -> None:
     limits = SchedulerLimits(max_requests=4, max_backlog_s=100)
     requests = [AdmittedRequest(Caller(), Lane.ONE_SHOT, backlog, None) for backlog in (10, 20, 70)]
-    assert retry_after(requests, 40, limits, threads=1) == 40, "the excess must be done"
-    assert retry_after(requests, 40, limits, threads=2) == 20
+    assert retry_after(requests, 80, limits, threads=1) == 80, "the excess must be done"
+    assert retry_after(requests, 80, limits, threads=2) == 40
+    assert retry_after(requests, 40, limits, threads=1) == 10, "40 of the 70 are in its way"
     full = [*requests, AdmittedRequest(Caller(), Lane.ONE_SHOT, 5, None)]
     assert retry_after(full, 0, limits, threads=1) == 20, "the smallest of four goes first"
     assert retry_after(requests, 0, limits, threads=1) == 1
@@ -197,8 +225,9 @@ def _started(
     make: Callable[[], ScriptedEngine],
     clock: Clock | None = None,
     limits: SchedulerLimits | None = None,
+    on_stuck: Callable[[], None] = lambda: None,
 ) -> Iterator[Scheduler]:
-    scheduler = Scheduler(make, limits=limits, clock=clock or Clock())
+    scheduler = Scheduler(make, limits=limits, clock=clock or Clock(), on_stuck=on_stuck)
     scheduler.start().result(WAIT_S)
     try:
         yield scheduler

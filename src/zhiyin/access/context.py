@@ -93,7 +93,8 @@ class AccessLimits:
 
     The body of a request may pause for `body_idle_s` and has to come at `body_bytes_s` or more;
     uploads that arrive may have `max_arriving_bytes` together.
-    A live connection that sends nothing for `idle_s` is closed; a session whose connection broke
+    A live connection that sends nothing for `idle_s` is closed, and one that sends no sound for
+    `max_idle_s`, whatever else it sends; a session whose connection broke
     waits `grace_s`; a message may have `max_message_kb` KiB. A viewer of a caption room that takes
     nothing for `stall_s` is closed. `publish_token` and `view_token` are required of speakers and
     viewers of rooms; empty: no token.
@@ -108,6 +109,7 @@ class AccessLimits:
     stall_s: float = 20.0
     publish_token: str = ""
     view_token: str = ""
+    max_idle_s: float = 3600.0
     body_idle_s: float = 30.0
     body_bytes_s: float = 1024.0
     max_arriving_bytes: int = 8 << 30

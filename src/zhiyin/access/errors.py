@@ -38,6 +38,7 @@ STATUS: dict[type[e.AsrError], int] = {
     e.EngineFailed: 500,
     e.BadWeights: 500,
     e.Unavailable: 503,
+    e.StorageFull: 507,
     e.CannotDecrypt: 500,
     e.ConfigError: 500,
     e.AsrError: 500,

@@ -12,10 +12,14 @@ from collections.abc import Iterator
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from zhiyin.audio.formats import AV_ERRORS, open_container, select, sound_tracks
 from zhiyin.audio.handover import Handover
 from zhiyin.audio.mono import Mono
+from zhiyin.audio.packets import acceptable
+from zhiyin.audio.timeline import Timeline, silence
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.domain.errors import UndecodableAudio
 from zhiyin.domain.live import Encoding, Received
@@ -23,9 +27,11 @@ from zhiyin.domain.live import Encoding, Received
 MAGIC: dict[Encoding, bytes] = {"webm": b"\x1a\x45\xdf\xa3", "ogg": b"OggS"}
 _DEMUXERS = {"webm": "matroska", "ogg": "ogg"}
 # Without these FFmpeg would gather up to 5 MB before it knows what the stream is.
-_OPTIONS = {"probesize": "32", "analyzeduration": "0", "protocol_whitelist": ""}
-_AV_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError)
+_OPTIONS = {"probesize": "32", "analyzeduration": "0"}
 _MAX_DAMAGED_PACKETS = 1000
+_MAX_STEP = 10 * SAMPLE_RATE
+"""Samples that wait to be taken; a kilobyte may hold hours of silence."""
+_LONGEST_GAP_S = 600.0
 
 
 class ContainerSound:
@@ -33,13 +39,13 @@ class ContainerSound:
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
-        self._pipe = Handover()
-        self._parts: list[Samples] = []
+        self._pipe = Handover(_MAX_STEP)
         self._head = b""
         self._bytes = 0
         self._samples = 0
         self._damaged = 0
         self._error: BaseException | None = None
+        self._ended = False
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="zhiyin-demuxer", daemon=True)
         self._thread.start()
@@ -48,18 +54,24 @@ class ContainerSound:
         """See `ports.sound`."""
         self._check_head(data)
         self._bytes += len(data)
-        self._pipe.write(data)
-        if self._pipe.left:
+        sound = self._pipe.exchange(data)
+        if self._pipe.left and (self._error is not None or not self._ended):
             raise self._broken()
-        return self._taken()
+        return self._counted(sound)
 
     def finish(self) -> Samples:
         """See `ports.sound`."""
+        self._ended = True
         self._pipe.end()
-        self._thread.join()
+        sound = self._pipe.exchange(b"")
         if self._error is not None and self._bytes:
             raise self._broken()
-        return self._taken()
+        return self._counted(sound)
+
+    @property
+    def pending(self) -> bool:
+        """See `ports.sound`."""
+        return self._pipe.pending
 
     @property
     def incomplete_bytes(self) -> int:
@@ -89,14 +101,15 @@ class ContainerSound:
                 raise self._broken()
 
     def _broken(self) -> UndecodableAudio:
+        if isinstance(self._error, UndecodableAudio):
+            return self._error
         error = UndecodableAudio(
             f"These bytes don't continue a {self._encoding} stream with sound.", param="encoding"
         )
         error.__cause__ = self._error
         return error
 
-    def _taken(self) -> Samples:
-        parts, self._parts = self._parts, []
+    def _counted(self, parts: list[Samples]) -> Samples:
         joined = np.concatenate(parts) if parts else np.zeros(0, np.float32)
         self._samples += len(joined)
         return joined
@@ -106,32 +119,40 @@ class ContainerSound:
     def _run(self) -> None:
         try:
             self._decode()
-        except _AV_ERRORS as error:
+        except (UndecodableAudio, *AV_ERRORS) as error:
             self._error = error
         finally:
             self._pipe.leave()
 
     def _decode(self) -> None:
-        mono = Mono()
+        mono = Mono("encoding")
         demuxer = _DEMUXERS[self._encoding]
-        with av.open(
-            self._pipe, "r", format=demuxer, options=_OPTIONS, metadata_errors="ignore"
-        ) as container:
-            if not container.streams.audio:
+        with open_container(self._pipe, demuxer=demuxer, **_OPTIONS) as container:
+            tracks = sound_tracks(container)
+            if not tracks:
                 raise ValueError("no sound track")
-            for frames in self._frames(container):
-                self._parts.append(mono.convert(frames))
-        self._parts.append(mono.finish())
+            select(container, tracks[:1])
+            timeline = Timeline(None, _LONGEST_GAP_S)
+            for frame in self._frames(container, tracks[0]):
+                # Browsers may send nothing while nobody speaks.
+                for samples in silence(timeline.gap(frame, mono.seconds(frame))):
+                    self._pipe.put(samples)
+                for samples in mono.convert(frame):
+                    self._pipe.put(samples)
+        for samples in mono.finish():
+            self._pipe.put(samples)
 
-    def _frames(self, container: InputContainer) -> Iterator[list[AudioFrame]]:
-        for packet in container.demux(container.streams.audio[0]):
+    def _frames(self, container: InputContainer, track: AudioStream) -> Iterator[AudioFrame]:
+        for packet in container.demux(track):
             if self._closed:
                 return
             try:
-                yield list(packet.decode())
+                if not acceptable(packet, track.codec_context.name):
+                    raise ValueError("a packet that is too large")
+                yield from packet.decode()
             except EOFError:
                 return
-            except av.FFmpegError:
+            except (av.FFmpegError, ValueError):
                 self._damaged += 1
                 if self._damaged > _MAX_DAMAGED_PACKETS:
                     raise

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
+from av.audio.frame import AudioFrame
 
 from zhiyin.audio.container import MAGIC, ContainerSound
 from zhiyin.audio.mono import Mono
@@ -47,7 +50,7 @@ class RawSound:
         codec.layout = "mono"
         self._codec = codec
         self._rate = audio_format.sample_rate
-        self._mono = Mono()
+        self._mono = Mono("encoding")
         self._head = b""
         self._odd = b""
         self._bytes = 0
@@ -62,13 +65,18 @@ class RawSound:
         if not whole:
             return np.zeros(0, np.float32)
         try:
-            return self._mono.convert(self._codec.decode(av.Packet(held[:whole])))
+            return self._converted(self._codec.decode(av.Packet(held[:whole])))
         except (av.FFmpegError, ValueError) as error:
             raise UndecodableAudio("The sound could not be decoded.") from error
 
     def finish(self) -> Samples:
         """See `ports.sound`."""
-        return self._mono.finish()
+        return _joined(self._mono.finish())
+
+    @property
+    def pending(self) -> bool:
+        """See `ports.sound`: all is ready at once, at most two samples for a byte."""
+        return False
 
     @property
     def incomplete_bytes(self) -> int:
@@ -88,6 +96,9 @@ class RawSound:
     def close(self) -> None:
         """Nothing is held."""
 
+    def _converted(self, frames: list[AudioFrame]) -> Samples:
+        return _joined(part for frame in frames for part in self._mono.convert(frame))
+
     def _check_head(self, data: bytes) -> None:
         """The header of a file, in however many pieces it comes."""
         if len(self._head) < _HEAD:
@@ -96,3 +107,7 @@ class RawSound:
                 raise UndecodableAudio(
                     f"These are not raw samples but a file. {_FILES[self._head]}", param="encoding"
                 )
+
+
+def _joined(parts: Iterable[Samples]) -> Samples:
+    return np.concatenate([np.zeros(0, np.float32), *parts])

@@ -34,6 +34,7 @@ err = Console(stderr=True)
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder of models and stored data.", file_okay=False)
 ]
+Track = Annotated[int | None, typer.Option(min=1, help="Sound track of the recording, from 1.")]
 Script = Annotated[
     str,
     typer.Option(
@@ -107,6 +108,7 @@ def transcribe(
         bool, typer.Option("--previous-text", help="Condition each piece on the text so far.")
     ] = False,
     script: Script = "",
+    track: Track = None,
     words: Annotated[bool, typer.Option("--words", help="Times for every word (json).")] = False,
     vad: Annotated[
         bool, typer.Option(help="Skip what is not speech (voice activity detection).")
@@ -131,7 +133,7 @@ def transcribe(
         words=words,
     )
     text = TextOptions(parse_script(script) or script_of_tag(language))
-    options = TranscribeOptions(model, decode, vad, previous_text, text)
+    options = TranscribeOptions(model, decode, vad, previous_text, text, track)
     code = run(Request(files, output, output_dir, options, quiet), data_dir)
     raise typer.Exit(code)
 

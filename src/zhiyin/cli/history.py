@@ -12,6 +12,7 @@ from typing import TextIO
 
 from pydantic import TypeAdapter, ValidationError
 
+from zhiyin.cli.private_file import replacing
 from zhiyin.config import load
 from zhiyin.domain.errors import AsrError, InvalidRequest
 from zhiyin.domain.history import HistoryEntry
@@ -28,8 +29,7 @@ def export(file: Path | None, data_dir: Path | None) -> None:
         if file is None:
             count = asyncio.run(_export(sys.stdout, data_dir))
         else:
-            file.touch(mode=0o600)
-            with file.open("w", encoding="utf-8") as out:
+            with replacing(file) as out:
                 count = asyncio.run(_export(out, data_dir))
     except OSError as error:
         raise AsrError(f"Can't write: {error.strerror}.", code="io_error") from error

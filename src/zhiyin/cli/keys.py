@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from zhiyin.cli.private_file import replacing
 from zhiyin.config import Settings, load
 from zhiyin.domain.errors import AsrError, ConfigError
 from zhiyin.domain.sealing import KeyUse
@@ -21,16 +26,35 @@ _AT_ONCE = 50
 
 
 def make(name: str, file: Path | None) -> None:
-    """Print a new key, or put it first in a file. Raises ConfigError."""
+    """Print a new key, or put it first in a file. Raises ConfigError, AsrError."""
     line = generate(name)
     if file is None:
         print(line)
         return
-    old = file.read_text("utf-8") if file.exists() else ""
-    parse_keys(f"{line}\n{old}")
-    file.touch(mode=0o600)
-    file.write_text(f"{line}\n{old}", "utf-8")
+    try:
+        with _locked(file.resolve().parent):  # or of two new keys one would be lost
+            old = file.read_text("utf-8") if file.exists() else ""
+            parse_keys(f"{line}\n{old}")
+            with replacing(file) as out:
+                out.write(f"{line}\n{old}")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is no file of keys.") from error
+    except OSError as error:
+        raise AsrError(
+            f"Can't write {file}: {error.strerror}. It is as it was.", code="io_error"
+        ) from error
     print(f"{line.partition(':')[0]} is the first key of {file}. Keep a copy in a safe place.")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Alone among those who do this in that folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def show(data_dir: Path | None) -> None:

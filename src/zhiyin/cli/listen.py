@@ -53,7 +53,7 @@ class Request:
 def run(request: Request, data_dir: Path | None) -> None:
     """Show captions until the audio ends, or Ctrl-C, and then the rest. Raises AsrError."""
     _check(request.source)
-    services = build(load(data_dir=data_dir), persist=False)
+    services = build(load(data_dir=data_dir), persist=False, isolate=False)
     with suppress(KeyboardInterrupt):
         asyncio.run(_listen(request, services))
 

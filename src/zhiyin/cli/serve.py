@@ -18,10 +18,12 @@ from zhiyin.access.app import create_app
 from zhiyin.access.context import AccessLimits
 from zhiyin.access.http.connection import ConnectionLimits, limited
 from zhiyin.access.http.origins import Sites, own_names
+from zhiyin.access.ws.protocol import uvicorn_options
 from zhiyin.access.ws.realtime.client import MAX_MESSAGE_BYTES
 from zhiyin.config import Settings, load
 from zhiyin.config.server import ServerSettings
 from zhiyin.domain.errors import ConfigError
+from zhiyin.ops.ending import Ending
 from zhiyin.ops.logging import configure
 from zhiyin.ops.memory import release_regularly
 from zhiyin.wiring import build
@@ -31,6 +33,9 @@ _FILES = 1 << 16
 
 log = logging.getLogger(__name__)
 
+_SPARE_S = 15.0
+"""After `server.shutdown_s`, for engines and stores to be closed."""
+
 
 def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError before anything starts."""
@@ -39,7 +44,8 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     settings = load(server=chosen or None, data_dir=data_dir)
     configure(settings.log.level, settings.log.format)
     stream = _bind(settings)
-    services = build(settings, settings.jobs.workers)
+    ending = Ending(settings.server.shutdown_s + _SPARE_S)
+    services = build(settings, settings.jobs.workers, on_stuck=ending.begin)
     rooms = settings.captions
     limits = AccessLimits(
         int(settings.server.max_upload_mb * (1 << 20)),
@@ -51,6 +57,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         rooms.stall_s,
         rooms.publish_token.get_secret_value(),
         rooms.view_token.get_secret_value(),
+        settings.live.max_idle_s,
         settings.server.body_idle_s,
         settings.server.body_bytes_s,
         int(settings.server.max_arriving_mb * (1 << 20)),
@@ -62,11 +69,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         access_log=False,
         timeout_graceful_shutdown=math.ceil(settings.server.shutdown_s),
         server_header=False,
-        ws_max_size=max(MAX_MESSAGE_BYTES, settings.live.max_message_kb << 10),
-        # A pong waits behind the audio of a client that sends faster than it is processed.
-        ws_ping_timeout=None,
-        # Sound hardly compresses, and a small message must not become a large one.
-        ws_per_message_deflate=False,
+        **uvicorn_options(max(MAX_MESSAGE_BYTES, settings.live.max_message_kb << 10)),
     )
     # uvicorn raises the signal again after shutdown; being stopped is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -76,7 +79,10 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         log.warning(
             "every client that reaches this address can read stored transcripts: see docs/data.md"
         )
-    uvicorn.Server(config).run(sockets=[stream])
+    try:
+        uvicorn.Server(config).run(sockets=[stream])
+    finally:
+        ending.finish()
 
 
 def sites(server: ServerSettings) -> Sites:

@@ -51,7 +51,7 @@ def run(request: Request, data_dir: Path | None) -> int:
     if request.output_dir is not None:
         request.output_dir.mkdir(parents=True, exist_ok=True)
     settings = load(data_dir=data_dir)
-    return asyncio.run(_Run(request).all_files(build(settings, persist=False)))
+    return asyncio.run(_Run(request).all_files(build(settings, persist=False, isolate=False)))
 
 
 class _Run:

@@ -10,7 +10,12 @@ from zhiyin.config.base import Group
 class CaptionSettings(Group):
     """Caption rooms: one speaker, many viewers."""
 
-    max_rooms: int = Field(100, ge=1, le=10_000, description="Rooms at once.")
+    max_rooms: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        description="Rooms with captions at once; as many more may wait for a speaker.",
+    )
     max_viewers: int = Field(1000, ge=1, le=100_000, description="Viewers of one room.")
     history: int = Field(500, ge=1, le=10_000, description="Captions kept per room.")
     history_s: float = Field(

@@ -60,8 +60,12 @@ class SchedulerSettings(Group):
 
     max_requests: int = Field(64, ge=1, le=10_000, description="Requests admitted at once.")
     max_backlog_s: float = Field(
-        600, gt=0, le=86_400, description="Predicted engine seconds admitted at once."
+        600, gt=0, le=86_400, description="Predicted engine seconds in the way of a request."
     )
     stuck_s: float = Field(
-        120, ge=10, le=3600, description="An engine call longer than this restarts the engine."
+        120,
+        ge=1,
+        le=3600,
+        description="An engine call longer than this restarts the engine; the fourth in a row ends "
+        "the process (exit code 70), so that its supervisor starts a clean one.",
     )

@@ -59,6 +59,17 @@ class JobSettings(Group):
     audio_ttl_s: float = Field(
         86_400, gt=0, le=31_536_000, description="A job's recording is deleted after that time."
     )
+    cancelled_ttl_s: float = Field(
+        600, ge=0, le=31_536_000, description="That of a cancelled job, after that time at most."
+    )
+    max_stored_mb: float = Field(
+        51_200,
+        ge=0,
+        description="MiB of recordings that are kept; more get 507. 0: no limit.",
+    )
+    min_free_mb: float = Field(
+        512, ge=0, description="MiB of the disk that recordings leave free; else 507."
+    )
     keep_s: float = Field(
         604_800, gt=0, le=31_536_000, description="How long ended jobs and transcripts are kept."
     )
@@ -71,6 +82,15 @@ class JobSettings(Group):
         SecretStr(""), description="Signs webhooks: whsec_ and base64; empty: no webhooks."
     )
     webhook_attempts: int = Field(8, ge=1, le=30, description="Tries to deliver a webhook.")
+    max_fetches: int = Field(
+        16, ge=1, le=1000, description="Concurrent downloads of a process; others wait."
+    )
+    max_webhooks: int = Field(
+        16, ge=1, le=1000, description="Concurrent webhooks of a process; others wait."
+    )
+    max_per_host: int = Field(
+        4, ge=1, le=1000, description="Concurrent webhooks to one host; downloads from it, too."
+    )
     webhook_s: float = Field(10, gt=0, le=60, description="Longest time for one try.")
     max_watchers: int = Field(
         200, ge=1, le=100_000, description="Concurrent clients that follow job events."

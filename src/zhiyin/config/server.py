@@ -80,7 +80,33 @@ class AudioSettings(Group):
     max_seconds: float = Field(
         7200, gt=0, le=360_000, description="Longest recording, in seconds of audio."
     )
-    workers: int = Field(2, ge=1, le=64, description="Threads that decode files.")
+    workers: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Recordings that are decoded at the same moment; they take turns.",
+    )
+    decoder_processes: int = Field(
+        200,
+        ge=0,
+        le=10_000,
+        description="Recordings and live containers (webm, ogg) that are open for decoding, each "
+        "in a process of its own; more get 429. 0 decodes in the server's own process, which a "
+        "hostile recording can then crash. Not on Windows.",
+    )
+    decoder_memory_mb: int = Field(
+        512, ge=256, le=65_536, description="Memory of a decoder process, in MiB (Linux)."
+    )
+    decoder_cpu_s: int = Field(
+        600, ge=1, le=86_400, description="Processor time of a decoder process, in seconds."
+    )
+    decoder_stall_s: float = Field(
+        30,
+        ge=1,
+        le=3600,
+        description="A decoder process that gives nothing for so long is killed; its recording "
+        "counts as unreadable.",
+    )
     max_piece_s: float = Field(
         28, ge=5, le=30, description="Longest piece that is decoded at once."
     )

@@ -11,10 +11,13 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def offload(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
+async def offload(
+    pool: ThreadPoolExecutor, call: Callable[[], T], stop: Callable[[], None] | None = None
+) -> T:
     """Run `call` on the pool. A cancelled caller still waits for a call that already runs.
 
-    The caller closes files after cancelling; not under a thread that reads them.
+    The caller closes files after cancelling; not under a thread that reads them. `stop` makes a
+    running call end: without it a call that hangs would hold its caller past any deadline.
     """
     submitted = pool.submit(copy_context().run, call)  # its log lines have the request id
     waiting = asyncio.wrap_future(submitted)
@@ -22,5 +25,7 @@ async def offload(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
         return await asyncio.shield(waiting)
     except asyncio.CancelledError:
         if not submitted.cancel():
+            if stop is not None:
+                stop()
             await asyncio.wait([waiting])
         raise

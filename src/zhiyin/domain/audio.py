@@ -31,12 +31,14 @@ class Piece:
     """A stretch of one recording that is decoded as a unit.
 
     `start` is in seconds from the start of the recording, `speech` the stretches of speech that
-    were detected, in seconds from the start of the piece; None without detection.
+    were detected, in seconds from the start of the piece; None without detection. `music`: in
+    music, maybe sung.
     """
 
     samples: Samples
     start: float
     speech: tuple[Span, ...] | None
+    music: bool = False
 
     @property
     def duration(self) -> float:

@@ -42,7 +42,7 @@ class EngineCapabilities:
     streaming: bool = False
     words: bool = False
     features: frozenset[str] = frozenset()
-    """Of: "translate", "prompt", "hotwords", "beam", "detect"."""
+    """Of: "translate", "prompt", "hotwords", "beam", "detect", "music" (takes music clips)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,9 @@ class Clip:
     samples: Samples
     options: DecodeOptions = field(default_factory=DecodeOptions)
     speech: tuple[Span, ...] | None = None
+    expected: str | None = None
+    """The language of the recording so far, where none is named: what is not clearly in another is
+    in that one."""
     bulk: bool = False
     """Of a long recording: others may go first."""
     draft: bool = False
@@ -77,6 +80,8 @@ class Clip:
     urgent: bool = False
     """A live final that a client waits for: `Again` only for a failed result, not for a doubtful
     one."""
+    music: bool = False
+    """Music with little or no detected speech: text only when it is surely sung."""
     carry: object = None
     """What the engine wrote on it for a second pass; see `Again`."""
 
@@ -90,7 +95,8 @@ class Clip:
 class ClipResult:
     """Segments with times in seconds from the start of the clip.
 
-    `language_probability` is None when the caller named the language.
+    `language_probability` is None when the caller named the language. A segment in another language
+    than most of the clip names its own.
     """
 
     segments: tuple[Segment, ...]

@@ -177,6 +177,12 @@ class Unavailable(AsrError):
     retryable = True
 
 
+class StorageFull(Unavailable):
+    """There is no room for a recording; nothing was stored."""
+
+    code = "storage_full"
+
+
 class Unreachable(AsrError):
     """A URL that a client named does not respond, or with an error."""
 

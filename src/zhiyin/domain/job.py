@@ -165,6 +165,7 @@ class JobPolicy:
     retry_s: float = 5.0
     redeliver_s: float = 300.0
     audio_ttl_s: float = 86_400.0
+    cancelled_ttl_s: float = 600.0
     keep_s: float = 604_800.0
     webhook_attempts: int = 8
     webhook_timeout_s: float = 10.0

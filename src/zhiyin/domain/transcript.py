@@ -43,7 +43,8 @@ class Segment:
     """A caption-sized stretch of text; confidence in [0, 1].
 
     `text` is the lexical text, what was said word for word; `display` what people read, empty
-    when it is the same.
+    when it is the same. `language` is the code of the language that was spoken, empty where that
+    is not known.
     """
 
     text: str
@@ -54,6 +55,7 @@ class Segment:
     speaker: str | None = None
     stats: DecodingStats = DecodingStats()
     display: str = ""
+    language: str = ""
 
     @property
     def shown(self) -> str:

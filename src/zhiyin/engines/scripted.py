@@ -30,8 +30,9 @@ class ScriptedEngine:
     """Implements `ports.engine.Engine`.
 
     `delay_s` is slept per batch. A clip whose prompt is "fail" fails alone, one with "crash" makes
-    the whole call raise, one with "die" ends the thread, one with "again" wants a second pass;
-    `moods` are such words for the next calls, whatever their prompts. `calls` records what ran.
+    the whole call raise, one with "die" ends the thread, one with "hang" never comes back, one with
+    "again" wants a second pass; `moods` are such words for the next calls, whatever their prompts.
+    `calls` records what ran.
     """
 
     max_batch: int = 1
@@ -79,6 +80,8 @@ class ScriptedEngine:
             raise RuntimeError("scripted crash")
         if any("die" in (c.options.prompt, mood) for c in clips):
             raise SystemExit
+        if any("hang" in (c.options.prompt, mood) for c in clips):
+            threading.Event().wait()
         if mood == "fail":
             return [EngineFailed("scripted failure") for _ in clips]
         return [self._decode(clip) for clip in clips]

@@ -16,12 +16,22 @@ from zhiyin.domain.errors import ConfigError
 
 Network = IPv4Network | IPv6Network
 
-# Ways to write an IPv4 address as an IPv6 one: a gateway turns them into private ones.
-_TRANSLATED = tuple(
-    IPv6Network(n) for n in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
-)
-# Reserved by IANA; older Pythons take some of it for public (python/cpython#113171).
-_RESERVED = IPv4Network("192.0.0.0/24")
+# All that is routed on the public internet; the rest is reserved, deprecated (site-local, for one)
+# or a way to write an IPv4 address, which a gateway may turn into a private one.
+_GLOBAL = IPv6Network("2000::/3")
+# Of IANA's registries of special addresses what is in there, and what Python takes for public.
+_SPECIAL = tuple(
+    ip_network(text)
+    for text in (
+        "2001::/23",  # protocols: Teredo, benchmarks, ORCHID ...
+        "2001:db8::/32", "3fff::/20",  # documentation
+        "2002::/16",  # 6to4
+        "2620:4f:8000::/48", "192.31.196.0/24", "192.175.48.0/24",  # AS112: answered by anyone
+        "3ffe::/16",  # 6bone
+        "192.0.0.0/24", "192.52.193.0/24", "192.88.99.0/24",  # protocols, AMT, 6to4 relays
+    )
+)  # fmt: skip
+_ISATAP = 0x5EFE  # before an IPv4 address in the last 64 bits
 
 
 def parse_networks(texts: Sequence[str], setting: str) -> tuple[Network, ...]:
@@ -43,8 +53,12 @@ def is_open(text: str, allowed: Sequence[Network]) -> bool:
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
-    if isinstance(address, IPv6Address) and any(address in n for n in _TRANSLATED):
+    if isinstance(address, IPv6Address) and (address not in _GLOBAL or _is_isatap(address)):
         return False
-    if address in _RESERVED:
+    if any(address in network for network in _SPECIAL):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _is_isatap(address: IPv6Address) -> bool:
+    return int(address) >> 32 & 0xFDFFFFFF == _ISATAP

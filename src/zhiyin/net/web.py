@@ -1,8 +1,9 @@
 """HTTP client for URLs of clients (downloads, webhooks), with an SSRF guard on each connection.
 
 A name is resolved once per connection, all its addresses are checked, and the connection goes to a
-checked address: a later change of the name (DNS rebinding) does not matter, and every
-redirect is a new connection. Proxies of the environment are not used.
+checked address, the first that can be reached: a later change of the name (DNS rebinding) does not
+matter, and every redirect is a new connection. Proxies of the environment are not used. Nothing is
+kept from one request to the next: no cookies, no credentials, no connections.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -22,6 +25,7 @@ _MAX_REDIRECTS = 5
 _SILENCE_S = 30.0
 _CONNECT_S = 10.0
 _CHUNK_BYTES = 1 << 18
+_MOST_ADDRESSES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class GuardedWeb:
             timeout=httpx.Timeout(_SILENCE_S, connect=_CONNECT_S),
             max_redirects=_MAX_REDIRECTS,
             trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             headers={"User-Agent": "zhiyin", "Accept-Encoding": "identity"},
         )
 
@@ -75,8 +80,13 @@ class GuardedWeb:
         _parse(url)
         try:
             async with asyncio.timeout(self._limits.post_s):
+                connect_s = min(_CONNECT_S, self._limits.post_s / 2)
                 async with self._client.stream(
-                    "POST", url, headers=dict(headers), content=body
+                    "POST",
+                    url,
+                    headers=dict(headers),
+                    content=body,
+                    timeout=httpx.Timeout(_SILENCE_S, connect=connect_s),
                 ) as answer:
                     return answer.status_code
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
@@ -104,11 +114,23 @@ class _Guard(httpx.AsyncBaseTransport):
         request.extensions = {**request.extensions, "sni_hostname": name}
         request.headers["Host"] = url.netloc.decode("ascii")
         original = request.url
-        request.url = original.copy_with(host=addresses[0])
         try:
-            return await self._inner.handle_async_request(request)
+            return await self._connected(request, addresses[:_MOST_ADDRESSES])
         finally:
             request.url = original
+
+    async def _connected(self, request: httpx.Request, addresses: list[str]) -> httpx.Response:
+        """By the first address that can be reached; they share the time for connecting."""
+        timeouts = request.extensions["timeout"]
+        shared = timeouts | {"connect": timeouts["connect"] / len(addresses)}
+        request.extensions = {**request.extensions, "timeout": shared}
+        original = request.url
+        for address in addresses[:-1]:
+            request.url = original.copy_with(host=address)
+            with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+                return await self._inner.handle_async_request(request)
+        request.url = original.copy_with(host=addresses[-1])
+        return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close the pool."""
@@ -140,7 +162,7 @@ async def _resolve(host: str, port: int, networks: Sequence[Network]) -> list[st
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError, TimeoutError) as error:
         raise Unreachable("The address's host name can't be resolved.") from error
-    addresses = [str(entry[4][0]) for entry in found]
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not addresses or not all(is_open(a, networks) for a in addresses):
         raise ForbiddenAddress("This address is not on the public internet.")
     return addresses

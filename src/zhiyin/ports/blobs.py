@@ -36,6 +36,10 @@ class BlobStore(Protocol):
         """Delete the value; False when there was none."""
         ...
 
+    async def free_bytes(self) -> int | None:
+        """How much fits in still; None when that is unknown or has no end."""
+        ...
+
     async def names(self, after: float, before: float) -> Sequence[str]:
         """Names of the values written between those times (unix seconds)."""
         ...

@@ -41,11 +41,28 @@ class History(Protocol):
         ...
 
     async def erase(self, owner: str) -> Erased:
-        """Remove everything of an owner, the keys first: what is left anywhere is unreadable."""
+        """Remove everything of an owner, the keys first: what is left anywhere is unreadable.
+
+        Raises Unavailable also when it is removed, but still to be found in a journal.
+        """
         ...
 
     async def expire(self, before: datetime, limit: int) -> int:
         """Remove at most `limit` entries older than that; how many it were."""
+        ...
+
+    async def scrub(self) -> None:
+        """Overwrite removed entries in journals too, as far as the store can.
+
+        Raises Unavailable when that is not possible now.
+        """
+        ...
+
+    async def reindex(self, after: int, limit: int) -> int | None:
+        """Index at most `limit` entries with ids above `after` that an older version has written.
+
+        The id to go on after, None at the end. They are found before, too, only not as fast.
+        """
         ...
 
 

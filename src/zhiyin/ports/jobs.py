@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from zhiyin.domain.job import Backlog, Job, JobQuery
@@ -30,8 +30,11 @@ class JobStore(Protocol):
         """Delete the record, if the stored one still has `job.version`."""
         ...
 
-    async def scrub(self) -> None:
-        """Overwrite deleted records on disk too, as far as the store can."""
+    async def scrub(self, *, wait: bool = True) -> None:
+        """Overwrite deleted records on disk too, as far as the store can.
+
+        With `wait`, others that use them are waited for. Raises Unavailable when they still do.
+        """
         ...
 
     async def list(self, query: JobQuery) -> Sequence[Job]:
@@ -40,6 +43,18 @@ class JobStore(Protocol):
 
     async def due(self, now: float, limit: int) -> Sequence[Job]:
         """Jobs whose `next_check_at` has come, the most overdue first."""
+        ...
+
+    async def postpone(self, job: Job, until: float) -> None:
+        """Not `due` before then, unless the record is or was changed; its version stays."""
+        ...
+
+    async def versions(self, job_ids: Sequence[str]) -> Mapping[str, int]:
+        """The versions of those records that there are."""
+        ...
+
+    async def stored_bytes(self) -> int:
+        """Of all recordings that are kept, whatever has become of their jobs."""
         ...
 
     async def backlog(self, ahead_of: Job | None = None) -> Backlog:

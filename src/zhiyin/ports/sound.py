@@ -14,12 +14,18 @@ class LiveSound(Protocol):
     def push(self, data: bytes) -> Samples:
         """Decode any number of bytes, continuing the last; the samples that are ready.
 
-        Raises UndecodableAudio.
+        A few bytes may hold hours: while `pending`, `push(b"")` brings more. Raises
+        UndecodableAudio.
         """
         ...
 
     def finish(self) -> Samples:
-        """The rest, at the end of the stream. Raises UndecodableAudio."""
+        """The rest, at the end of the stream; see `push`. Raises UndecodableAudio."""
+        ...
+
+    @property
+    def pending(self) -> bool:
+        """Whether samples of bytes that were pushed are still to come, after `finish` as well."""
         ...
 
     @property

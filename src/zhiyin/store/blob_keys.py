@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, insert, select
@@ -14,6 +15,14 @@ from zhiyin.store.jobs_sql.tables import BLOB_KEYS
 from zhiyin.store.sql.database import Database
 
 _C = BLOB_KEYS.c
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key as it is stored, and what seals with it; no `row`: the ring itself seals."""
+
+    cipher: Cipher
+    row: Mapping[str, Any] | None = None
 
 
 class BlobKeys:
@@ -27,18 +36,18 @@ class BlobKeys:
         self._database = database
         self._ring = ring
 
-    async def new(self, name: str) -> Cipher:
+    async def new(self, name: str) -> NewKey:
         """For writing the blob."""
         key = self._ring.new_key(_owner(name))
         if key is None:
-            return self._ring
+            return NewKey(self._ring)
         row = {
             "name": name, "id": key.id, "ring_key": key.ring_key, "sealed": key.sealed,
             "created_at": time.time(),
         }  # fmt: skip
         async with self._database.transaction(write=True) as db:
             await db.execute(insert(BLOB_KEYS).values(row))
-        return self._ring.of(key.owner, [key])
+        return NewKey(self._ring.of(key.owner, [key]), row)
 
     async def held(self, name: str, key_id: str) -> Cipher:
         """For reading what says to be sealed with that key. Raises CannotDecrypt."""
@@ -53,9 +62,25 @@ class BlobKeys:
         row = await self._row(name, key_id)
         return key_id if row is None else str(row.ring_key)
 
-    async def settle(self, name: str, key_id: str) -> None:
-        """The blob is written: its other keys are of no use any more."""
-        await self._delete((_C.name == name) & (_C.id != key_id))
+    async def settle(self, name: str, key: NewKey) -> None:
+        """The blob is written: its older keys are of no use any more.
+
+        Newer ones belong to a writer that is not done yet. One that was done before may have
+        deleted this key, which is stored again then: the value that came last is this one.
+        """
+        if key.row is None:
+            await self._delete(_C.name == name)
+            return
+        same = (_C.name == name) & (_C.id == key.row["id"])
+        async with self._database.transaction(write=True) as db:
+            await db.execute(delete(BLOB_KEYS).where(_older(name, key.row)))
+            if (await db.execute(select(_C.id).where(same))).first() is None:
+                await db.execute(insert(BLOB_KEYS).values(key.row))
+
+    async def tidy(self, name: str, key_id: str) -> None:
+        """Delete the keys that are older than that of the stored value, all if it has none."""
+        row = await self._row(name, key_id)
+        await self._delete(_C.name == name if row is None else _older(name, row._mapping))
 
     async def drop(self, name: str, key_id: str = "") -> None:
         """Delete one key, or all: what they seal is unreadable for good, wherever a copy is."""
@@ -77,6 +102,11 @@ class BlobKeys:
     async def _delete(self, which: ColumnElement[bool]) -> None:
         async with self._database.transaction(write=True) as db:
             await db.execute(delete(BLOB_KEYS).where(which))
+
+
+def _older(name: str, row: Mapping[str, Any]) -> ColumnElement[bool]:
+    """The keys of the name before that one."""
+    return and_(_C.name == name, _C.id != row["id"], _C.created_at <= row["created_at"])
 
 
 def _owner(name: str) -> str:

@@ -6,11 +6,12 @@ import asyncio
 import hashlib
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import AsyncIterable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from zhiyin.domain.errors import MissingBlob, TooLarge, Unavailable
 from zhiyin.ports.blobs import Written
@@ -48,7 +49,7 @@ class FolderBlobs:
                     raise TooLarge(f"The recording is larger than {max_bytes} bytes.", param="file")
                 digest.update(chunk)
                 await self._run(lambda data=chunk: file.write(data))  # type: ignore[misc]
-            await self._run(lambda: _finish(file, path))
+            await _finished(self._run(lambda: _finish(file, path)))
         except BaseException:
             await asyncio.shield(self._run(lambda: _abandon(file)))
             raise
@@ -70,6 +71,10 @@ class FolderBlobs:
         except FileNotFoundError:
             return False
         return True
+
+    async def free_bytes(self) -> int | None:
+        """Of the folder's file system."""
+        return await self._run(lambda: shutil.disk_usage(_existing(self._folder)).free)
 
     async def names(self, after: float, before: float) -> Sequence[str]:
         """By the files' times; files that were never finished are deleted on the way."""
@@ -99,6 +104,20 @@ class FolderBlobs:
             raise
         except OSError as error:
             raise Unavailable(_FULL) from error
+
+
+async def _finished(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for the end also when cancelled: nothing else may use the file before."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    finally:
+        await asyncio.wait({task})
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the one in which it will be made."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _begin(path: Path) -> _File:

@@ -95,6 +95,10 @@ class S3Blobs:
             await obstore.delete_async(self._store, path)
         return True
 
+    async def free_bytes(self) -> int | None:
+        """A bucket has no end."""
+        return None
+
     async def names(self, after: float, before: float) -> Sequence[str]:
         """By the store's own clock, whole seconds; foreign objects are left alone."""
         found: list[str] = []

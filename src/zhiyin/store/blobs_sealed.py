@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from zhiyin.domain.errors import AsrError, CannotDecrypt, TooLarge
+from zhiyin.domain.errors import AsrError, CannotDecrypt, TooLarge, Unavailable
 from zhiyin.ports.blobs import BlobStore, Written
 from zhiyin.ports.cipher import Cipher
 from zhiyin.store.blob_keys import BlobKeys
@@ -74,35 +74,45 @@ class SealedBlobs:
         self._keys = keys
 
     async def write(self, name: str, chunks: AsyncIterable[bytes], max_bytes: int) -> Written:
-        """See the port."""
+        """See the port.
+
+        Once the store has been given the end, an error does not mean that nothing was stored: an
+        answer may be lost, a cancellation come too late. Then all keys of the name are kept, so
+        that whichever value is there opens; the next `write`, `tidy` or `delete` tidies up.
+        """
         tally = _Tally(max_bytes)
-        cipher = await self._keys.new(name)
+        key = await self._keys.new(name)
+        cipher = key.cipher
         try:
             await self._inner.write(name, self._sealed(name, chunks, tally, cipher), sys.maxsize)
         except BaseException:
-            if cipher.key_id:
+            tally.abandoned = True
+            if key.row is not None and not tally.complete:
                 with suppress(AsrError):  # the reconciler's sweep finds it
                     await self._keys.drop(name, cipher.key_id)
             raise
-        await self._keys.settle(name, cipher.key_id)
+        await self._keys.settle(name, key)
         return Written(tally.size, tally.digest.hexdigest())
 
     async def open(self, name: str) -> BinaryIO:
         """See the port."""
-        file = await self._inner.open(name)
         try:
-            header = await asyncio.to_thread(_Header.read, file)
-            cipher = await self._keys.held(name, header.key_id)
-            raw = await asyncio.to_thread(_Opened, file, name, header, cipher)
-        except BaseException:
-            file.close()
-            raise
-        return io.BufferedReader(raw, CHUNK_BYTES)
+            return await self._open(name)
+        except CannotDecrypt:  # written again between the look at the value and that at its key?
+            return await self._open(name)
+
+    async def tidy(self, name: str) -> None:
+        """Delete the keys that a stored value has left. Raises MissingBlob, CannotDecrypt."""
+        await self._keys.tidy(name, (await self._header(name)).key_id)
 
     async def delete(self, name: str) -> bool:
         """See the port. The keys go first: what is left when that fails can't be read any more."""
         await self._keys.drop(name)
         return await self._inner.delete(name)
+
+    async def free_bytes(self) -> int | None:
+        """See the port."""
+        return await self._inner.free_bytes()
 
     async def names(self, after: float, before: float) -> Sequence[str]:
         """See the port; those too of which there is nothing but a key."""
@@ -114,9 +124,22 @@ class SealedBlobs:
 
         Raises MissingBlob, CannotDecrypt.
         """
+        return await self._keys.ring_key(name, (await self._header(name)).key_id)
+
+    async def _header(self, name: str) -> _Header:
         with await self._inner.open(name) as file:
+            return await asyncio.to_thread(_Header.read, file)
+
+    async def _open(self, name: str) -> BinaryIO:
+        file = await self._inner.open(name)
+        try:
             header = await asyncio.to_thread(_Header.read, file)
-        return await self._keys.ring_key(name, header.key_id)
+            cipher = await self._keys.held(name, header.key_id)
+            raw = await asyncio.to_thread(_Opened, file, name, header, cipher)
+        except BaseException:
+            file.close()
+            raise
+        return io.BufferedReader(raw, CHUNK_BYTES)
 
     async def _sealed(
         self, name: str, chunks: AsyncIterable[bytes], tally: _Tally, cipher: Cipher
@@ -132,14 +155,21 @@ class SealedBlobs:
                 del held[:CHUNK_BYTES]
                 yield cipher.seal(part, header.identity(name, number, last=False))
                 number += 1
+        if tally.abandoned:  # a store that goes on by itself after a cancellation
+            raise Unavailable("This was given up.")
+        tally.complete = True
         yield cipher.seal(bytes(held), header.identity(name, number, last=True))
 
 
 class _Tally:
-    """Size and SHA-256 of what is written. Raises TooLarge."""
+    """Size and SHA-256 of what is written, and whether that is all. Raises TooLarge.
+
+    What is abandoned before it is complete gets no end, so no key opens it.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self.size = 0
+        self.complete = self.abandoned = False
         self.digest = hashlib.sha256()
         self._max_bytes = max_bytes
 

@@ -45,6 +45,7 @@ class RedisCache:
         self._ttl_ms = math.ceil(ttl_s * 1000)
         self._largest = max_value_bytes
         self._timeout_s = timeout_s
+        self._places = asyncio.Semaphore(_CONNECTIONS)
         self._breaker = Breaker("the cache", self._probe, _FAILURES)
 
     async def get(self, owner: str, key: str) -> bytes | None:
@@ -85,7 +86,9 @@ class RedisCache:
             async with asyncio.timeout(self._timeout_s):
                 return await work()
 
-        return await self._breaker.call(bounded)
+        # Waiting for a connection says nothing about the server, so the time is not counted.
+        async with self._places:
+            return await self._breaker.call(bounded)
 
     async def _probe(self) -> None:
         """Write: a server that is full or a replica answers to less."""

@@ -1,9 +1,13 @@
 """AES-256-GCM by the `cryptography` package.
 
-Sealed data: 1, the length of the key's id, the id, 12 random bytes (the nonce), the encrypted
-bytes with their 16-byte tag. Header and record identity are authenticated with it (associated
-data), so that a value that is moved to another record, or tampered with, does not open.
-Random nonces are good for 2^32 values per key (NIST SP 800-38D, 8.3).
+Sealed data: 1 or 2, the length of the key's id, the id, in 2 a salt of 16 random bytes, 12 random
+bytes (the nonce), the encrypted bytes with their 16-byte tag. Header and record identity are
+authenticated with it (associated data), so that a value that is moved to another record, or
+tampered with, does not open.
+
+Random nonces are good for 2^32 values per key (NIST SP 800-38D, 8.3). In 1 a data key is used as it
+is: of an owner, or of a blob. In 2 each value has a key of its own, derived by HKDF from the
+operator's key, the purpose and the salt: there is no number that has to be counted.
 """
 
 from __future__ import annotations
@@ -22,7 +26,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from zhiyin.domain.errors import CannotDecrypt, ConfigError
 from zhiyin.domain.sealing import PLAIN, WrappedKey, hashed
 
-_VERSION = b"\x01"
+_VERSION, _DERIVED = b"\x01", b"\x02"
+_SALT_BYTES = 16
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -48,14 +53,7 @@ class AesCipher:
         if name not in self._ciphers:
             raise CannotDecrypt(f"This record is encrypted with the key '{name}', which is lost.")
         head = _header(name)
-        nonce, rest = sealed[len(head) :][:_NONCE_BYTES], sealed[len(head) + _NONCE_BYTES :]
-        try:
-            return self._ciphers[name].decrypt(nonce, rest, head + identity.encode())
-        except (InvalidTag, ValueError) as error:
-            raise CannotDecrypt(
-                f"This record does not open with the key '{name}': the key is a wrong one of that "
-                "name, or the data is damaged or was put in another record's place."
-            ) from error
+        return _opened(self._ciphers[name], name, head + identity.encode(), sealed[len(head) :])
 
 
 class AesOwner(AesCipher):
@@ -72,7 +70,36 @@ class AesOwner(AesCipher):
 
 
 class AesRing(AesCipher):
-    """The operator's keys."""
+    """The operator's keys; what they seal is sealed by keys that are derived from them.
+
+    A derived key is for one purpose (the first part of the identity) and one value. What older
+    versions have sealed with the keys themselves still opens.
+    """
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        super().__init__(keys)
+        self._keys = dict(keys)
+
+    def seal(self, plaintext: bytes, identity: str) -> bytes:
+        """See `ports.cipher`."""
+        head = _header(self.key_id, _DERIVED)
+        salt, nonce = secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_NONCE_BYTES)
+        cipher = self._derived(self.key_id, salt, identity)
+        return head + salt + nonce + cipher.encrypt(nonce, plaintext, head + identity.encode())
+
+    def open(self, sealed: bytes, identity: str) -> bytes:
+        """See `ports.cipher`."""
+        name = key_id_of(sealed)
+        if sealed[:1] != _DERIVED or name not in self._keys:
+            return super().open(sealed, identity)
+        head = _header(name, _DERIVED)
+        salt, rest = sealed[len(head) :][:_SALT_BYTES], sealed[len(head) + _SALT_BYTES :]
+        cipher = self._derived(name, salt, identity)
+        return _opened(cipher, name, head + identity.encode(), rest)
+
+    def _derived(self, name: str, salt: bytes, identity: str) -> AESGCM:
+        purpose = b"zhiyin ring " + identity.partition("/")[0].encode()
+        return AESGCM(_derived(self._keys[name], purpose, salt))
 
     @property
     def names(self) -> Sequence[str]:
@@ -133,21 +160,36 @@ def key_id_of(sealed: bytes) -> str:
             "zhiyin keys rotate encrypts it."
         )
     name = sealed[2:][: sealed[1]] if len(sealed) > 2 else b""
-    if sealed[:1] != _VERSION or not name or len(sealed) < 2 + len(name) + _NONCE_BYTES:
+    if (
+        sealed[:1] not in (_VERSION, _DERIVED)
+        or not name
+        or len(sealed) < 2 + len(name) + _NONCE_BYTES
+    ):
         raise CannotDecrypt("This record is damaged: it is no encrypted data.")
     return name.decode("ascii", "replace")
 
 
-def _header(name: str) -> bytes:
-    return _VERSION + bytes([len(name)]) + name.encode("ascii", "replace")
+def _opened(cipher: AESGCM, name: str, bound_to: bytes, body: bytes) -> bytes:
+    """From nonce and encrypted bytes. Raises CannotDecrypt."""
+    try:
+        return cipher.decrypt(body[:_NONCE_BYTES], body[_NONCE_BYTES:], bound_to)
+    except (InvalidTag, ValueError) as error:
+        raise CannotDecrypt(
+            f"This record does not open with the key '{name}': the key is a wrong one of that "
+            "name, or the data is damaged or was put in another record's place."
+        ) from error
+
+
+def _header(name: str, version: bytes = _VERSION) -> bytes:
+    return version + bytes([len(name)]) + name.encode("ascii", "replace")
 
 
 def _wrapping(owner: str, name: str) -> str:
     return f"key/{owner}/{name}"
 
 
-def _derived(key: bytes, purpose: bytes) -> bytes:
-    return HKDF(SHA256(), _KEY_BYTES, salt=None, info=purpose).derive(key)
+def _derived(key: bytes, purpose: bytes, salt: bytes | None = None) -> bytes:
+    return HKDF(SHA256(), _KEY_BYTES, salt=salt, info=purpose).derive(key)
 
 
 def _decoded(name: str, encoded: str) -> bytes:

@@ -40,6 +40,13 @@ class NoHistory:
         """There is nothing."""
         return 0
 
+    async def scrub(self) -> None:
+        """There is nothing."""
+
+    async def reindex(self, after: int, limit: int) -> int | None:
+        """There is nothing."""
+        return None
+
 
 def _off() -> NoReturn:
     raise NotFound("This server keeps no history (history.enabled).", code="history_off")

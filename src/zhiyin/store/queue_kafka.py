@@ -47,7 +47,7 @@ _EXISTS = 36  # Kafka's code for a topic that is there already
 
 @dataclass(frozen=True, slots=True)
 class KafkaAddress:
-    """Addresses of the brokers, credentials, and the prefix of topics and group."""
+    """Brokers, credentials, prefix of topics and group; `keep_s` is for dead letters."""
 
     servers: tuple[str, ...]
     prefix: str = "zhiyin"
@@ -56,6 +56,7 @@ class KafkaAddress:
     tls: bool = False
     user: str = ""
     password: str = ""
+    keep_s: float = 604_800.0
 
     def client(self) -> dict[str, Any]:
         """Options of every aiokafka client."""
@@ -294,7 +295,9 @@ class KafkaQueue:
             await admin.start()
             count, replicas = self._address.partitions, self._address.replicas
             topics = [NewTopic(t, count, replicas) for t in self._address.topics]
-            made = await admin.create_topics([*topics, NewTopic(self._address.dead, 1, replicas)])
+            keep = {"retention.ms": str(int(self._address.keep_s * 1000))}
+            topics += [NewTopic(self._address.dead, 1, replicas, topic_configs=keep)]
+            made = await admin.create_topics(topics)
             for entry in made.topic_errors:
                 if entry[1] not in (0, _EXISTS):
                     raise for_code(entry[1])(f"can't make the topic {entry[0]}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 
 from zhiyin.audio.decode import AvDecoder
+from zhiyin.audio.isolation.processes import DecoderProcesses
 from zhiyin.config import Settings
 from zhiyin.core.captions.rooms import Rooms
 from zhiyin.core.erasure import Erasure
@@ -42,7 +44,7 @@ from zhiyin.wiring.history import (
 )
 from zhiyin.wiring.jobs import make_job_runtime
 from zhiyin.wiring.live import make_live
-from zhiyin.wiring.recognition import make_cache, make_preparer
+from zhiyin.wiring.recognition import make_cache, make_preparer, make_processes
 from zhiyin.wiring.text import make_text_steps
 
 log = logging.getLogger(__name__)
@@ -68,11 +70,14 @@ class Services:
     observer: MemoryObserver
     token_cipher: Cipher
     _archive: Archive | None
-    _pool: ThreadPoolExecutor
+    _pools: tuple[ThreadPoolExecutor, ...]
+    _processes: DecoderProcesses | None
     _loading: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start loading the default model, writing the history, and caption rooms and jobs."""
+        if self._processes is not None:
+            self._processes.prepare()
         self.rooms.start()
         self.history_writer.start()
         self.sweeper.start()
@@ -119,7 +124,10 @@ class Services:
         await self.history_writer.close()
         if self._archive is not None:
             await self._archive.close()
-        self._pool.shutdown(wait=False)
+        for pool in self._pools:
+            pool.shutdown(wait=False)
+        if self._processes is not None:
+            self._processes.close()
 
     async def __aenter__(self) -> Services:
         return self
@@ -139,17 +147,28 @@ class Services:
             log.error("the default model could not be loaded: %s", error.message)
 
 
-def build(settings: Settings, workers: int | None = None, *, persist: bool = True) -> Services:
+def build(
+    settings: Settings,
+    workers: int | None = None,
+    *,
+    persist: bool = True,
+    isolate: bool = True,
+    on_stuck: Callable[[], None] = lambda: None,
+) -> Services:
     """Everything for these settings; no model is loaded yet. Raises ConfigError, MissingExtra.
 
     `workers` is the number of concurrent jobs in this process; None is a process without jobs.
-    Without `persist` there is no history and no cache, whatever the settings say.
+    Without `persist` there is no history and no cache, whatever the settings say. Without `isolate`
+    recordings are decoded in this process: for the user's own files. `on_stuck` is called when only
+    a new process can recognize speech again.
     """
     pool = ThreadPoolExecutor(settings.audio.workers, thread_name_prefix="zhiyin-audio")
+    live_pool = ThreadPoolExecutor(settings.live.workers, thread_name_prefix="zhiyin-live")
+    processes = make_processes(settings) if isolate else None
     decoder = AvDecoder()
     observer = MemoryObserver()
-    registry = make_registry(settings, decoder, observer)
-    preparer = make_preparer(settings, pool)
+    registry = make_registry(settings, decoder, observer, on_stuck)
+    preparer = make_preparer(settings, pool, processes)
     ring = key_ring(settings)
     cache = make_cache(settings, ring) if persist else None
     steps = make_text_steps(settings)
@@ -160,7 +179,9 @@ def build(settings: Settings, workers: int | None = None, *, persist: bool = Tru
     history = (stored if settings.history.enabled else None) or NoHistory()
     policy = HistoryWriterPolicy(waiting=settings.history.max_waiting)
     writer = HistoryWriter(history, policy, observer)
-    live = make_live(settings, registry, preparer.vad, pool, writer, steps, observer)
+    live = make_live(
+        settings, registry, preparer.vad, live_pool, writer, steps, observer, processes
+    )
     rooms = make_rooms(settings, ring)
     jobs = None
     if workers is not None:
@@ -170,7 +191,7 @@ def build(settings: Settings, workers: int | None = None, *, persist: bool = Tru
         settings, registry, transcriber, live, rooms, decoder, jobs,
         RecognitionService(transcriber, writer), history, writer,
         make_sweeper(settings, history, observer), results, Erasure(erasables), observer,
-        token_cipher(ring), stored, pool,
+        token_cipher(ring), stored, (pool, live_pool), processes,
     )  # fmt: skip
 
 

@@ -23,8 +23,13 @@ log = logging.getLogger(__name__)
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 
-def make_registry(settings: Settings, decoder: Decoder, observer: Observer) -> Registry:
-    """All models of all engines; none is loaded yet. Raises ConfigError."""
+def make_registry(
+    settings: Settings, decoder: Decoder, observer: Observer, on_stuck: Callable[[], None]
+) -> Registry:
+    """All models of all engines; none is loaded yet. `on_stuck`: see `Scheduler`.
+
+    Raises ConfigError.
+    """
     queue = settings.scheduler
     limits = SchedulerLimits(queue.max_requests, queue.max_backlog_s, queue.stuck_s)
 
@@ -32,7 +37,7 @@ def make_registry(settings: Settings, decoder: Decoder, observer: Observer) -> R
         return warm_up(engine, decoder, SAMPLES / "en.flac", clock)
 
     def make_scheduler(make: Callable[[], Engine]) -> Scheduler:
-        return Scheduler(make, limits=limits, warm_up=prove, observer=observer)
+        return Scheduler(make, limits=limits, warm_up=prove, observer=observer, on_stuck=on_stuck)
 
     return Registry(providers(settings), _registry_policy(settings), make_scheduler)
 

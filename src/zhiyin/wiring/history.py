@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,10 @@ from zhiyin.store.cipher_plain import PlainRing
 if TYPE_CHECKING:
     from zhiyin.store.history_sql.store import SqlHistory
 
+log = logging.getLogger(__name__)
+
 _HISTORY_FILE = "history.db"
+_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
 def has_history(settings: Settings) -> bool:
@@ -51,10 +56,17 @@ def key_ring(settings: Settings) -> KeyRing:
     if chosen.keys_file:
         if text:
             raise ConfigError("Give encryption.keys or encryption.keys_file, not both.")
+        file = Path(chosen.keys_file).expanduser()
         try:
-            text = Path(chosen.keys_file).expanduser().read_text("utf-8")
+            text = file.read_text("utf-8")
+            mode = stat.S_IMODE(file.stat().st_mode)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError("encryption.keys_file can't be read.") from error
+        if mode & _OTHERS:
+            log.warning(
+                "encryption.keys_file can be read by others than its owner (mode %04o): "
+                "chmod 600 it, and make a new key if somebody may have done so", mode,
+            )  # fmt: skip
     elif not text:
         return PlainRing()
     from zhiyin.store.cipher_aesgcm import AesRing, parse_keys

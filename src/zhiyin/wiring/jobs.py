@@ -10,10 +10,14 @@ from urllib.parse import urlsplit
 from zhiyin.config import Settings
 from zhiyin.config.jobs import JobSettings
 from zhiyin.core.history.writer import HistoryWriter
+from zhiyin.core.jobs.delivery import WebhookDelivery
+from zhiyin.core.jobs.host_slots import HostSlots
 from zhiyin.core.jobs.reconciler import Reconciler
 from zhiyin.core.jobs.records import JobRecords
 from zhiyin.core.jobs.runtime import JobRuntime
 from zhiyin.core.jobs.service import JobRules, JobService
+from zhiyin.core.jobs.storage import Storage
+from zhiyin.core.jobs.sweeping import JobSweeper
 from zhiyin.core.jobs.webhooks import parse_secrets
 from zhiyin.core.jobs.worker import Worker, WorkLimits
 from zhiyin.core.recognition.transcriber import Transcriber
@@ -56,23 +60,30 @@ def make_job_runtime(
     networks = parse_networks(jobs.networks, "jobs.networks")
     web = GuardedWeb(WebLimits(jobs.fetch_s, jobs.webhook_s, networks))
     rules = JobRules(jobs.allow_urls, bool(secrets), max_bytes, jobs.max_watchers)
-    service = JobService(
-        transcriber.registry, transcriber.preparer, records, queue, blobs, web, rules
+    storage = Storage(
+        records.store, blobs, int(jobs.max_stored_mb * (1 << 20)), int(jobs.min_free_mb * (1 << 20))
     )
-    reconciler = Reconciler(records, queue, blobs, web, secrets, observer)
+    service = JobService(
+        transcriber.registry, transcriber.preparer, records, queue, blobs, web, rules, storage
+    )
+    delivery = WebhookDelivery(
+        records, web, secrets, HostSlots(jobs.max_webhooks, jobs.max_per_host), observer
+    )
+    reconciler = Reconciler(records, queue, blobs, delivery, observer)
     limits = WorkLimits(max_bytes, jobs.timeout_s)
     worker = Worker(
-        transcriber, records, queue, blobs, web, limits, history_writer, reconciler.wake
-    )
+        transcriber, records, queue, blobs, web, limits, history_writer, reconciler.wake,
+        HostSlots(jobs.max_fetches, jobs.max_per_host), storage,
+    )  # fmt: skip
 
     async def release() -> None:
         await queue.close()
         await web.close()
         await database.close()
 
-    return JobRuntime(
-        service, reconciler, worker, workers, release, partial(observer.totals, "jobs")
-    )
+    sweeper = JobSweeper(records, blobs, observer)
+    counts = partial(observer.totals, "jobs")
+    return JobRuntime(service, reconciler, sweeper, worker, workers, release, counts)
 
 
 def make_database(settings: Settings) -> Database:
@@ -117,6 +128,7 @@ def _policy(jobs: JobSettings) -> JobPolicy:
         max_attempts=jobs.max_attempts,
         redeliver_s=jobs.redeliver_s,
         audio_ttl_s=jobs.audio_ttl_s,
+        cancelled_ttl_s=jobs.cancelled_ttl_s,
         keep_s=jobs.keep_s,
         webhook_attempts=jobs.webhook_attempts,
         webhook_timeout_s=jobs.webhook_s,
@@ -142,6 +154,6 @@ def _queue(jobs: JobSettings, database: Database) -> JobQueue:
     return KafkaQueue(
         KafkaAddress(
             servers, prefix, jobs.queue_partitions, jobs.queue_replicas, jobs.queue_tls,
-            jobs.queue_user, password,
+            jobs.queue_user, password, jobs.keep_s,
         )
     )  # fmt: skip

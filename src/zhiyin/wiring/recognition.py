@@ -5,6 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from zhiyin.audio.decode import AvDecoder
+from zhiyin.audio.isolation.processes import SUPPORTED, DecoderProcesses, ProcessPolicy
+from zhiyin.audio.isolation.recording import ProcessDecoder
+from zhiyin.audio.isolation.sandbox import ProcessLimits
 from zhiyin.audio.vad import SileroVad
 from zhiyin.config import Settings
 from zhiyin.core.recognition.prepare import Preparer
@@ -17,13 +20,25 @@ from zhiyin.store.cache_memory import MemoryCache
 from zhiyin.store.cache_sealed import SealedCache
 
 
-def make_preparer(settings: Settings, pool: ThreadPoolExecutor) -> Preparer:
-    """What turns recordings into pieces, on the threads of `pool`."""
+def make_processes(settings: Settings) -> DecoderProcesses | None:
+    """Where foreign recordings are decoded; None where that is off, or on Windows."""
+    audio = settings.audio
+    if not SUPPORTED or audio.decoder_processes == 0:
+        return None
+    limits = ProcessLimits(audio.decoder_memory_mb << 20, audio.decoder_cpu_s)
+    return DecoderProcesses(ProcessPolicy(audio.decoder_processes, audio.decoder_stall_s, limits))
+
+
+def make_preparer(
+    settings: Settings, pool: ThreadPoolExecutor, processes: DecoderProcesses | None = None
+) -> Preparer:
+    """What turns recordings into pieces, on the threads of `pool`; decoded in `processes`."""
     audio = settings.audio
     cut = CutPolicy(
         split_gap_s=audio.split_gap_s, max_piece_s=audio.max_piece_s, enough_s=audio.piece_s
     )
-    return Preparer(AvDecoder(), SileroVad(), AudioLimits(audio.max_seconds), cut, pool)
+    decoder = AvDecoder() if processes is None else ProcessDecoder(processes)
+    return Preparer(decoder, SileroVad(), AudioLimits(audio.max_seconds), cut, pool)
 
 
 def make_cache(settings: Settings, cipher: Cipher) -> Cache | None:

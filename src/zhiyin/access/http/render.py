@@ -133,6 +133,8 @@ def segment_json(index: int, segment: Segment) -> Json:
         "text": segment.shown,
         "confidence": round(segment.confidence, 4),
     }
+    if segment.language:
+        body["language"] = segment.language
     if segment.display:
         body["lexical"] = segment.text
     if segment.words:

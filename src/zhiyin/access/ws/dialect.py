@@ -44,6 +44,7 @@ async def read_messages(transport: Transport, dialect: Dialect) -> None:
             await dialect.handle(await transport.receive(patient=dialect.patient))
         except AsrError as error:
             await dialect.fail(error)
+        await asyncio.sleep(0)  # many messages may wait, and handling one need not wait itself
 
 
 async def send_events(transport: Transport, events: AsyncIterable[Json | str]) -> None:

@@ -36,6 +36,7 @@ _FLUSH_S = 2.0  # how long a speaker who has finished waits for the outbox to em
 class RoomLimits:
     """`history` captions are kept per room, until `history_s` seconds after the last.
 
+    At most `max_rooms` have captions or a speaker, and as many wait for one.
     `waiting` captions may wait for a viewer. A speaker's lease is renewed every `renew_s`.
     """
 
@@ -85,6 +86,11 @@ class Room:
     def expired(self) -> bool:
         """Whether the last caption is older than `history_s`."""
         return self._context.clock() - self._changed > self._context.limits.history_s
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody speaks and no captions are known: all that it has are viewers."""
+        return not self._taken and not len(self.log)
 
     @property
     def spare(self) -> bool:

@@ -67,7 +67,7 @@ class Rooms:
     @asynccontextmanager
     async def subscribe(self, name: str) -> AsyncIterator[tuple[tuple[Caption, ...], Subscription]]:
         """The history of the room, and the events after it. Raises Overloaded."""
-        room = self._enter(name)
+        room = await self._watched(name)
         subscription = await room.subscribe()
         try:
             yield captions(room.history()), subscription
@@ -77,7 +77,8 @@ class Rooms:
 
     async def speak(self, name: str, caller: Caller) -> Speaker:
         """Begin a turn; finish it. Raises Overloaded, or InvalidRequest when there is a speaker."""
-        return await self._enter(name).speak(next(self._turns), caller.owner)
+        room = await self._spoken_in(name)
+        return await room.speak(next(self._turns), caller.owner)
 
     async def erase(self, owner: str) -> int:
         """Delete the owner's captions everywhere; how many. Raises Unavailable."""
@@ -108,10 +109,39 @@ class Rooms:
             self._context.connection.report_failure()
             raise
 
+    async def _spoken_in(self, name: str) -> Room:
+        """For a speaker. Raises Overloaded when too many other rooms have captions."""
+        room = self._rooms.get(name)
+        if room is None or room.quiet:
+            if self._places(quiet=False) <= 0:
+                await self._sweep()
+            if self._places(quiet=False) <= 0:
+                raise _too_many()
+        return self._enter(name)
+
+    async def _watched(self, name: str) -> Room:
+        """For a viewer. Raises Overloaded.
+
+        Anybody can wait in rooms that nobody ever speaks in, so those have places of their own.
+        """
+        if name not in self._rooms:
+            quiet = self._places(quiet=True) > 0 or not await self._has_captions(name)
+            if self._places(quiet=quiet) <= 0 and name not in self._rooms:
+                raise _too_many()
+        return self._enter(name)
+
+    def _places(self, *, quiet: bool) -> int:
+        taken = sum(room.quiet == quiet for room in self._rooms.values())
+        return self._context.limits.max_rooms - taken
+
+    async def _has_captions(self, name: str) -> bool:
+        try:
+            return bool(await self._context.store.history(name))
+        except Unavailable:
+            return False
+
     def _enter(self, name: str) -> Room:
         if name not in self._rooms:
-            if len(self._rooms) >= self._context.limits.max_rooms:
-                raise Overloaded("There are too many rooms. Try again later.", retry_after_s=60.0)
             self._rooms[name] = Room(name, self._context)
         return self._rooms[name]
 
@@ -123,3 +153,7 @@ class Rooms:
         while True:
             await asyncio.sleep(_SWEEP_S)
             await self._sweep()
+
+
+def _too_many() -> Overloaded:
+    return Overloaded("There are too many rooms. Try again later.", retry_after_s=60.0)

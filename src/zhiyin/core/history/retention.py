@@ -1,4 +1,7 @@
-"""Retention: deletes transcripts that are too old."""
+"""Retention: deletes transcripts that are too old, and what deletions have left in journals.
+
+Also brings the search index of those that stay up to date.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from zhiyin.ports.observer import UNOBSERVED, Observer
 log = logging.getLogger(__name__)
 
 _BATCH = 500
+_INDEXED_AT_ONCE = 20
+_INDEX_PAUSE_S = 0.02  # writers come in between
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +49,49 @@ class Sweeper:
         self._history = history
         self._policy = policy
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Sweep now and from time to time."""
-        if self._policy.keep_s > 0:
-            self._task = asyncio.create_task(self._run())
+        """Sweep now and from time to time; index once what older versions have written."""
+        self._tasks = [asyncio.create_task(run) for run in (self._run(), self._reindex())]
 
     async def close(self) -> None:
         """Stop."""
-        if self._task is not None:
-            await cancel_all([self._task])
+        await cancel_all(self._tasks)
 
     async def sweep(self) -> int:
-        """Delete all that are too old; how many. Raises Unavailable."""
+        """Delete all that are too old; how many. Raises Unavailable.
+
+        What deletions have left in journals goes too, if it did not at once.
+        """
+        removed = await self._expire() if self._policy.keep_s > 0 else 0
+        await self._history.scrub()
+        self._observer.count("sweep.runs")
+        return removed
+
+    async def _expire(self) -> int:
         before = self._clock() - timedelta(seconds=self._policy.keep_s)
         removed = 0
         while some := await self._history.expire(before, _BATCH):
             removed += some
             self._observer.count("sweep.removed", some)
             await asyncio.sleep(0)  # writers take turns with the sweeper
-        self._observer.count("sweep.runs")
         return removed
+
+    async def reindex(self) -> None:
+        """Bring the search index up to date. Raises Unavailable."""
+        after: int | None = 0
+        while after is not None:
+            after = await self._history.reindex(after, _INDEXED_AT_ONCE)
+            await asyncio.sleep(_INDEX_PAUSE_S)
+
+    async def _reindex(self) -> None:
+        while True:
+            try:
+                return await self.reindex()
+            except AsrError as error:
+                log.warning("old transcripts can't be indexed now: %s", error.message)
+            await asyncio.sleep(self._policy.every_s)
 
     async def _run(self) -> None:
         while True:
@@ -75,5 +101,5 @@ class Sweeper:
                     log.info("%d transcripts were removed: they were too old", removed)
             except AsrError as error:
                 self._observer.count("sweep.failures")
-                log.warning("old transcripts could not be removed: %s", error.message)
+                log.warning("a sweep of the history failed: %s", error.message)
             await asyncio.sleep(self._policy.every_s)

@@ -73,12 +73,15 @@ def lease_renewed(
     return replace(job, lease=Lease(token, now + policy.lease_s), processed_s=processed_s)
 
 
-def fetched(job: Job, token: str, blob: str, size_bytes: int) -> Job | None:
-    """Its recording was downloaded from the client's URL."""
+def fetched(job: Job, token: str, blob: str, size_bytes: int, now: float) -> Job | None:
+    """Its recording was downloaded from the client's URL: it waits for a worker to be free.
+
+    That was no attempt.
+    """
     if not _has_lease(job, token):
         return None
     recording = replace(job.recording, blob=blob, size_bytes=size_bytes)
-    return replace(job, recording=recording)
+    return _requeued(replace(job, recording=recording, attempts=job.attempts - 1), now)
 
 
 def measured(job: Job, token: str, duration_s: float | None) -> Job | None:
@@ -140,15 +143,20 @@ def expired(job: Job, now: float, policy: JobPolicy) -> Job | None:
 
 
 def cancelled(job: Job, now: float, policy: JobPolicy) -> Job | None:
-    """Cancelled by its owner."""
-    return None if job.state.ended else _ended(job, JobState.CANCELLED, now, policy)
+    """Cancelled by its owner; its recording is kept a little longer, for a retry."""
+    if job.state.ended:
+        return None
+    until = min(job.recording.until, now + policy.cancelled_ttl_s)
+    job = replace(job, recording=replace(job.recording, until=until))
+    return _ended(job, JobState.CANCELLED, now, policy)
 
 
-def retried(job: Job, now: float) -> Job | None:
+def retried(job: Job, now: float, policy: JobPolicy) -> Job | None:
     """A new run, as its owner wishes, after a failure or a cancellation."""
     if job.state not in (JobState.FAILED, JobState.CANCELLED) or job.recording.until <= now:
         return None
-    fresh = _requeued(job, now)
+    until = max(job.recording.until, job.created_at + policy.audio_ttl_s)
+    fresh = _requeued(replace(job, recording=replace(job.recording, until=until)), now)
     return replace(
         fresh, run=job.run + 1, attempts=0, started_at=None, ended_at=None, until=None,
         failure=None, result="", processed_s=0.0, webhook=Webhook(),

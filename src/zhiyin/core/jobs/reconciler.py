@@ -1,4 +1,4 @@
-"""Reconciles job records: requeue, recover leases, deliver webhooks, expire.
+"""Reconciles job records: requeue, recover leases, have webhooks delivered, expire.
 
 Any number of reconcilers may run; every step is a compare and swap, and its effects are idempotent.
 """
@@ -7,45 +7,44 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
-from zhiyin.core.jobs import lifecycle, webhooks
+from zhiyin.core.jobs import lifecycle
+from zhiyin.core.jobs.delivery import WebhookDelivery
 from zhiyin.core.jobs.records import JobRecords
-from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.backoff import backoff_s
-from zhiyin.domain.errors import AsrError, Unavailable
-from zhiyin.domain.job import Job, JobState, WebhookState
+from zhiyin.domain.errors import AsrError, MissingBlob, Unavailable
+from zhiyin.domain.job import Job, JobState
 from zhiyin.ports.blobs import BlobStore
 from zhiyin.ports.observer import UNOBSERVED, Observer
 from zhiyin.ports.queue import JobQueue
-from zhiyin.ports.web import Web
 
 log = logging.getLogger(__name__)
 
 _BATCH = 100
-_MAX_DELIVERIES = 16
 _POLL_S = 1.0
-_ORPHAN_S = 3600.0
 _LONGEST_PAUSE_S = 30.0
+_POSTPONED_S = 30.0  # until a job is looked at again when something of it failed
+_DELETIONS_S = 5.0  # of a round: a store that does not answer must not hold up the rest
 
 
 @dataclass(slots=True)
 class Reconciler:
-    """Reconciler, one per process. `secrets` sign webhooks."""
+    """Reconciler, one per process."""
 
     records: JobRecords
     queue: JobQueue
     blobs: BlobStore
-    web: Web
-    secrets: Sequence[bytes]
+    webhooks: WebhookDelivery
     observer: Observer = UNOBSERVED
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
-    _deliveries: set[asyncio.Task[None]] = field(default_factory=set)
-    _swept: float = 0.0
     _busy: bool = False
+    _queue_away: bool = False
+    _delete_at: float = 0.0  # no attempt before
     _lag: int = 0
 
     def wake(self) -> None:
@@ -59,7 +58,6 @@ class Reconciler:
             while True:
                 try:
                     busy = await self.reconcile()
-                    await self._sweep_orphans()
                     failures = 0
                     pause_s = 0.0 if busy else _POLL_S
                 except Unavailable as error:
@@ -68,20 +66,46 @@ class Reconciler:
                     pause_s = backoff_s(failures, _POLL_S, _LONGEST_PAUSE_S)
                 await self._wait(pause_s)
         finally:
-            await cancel_all(self._deliveries)
+            await self.webhooks.close()
 
     async def reconcile(self) -> bool:
-        """Handle the jobs that are due; whether there may be more."""
-        jobs = await self.records.store.due(self.records.clock(), _BATCH)
+        """Handle the jobs that are due; whether there may be more.
+
+        A job of which something fails is looked at again later: others come first.
+        """
+        now = self.records.clock()
+        jobs = await self.records.store.due(now, _BATCH)
         self._busy = any(job.put_at is not None for job in jobs) and await self._queue_advances()
-        failed = 0
+        self._queue_away = False
         for job in jobs:
-            try:
-                await self._reconcile(job)
-            except Unavailable as error:
-                failed += 1
-                log.warning("a job can't be reconciled now: %s", error.message)
-        return len(jobs) == _BATCH and not failed
+            if not _is_expired(job, now):
+                await self._attempt(self._reconcile(job, now), job, now)
+        await self._delete_expired([job for job in jobs if _is_expired(job, now)], now)
+        return len(jobs) == _BATCH
+
+    async def _attempt(self, step: Coroutine[Any, Any, None], job: Job, now: float) -> bool:
+        """Whether the step was done; else the job is postponed. Raises Unavailable."""
+        try:
+            await step
+        except AsrError as error:
+            log.warning("a job can't be reconciled now: %s", error.message)
+            await self.records.store.postpone(job, now + _POSTPONED_S)
+            return False
+        return True
+
+    async def _delete_expired(self, jobs: Sequence[Job], now: float) -> None:
+        """One after the other, as long as it works; the others later."""
+        left = list(jobs)
+        if now >= self._delete_at:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DELETIONS_S):
+                    while left and await self._attempt(self._delete(left[0], now), left[0], now):
+                        del left[0]
+            if jobs and len(left) == len(jobs):
+                log.warning("jobs that have expired can't be deleted now")
+                self._delete_at = now + _POSTPONED_S
+        for job in left:
+            await self.records.store.postpone(job, max(now + _POLL_S, self._delete_at))
 
     async def _wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -89,17 +113,18 @@ class Reconciler:
                 await self._woken.wait()
         self._woken.clear()
 
-    async def _reconcile(self, job: Job) -> None:
-        now = self.records.clock()
+    async def _reconcile(self, job: Job, now: float) -> None:
         if job.state is JobState.RUNNING:
             await self._recover_lease(job, now)
         elif job.state is JobState.QUEUED:
             await self._enqueue(job, now)
         elif job.webhook.due_at is not None and job.webhook.due_at <= now:
-            await self._claim_webhook(job, now)
-        elif job.until is not None and job.until <= now:
+            await self.webhooks.begin(job, now)
+
+    async def _delete(self, job: Job, now: float) -> None:
+        if job.until is not None and job.until <= now:
             await self._delete_job(job)
-        elif job.recording.blob and job.recording.until <= now:
+        else:
             await self._delete_audio(job)
 
     async def _recover_lease(self, job: Job, now: float) -> None:
@@ -126,13 +151,16 @@ class Reconciler:
             return
         if job.put_at is not None and self._busy:
             return  # a queue with work explains the wait
-        try:
-            await self.queue.put(job.id, job.request.priority)
-            self.observer.count("jobs.queued_again")
-        except Unavailable as error:
-            log.warning("a job can't be queued now: %s", error.message)
-            step = partial(lifecycle.not_queued, now=now, policy=policy)
-            await self.records.change(job.id, step)
+        if not self._queue_away:  # else every job would wait for it in turn
+            try:
+                await self.queue.put(job.id, job.request.priority)
+                self.observer.count("jobs.queued_again")
+                return
+            except Unavailable as error:
+                log.warning("jobs can't be queued now: %s", error.message)
+                self._queue_away = True
+        step = partial(lifecycle.not_queued, now=now, policy=policy)
+        await self.records.change(job.id, step)
 
     async def _queue_advances(self) -> bool:
         """Whether workers take from a queue with work; a broker may lose its consumers."""
@@ -144,69 +172,24 @@ class Reconciler:
         running = (await self.records.store.backlog()).running
         return lag > 0 and (running > 0 or lag != before)
 
-    async def _claim_webhook(self, job: Job, now: float) -> None:
-        """Claim the next attempt; webhooks may take long, so each is delivered in a task."""
-        claimed = lifecycle.webhook_claimed(job, now, self.records.policy)
-        if claimed is None or not (claimed := await self.records.swap(claimed)):
-            return
-        if claimed.webhook.delivery is WebhookState.GIVEN_UP:
-            self.observer.count("jobs.webhooks_given_up")
-            return
-        if len(self._deliveries) >= _MAX_DELIVERIES:
-            await asyncio.wait(self._deliveries, return_when=asyncio.FIRST_COMPLETED)
-        task = asyncio.create_task(self._deliver_webhook(claimed))
-        self._deliveries.add(task)
-        task.add_done_callback(self._deliveries.discard)
-
-    async def _deliver_webhook(self, job: Job) -> None:
-        """Post the webhook and store the outcome."""
-        policy = self.records.policy
-        delivered = await self._post_webhook(job)
-        self.observer.count("jobs.webhooks_delivered", delivered)
-        self.observer.count("jobs.webhooks_failed", not delivered)
-        step = partial(lifecycle.webhook_attempted, run=job.run, delivered=delivered, policy=policy)
-        try:
-            changed = await self.records.change(job.id, step)
-        except Unavailable as error:  # it is sent again, with the same id
-            log.warning("a webhook's outcome could not be stored: %s", error.message)
-            return
-        given_up = changed is not None and changed.webhook.delivery is WebhookState.GIVEN_UP
-        self.observer.count("jobs.webhooks_given_up", given_up)
-
-    async def _post_webhook(self, job: Job) -> bool:
-        body = webhooks.message(job)
-        headers = webhooks.signed(job.event_id, body, self.secrets, self.records.clock())
-        try:
-            status = await self.web.post(job.request.webhook_url, headers, body)
-        except AsrError as error:
-            log.warning("a webhook was not delivered: %s", error.code)
-            return False
-        if not 200 <= status < 300:
-            log.warning("a webhook was answered with %d", status)
-        return 200 <= status < 300
-
     async def _delete_audio(self, job: Job) -> None:
-        await self.blobs.delete(job.recording.blob)
+        with suppress(MissingBlob):
+            await self.blobs.delete(job.recording.blob)
         changed = lifecycle.without_audio(job)
         if changed is not None and await self.records.swap(changed):
             self.observer.count("jobs.audio_deleted")
             log.info("the recording of a job has expired and was deleted")
 
     async def _delete_job(self, job: Job) -> None:
-        for blob in (job.recording.blob, job.result):
-            if blob:
+        for blob in filter(None, (job.recording.blob, job.result)):
+            with suppress(MissingBlob):
                 await self.blobs.delete(blob)
         if await self.records.store.remove(job):
             self.observer.count("jobs.jobs_forgotten")
             log.info("a job has expired and was deleted")
 
-    async def _sweep_orphans(self) -> None:
-        """Delete blobs without a job: their process died between the two writes."""
-        before = self.records.clock() - _ORPHAN_S
-        if before < self._swept + _ORPHAN_S:
-            return
-        for name in await self.blobs.names(self._swept, before):
-            job = await self.records.store.get(name.split(".", 1)[0])
-            if job is None or name not in (job.recording.blob, job.result):
-                self.observer.count("jobs.orphans_deleted", await self.blobs.delete(name))
-        self._swept = before
+
+def _is_expired(job: Job, now: float) -> bool:
+    """Whether an ended job, or its recording, has to be deleted."""
+    over = job.until is not None and job.until <= now
+    return job.state.ended and (over or (bool(job.recording.blob) and job.recording.until <= now))

@@ -1,4 +1,4 @@
-"""Job runtime: service, workers and reconciler of one process, started and stopped together."""
+"""Job runtime: service, workers, reconciler and sweeper of a process, started and stopped."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from zhiyin.core.jobs.reconciler import Reconciler
 from zhiyin.core.jobs.service import JobService
+from zhiyin.core.jobs.sweeping import JobSweeper
 from zhiyin.core.jobs.worker import Worker
 from zhiyin.core.tasks import cancel_all
 from zhiyin.domain.errors import Unavailable
@@ -46,6 +47,7 @@ class JobRuntime:
 
     service: JobService
     reconciler: Reconciler
+    sweeper: JobSweeper
     worker: Worker
     workers: int
     release: Callable[[], Awaitable[None]]
@@ -53,13 +55,15 @@ class JobRuntime:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def start(self) -> None:
-        """Start workers and reconciler."""
+        """Start workers, reconciler and sweeper."""
         runs: list[Coroutine[Any, Any, None]] = [self.worker.run() for _ in range(self.workers)]
-        self._tasks = [asyncio.create_task(run) for run in [*runs, self.reconciler.run()]]
+        runs += [self.reconciler.run(), self.sweeper.run()]
+        self._tasks = [asyncio.create_task(run) for run in runs]
 
     async def close(self) -> None:
         """Stop; running jobs are released."""
         await cancel_all(self._tasks)
+        await self.worker.close()
         await self.release()
 
     async def health(self) -> JobHealth:

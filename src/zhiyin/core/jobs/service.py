@@ -6,12 +6,15 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO
 
 from zhiyin.core.jobs import lifecycle
 from zhiyin.core.jobs.records import JobRecords
+from zhiyin.core.jobs.storage import Storage
+from zhiyin.core.jobs.watching import JobWatch
 from zhiyin.core.recognition.prepare import Preparer
 from zhiyin.core.scheduling.registry import Registry
 from zhiyin.domain.errors import (
@@ -45,7 +48,6 @@ from zhiyin.ports.web import Web
 log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
-_POLL_S = 0.5
 _LONGEST_RETRY_S = 3600.0
 
 
@@ -81,7 +83,12 @@ class JobService:
     blobs: BlobStore
     web: Web
     rules: JobRules
+    storage: Storage
     watchers: int = 0
+    watching: JobWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watching = JobWatch(self.records.store)
 
     async def submit(
         self, owner: str, request: JobRequest, source: AudioSource | None, key: str = ""
@@ -89,8 +96,8 @@ class JobService:
         """Accept a job: from now on it ends by itself, even if a process dies.
 
         Without `source` the request has a URL. Raises InvalidRequest, UnknownModel,
-        UndecodableAudio, TooLarge, Overloaded, Conflict when the key was used for something else,
-        CannotDecrypt and Unavailable.
+        UndecodableAudio, TooLarge, Overloaded, StorageFull, Conflict when the key was used for
+        something else, CannotDecrypt and Unavailable.
         """
         self.registry.check(request.options)
         await self._check_addresses(request)
@@ -98,12 +105,14 @@ class JobService:
         await self.check_capacity(owner, key)
         now = self.records.clock()
         job_id = new_job_id(now)
-        recording, digest = await self._store_recording(job_id, source, now)
-        fingerprint = _fingerprint(request, digest)
-        job = Job(job_id, owner, request, recording, now, now, hashed, fingerprint)
-        # When this fails the record may be stored all the same, and then needs the recording; if
-        # not, the reconciler deletes the orphan.
-        stored = await self.records.add(job)
+        size = 0 if source is None else source.size
+        async with self.storage.room(size, replayed=await self._is_known(owner, key)):
+            recording, digest = await self._store_recording(job_id, source, request, now)
+            fingerprint = _fingerprint(request, digest)
+            job = Job(job_id, owner, request, recording, now, now, hashed, fingerprint)
+            # When this fails the record may be stored all the same, and then needs the recording;
+            # if not, the sweeper deletes the orphan.
+            stored = await self.records.add(job)
         if stored.id != job.id:
             await self._delete_blob(recording.blob)
             _check_readable(stored)
@@ -137,7 +146,8 @@ class JobService:
         """Run a failed or cancelled job again. Raises Conflict, CannotDecrypt."""
         _check_readable(await self.get(owner, job_id))
         now = self.records.clock()
-        job = await self.records.change(job_id, partial(lifecycle.retried, now=now))
+        step = partial(lifecycle.retried, now=now, policy=self.records.policy)
+        job = await self.records.change(job_id, step)
         if job is None:
             raise Conflict(
                 "Only a job that failed or was cancelled can be done again, and only as long as "
@@ -147,13 +157,17 @@ class JobService:
         return await self._enqueue(job)
 
     async def delete(self, owner: str, job_id: str) -> None:
-        """Delete the job in any state, with its recording and transcript."""
+        """Delete the job in any state, with its recording and transcript.
+
+        They go first: as long as there is the record, this can be tried again. Raises Unavailable.
+        """
         while True:
             job = await self.get(owner, job_id)
+            for blob in filter(None, (job.recording.blob, job.result)):
+                with suppress(MissingBlob):
+                    await self.blobs.delete(blob)
             if await self.records.store.remove(job):
-                break
-        for blob in (job.recording.blob, job.result):
-            await self._delete_blob(blob)
+                return
 
     async def result(self, owner: str, job_id: str) -> tuple[Job, Transcript]:
         """The transcript. Raises Conflict unless the job is done, MissingBlob when it is gone.
@@ -185,15 +199,13 @@ class JobService:
             raise Overloaded("Too many clients follow jobs. Ask for the state.", retry_after_s=10.0)
         self.watchers += 1
         try:
-            seen = -1
-            while True:
-                job = await self.get(owner, job_id)
-                if job.version != seen:
-                    seen = job.version
+            async with self.watching.watch(job_id) as watched:
+                while True:
+                    job = await self.get(owner, job_id)
                     yield job
-                if job.state.ended:
-                    return
-                await asyncio.sleep(_POLL_S)
+                    if job.state.ended:
+                        return
+                    await watched.newer(job.version)
         finally:
             self.watchers -= 1
 
@@ -221,12 +233,15 @@ class JobService:
             raise
 
     async def check_capacity(self, owner: str, key: str) -> None:
-        """Raises Overloaded when too many jobs wait, unless the request is a repetition."""
+        """Raises Overloaded when too many jobs wait, StorageFull when not a byte fits in.
+
+        Unless the request is a repetition.
+        """
+        if await self._is_known(owner, key):
+            return
+        await self.storage.check(1)
         backlog = await self.records.store.backlog()
         if backlog.waiting < self.records.policy.max_waiting:
-            return
-        query = JobQuery(owner, limit=1, key=_digest(key.encode()))
-        if key and await self.records.store.list(query):
             return
         cost = self.registry.cost("")
         work_s = cost.request(backlog.audio_s) if cost else 0.0
@@ -236,14 +251,19 @@ class JobService:
             retry_after_s=min(_LONGEST_RETRY_S, max(5.0, each)),
         )
 
+    async def _is_known(self, owner: str, key: str) -> bool:
+        """Whether there is a job with that idempotency key."""
+        query = JobQuery(owner, limit=1, key=_digest(key.encode()))
+        return bool(key and await self.records.store.list(query))
+
     async def _store_recording(
-        self, job_id: str, source: AudioSource | None, now: float
+        self, job_id: str, source: AudioSource | None, request: JobRequest, now: float
     ) -> tuple[Recording, str]:
         """Store the recording, if it can be decoded."""
         until = now + self.records.policy.audio_ttl_s
         if source is None:
             return Recording("", 0, until), ""
-        duration_s = await self.preparer.probe(source)
+        duration_s = await self.preparer.probe(source, request.options.track)
         name = f"{job_id}.audio"
         written = await self.blobs.write(name, _chunks(source.stream), self.rules.max_bytes)
         return Recording(name, written.size_bytes, until, duration_s), written.digest

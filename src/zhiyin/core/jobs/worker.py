@@ -10,16 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
 from zhiyin.core.history.writer import HistoryWriter
 from zhiyin.core.jobs import lifecycle
 from zhiyin.core.jobs.failure_policy import Disposition, disposition_of
+from zhiyin.core.jobs.host_slots import HostSlots
 from zhiyin.core.jobs.records import JobRecords
+from zhiyin.core.jobs.storage import Storage
 from zhiyin.core.recognition.result_cache import CachePolicy
 from zhiyin.core.recognition.transcriber import Transcriber
 from zhiyin.core.scheduling.batching import Lane
@@ -66,7 +69,9 @@ class _Attempt:
 class Worker:
     """Worker loop; run several for concurrent jobs. `ended` is called after every attempt.
 
-    Transcripts go to the `history_writer` as well, unless the client opts out.
+    Transcripts go to the `history_writer` as well, unless the client opts out. Recordings are
+    downloaded in tasks beside the loops (`fetches`), as far as there are `slots`: a slow address
+    keeps no worker from its work.
     """
 
     transcriber: Transcriber
@@ -77,6 +82,9 @@ class Worker:
     limits: WorkLimits
     history_writer: HistoryWriter
     ended: Callable[[], None]
+    slots: HostSlots
+    storage: Storage
+    fetches: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> None:
         """Work until cancelled; the running job is then released."""
@@ -101,11 +109,37 @@ class Worker:
         job = await self._take(delivery, token)
         if job is None:
             return
-        if job.lease is not None:
-            await self._work(_Attempt(job, token))
-        else:
+        if job.lease is None:
             log.error("a job can't be decrypted and has failed")
             self.ended()
+        elif job.request.url and not job.recording.blob:
+            await self._begin_fetch(_Attempt(job, token))
+        else:
+            attempt = _Attempt(job, token)
+            await self._work(attempt, self._transcribe(attempt))
+
+    async def close(self) -> None:
+        """Stop downloads; their jobs are released."""
+        await cancel_all(self.fetches)
+
+    async def _begin_fetch(self, attempt: _Attempt) -> None:
+        """Download the recording beside this loop, or release the job for a while."""
+        wait_s = self.slots.take(attempt.job.request.url)
+        if wait_s:
+            await asyncio.shield(self._release(attempt, wait_s))
+            return
+        task = asyncio.create_task(self._work_on_fetch(attempt))
+        self.fetches.add(task)
+        task.add_done_callback(self.fetches.discard)
+
+    async def _work_on_fetch(self, attempt: _Attempt) -> None:
+        began = time.monotonic()
+        try:
+            await self._work(attempt, self._fetch(attempt))
+        except Unavailable as error:  # the lease expires
+            log.warning("the outcome of a download could not be stored: %s", error.message)
+        finally:
+            self.slots.release(attempt.job.request.url, time.monotonic() - began)
 
     async def _take(self, delivery: Delivery, token: str) -> Job | None:
         """Lease the job. When cancelled, finish that and release it: no attempt is lost."""
@@ -136,25 +170,29 @@ class Worker:
             log.warning("a delivery could not be acknowledged: %s", error.message)
         return job
 
-    async def _work(self, attempt: _Attempt) -> None:
-        decoding = asyncio.create_task(self._transcribe(attempt))
+    async def _work(
+        self, attempt: _Attempt, work: Coroutine[None, None, Transcript | None]
+    ) -> None:
+        """Do it while the lease lasts, and store how it ended."""
+        working = asyncio.create_task(work)
         renewing = asyncio.create_task(self._renew_lease(attempt))
         try:
-            await asyncio.wait({decoding, renewing}, return_when=asyncio.FIRST_COMPLETED)
-            if decoding.done():
-                await self._store_outcome(attempt, decoding)
+            await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                await self._store_outcome(attempt, working)
             else:
                 log.info("a worker's job was cancelled or deleted, or its lease has expired")
         except asyncio.CancelledError:
-            await cancel_all([decoding])
+            await cancel_all([working])
             await asyncio.shield(self._release(attempt, 0.0))
             raise
         finally:
-            await cancel_all([decoding, renewing])
+            await cancel_all([working, renewing])
 
     async def _transcribe(self, attempt: _Attempt) -> Transcript:
-        await self._fetch(attempt)
         recording = attempt.job.recording
+        if not recording.blob:
+            raise MissingBlob("The recording is not kept any more.")
         with await self.blobs.open(attempt.job.blob(recording.blob)) as stream:
             source = AudioSource(stream, recording.size_bytes)
             options, limit_s = attempt.job.request.options, self.limits.timeout_s
@@ -178,21 +216,20 @@ class Worker:
                 await self.records.change(attempt.job.id, step)
 
     async def _fetch(self, attempt: _Attempt) -> None:
-        """Download the recording from the client's URL, unless it is stored already."""
+        """Download the recording from the client's URL, and queue the job again."""
         job = attempt.job
-        if job.recording.blob:
-            return
-        if not job.request.url:
-            raise MissingBlob("The recording is not kept any more.")
         name = f"{job.id}.audio"
-        async with aclosing(self.web.fetch(job.request.url, self.limits.max_bytes)) as chunks:
-            written = await self.blobs.write(name, chunks, self.limits.max_bytes)
+        url, max_bytes = job.request.url, self.limits.max_bytes
+        async with (
+            aclosing(self.web.fetch(url, max_bytes)) as chunks,
+            aclosing(self.storage.bounded(chunks)) as bounded,
+        ):
+            written = await self.blobs.write(name, bounded, max_bytes)
         step = partial(
-            lifecycle.fetched, token=attempt.token, blob=name, size_bytes=written.size_bytes
-        )
-        changed = await self.records.change(job.id, step)
-        attempt.job = changed or job
-        if changed is None:
+            lifecycle.fetched, token=attempt.token, blob=name, size_bytes=written.size_bytes,
+            now=self.records.clock(),
+        )  # fmt: skip
+        if await self.records.change(job.id, step) is None:
             stored = await self.records.store.get(job.id)
             if stored is None or stored.state.ended:  # else it stays as an orphan
                 await self.blobs.delete(name)
@@ -220,11 +257,14 @@ class Worker:
             except Unavailable as error:
                 log.warning("a lease could not be renewed: %s", error.message)
 
-    async def _store_outcome(self, attempt: _Attempt, decoding: asyncio.Task[Transcript]) -> None:
-        """Store how the attempt ended."""
+    async def _store_outcome(
+        self, attempt: _Attempt, working: asyncio.Task[Transcript | None]
+    ) -> None:
+        """Store how the attempt ended; a download has done so itself."""
         try:
-            transcript = decoding.result()
-            await self._done(attempt, transcript)
+            transcript = working.result()
+            if transcript is not None:
+                await self._done(attempt, transcript)
         except AsrError as error:
             await self._failed(attempt, error)
         except Exception as error:  # the worker loop: a fault of ours must not lose the job

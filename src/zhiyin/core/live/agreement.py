@@ -98,19 +98,25 @@ def settled_prefix(stable: Sequence[Unit], units: Sequence[Unit]) -> int:
     """
     if not stable:
         return 0
-    row = list(range(len(units) + 1))
-    for unit in stable:
-        previous, row = row, [row[0] + 1]
-        for j, other in enumerate(units):
-            change = previous[j] + (unit.key != other.key)
-            row.append(min(change, previous[j + 1] + 1, row[j] + 1))
+    distances = prefix_distances([u.key for u in stable], [u.key for u in units])
     end = stable[-1].end
 
     def distance(p: int) -> tuple[int, float]:
         at = units[p - 1].end if p else stable[0].word.start
-        return row[p], abs(at - end)
+        return distances[p], abs(at - end)
 
     return min(range(len(units) + 1), key=distance)
+
+
+def prefix_distances(known: Sequence[str], keys: Sequence[str]) -> list[int]:
+    """The edit distance between `known` and each prefix of `keys`, the empty one first."""
+    row = list(range(len(keys) + 1))
+    for key in known:
+        previous, row = row, [row[0] + 1]
+        for j, other in enumerate(keys):
+            change = previous[j] + (key != other)
+            row.append(min(change, previous[j + 1] + 1, row[j] + 1))
+    return row
 
 
 class Agreement:

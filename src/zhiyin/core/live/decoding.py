@@ -48,6 +48,11 @@ class FrameDecoder:
         return self._detect(np.zeros(-len(self._rest) % FRAME, np.float32))
 
     @property
+    def pending(self) -> bool:
+        """Whether `write(b"")` brings more frames of the bytes that were written."""
+        return self._sound.pending
+
+    @property
     def received(self) -> Received:
         """The bytes and seconds of whole samples."""
         return self._sound.received

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from zhiyin.core.live.streams import SegmentStreams
 from zhiyin.core.live.utterance import DecodeRequest, Hypothesis
@@ -13,9 +14,10 @@ from zhiyin.core.scheduling.batching import Lane
 from zhiyin.domain.engine import Clip, ClipResult
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.options import DecodeOptions
-from zhiyin.domain.transcript import Word
+from zhiyin.domain.spoken import SpokenLanguages
+from zhiyin.domain.transcript import Segment, Word
 
-_SURE, _SURE_S = 0.8, 2.0  # when a detected language holds for the rest of the session
+_SURE, _SURE_S = 0.8, 2.0  # when the language of a partial result is expected of the next
 
 Spell = Callable[[Sequence[str], str], Sequence[str]]
 """The spelling steps for words that follow each other, in a language."""
@@ -44,6 +46,8 @@ class EngineClient:
         self._timeout_s = timeout_s
         self._spell = spell
         self._admission: Admission | None = None
+        self._spoken = SpokenLanguages()
+        self._current: tuple[int, str] | None = None  # a segment and its language
 
     async def open(self) -> None:
         """Take the place. Raises AsrError."""
@@ -68,19 +72,34 @@ class EngineClient:
             self._clip(work), Lane.FINAL if work.kind == "final" else Lane.PARTIAL
         )
         result = await asyncio.wrap_future(future)
-        sure = (result.language_probability or 0.0) >= _SURE
-        if self._decode.language is None and sure and work.end_s - work.start_s >= _SURE_S:
-            self._decode = replace(self._decode, language=result.language)
-        hypothesis = _hypothesis(result, work, self._decode.language)
-        return (
-            hypothesis if self._spell is None else _spelled(hypothesis, self._spell, self._decode)
-        )
+        self._note_language(work, result)
+        if self._spell is not None:
+            result = _spelled(result, self._spell, self._decode)
+        return _hypothesis(result, work, self._decode.language)
 
     def _clip(self, work: DecodeRequest) -> Clip:
         if self._streams is not None:
             return self._streams.feed(work, self._decode)
         final = work.kind == "final"
-        return Clip(work.samples, self._decode, work.speech, draft=not final, urgent=final)
+        expected = self._expected(work)
+        return Clip(
+            work.samples, self._decode, work.speech, expected, draft=not final, urgent=final
+        )
+
+    def _expected(self, work: DecodeRequest) -> str | None:
+        """The language of the segment so far, else of those before it; None when it is named."""
+        if self._decode.language is not None:
+            return None
+        if self._current is not None and self._current[0] == work.segment_id:
+            return self._current[1]
+        return self._spoken.expected
+
+    def _note_language(self, work: DecodeRequest, result: ClipResult) -> None:
+        if work.kind == "final":
+            self._spoken.add(result)
+        sure = (result.language_probability or 0.0) >= _SURE
+        if sure and work.end_s - work.start_s >= _SURE_S:
+            self._current = (work.segment_id, result.language)
 
     async def _place(self) -> Admission:
         admission = self._admission
@@ -99,11 +118,7 @@ class EngineClient:
 
 
 def _hypothesis(result: ClipResult, work: DecodeRequest, asked: str | None) -> Hypothesis:
-    words: list[Word] = []
-    for segment in result.segments:
-        words += segment.words or (
-            Word(segment.text, segment.start, segment.end, segment.confidence),
-        )
+    words = [word for segment in result.segments for word in _words(segment)]
     confidence = sum(w.confidence for w in words) / len(words) if words else 0.0
     shifted = [w.shifted(work.start_s) for w in words]
     ends = work.end_s  # the silence after it is not of the stream
@@ -111,9 +126,21 @@ def _hypothesis(result: ClipResult, work: DecodeRequest, asked: str | None) -> H
     return Hypothesis(inside, asked or result.language, confidence)
 
 
-def _spelled(hypothesis: Hypothesis, spell: Spell, decode: DecodeOptions) -> Hypothesis:
-    """Before hypotheses are compared, so that stable text is never rewritten."""
-    language = decode.text_language(hypothesis.language)
-    texts = spell([word.text for word in hypothesis.words], language)
-    words = (replace(w, text=text) for w, text in zip(hypothesis.words, texts, strict=True))
-    return replace(hypothesis, words=tuple(words))
+def _words(segment: Segment) -> tuple[Word, ...]:
+    return segment.words or (Word(segment.text, segment.start, segment.end, segment.confidence),)
+
+
+def _spelled(result: ClipResult, spell: Spell, decode: DecodeOptions) -> ClipResult:
+    """Before hypotheses are compared, so that stable text is never rewritten.
+
+    Words of one language are spelled together, as they may depend on their neighbours.
+    """
+    made: list[Segment] = []
+    for spoken, group in groupby(result.segments, lambda s: s.language or result.language):
+        segments = [replace(s, words=_words(s)) for s in group]
+        texts = [word.text for segment in segments for word in segment.words]
+        spelled = iter(spell(texts, decode.text_language(spoken)))
+        for segment in segments:
+            words = tuple(replace(w, text=next(spelled)) for w in segment.words)
+            made.append(replace(segment, words=words))
+    return replace(result, segments=tuple(made))

@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 
 from zhiyin.core.live.decoding import FrameDecoder, Frames
 from zhiyin.core.live.engine_client import EngineClient
 from zhiyin.core.live.session import Session
+from zhiyin.core.live.sound_watch import SoundWatch
 from zhiyin.core.live.transcript import TranscriptBuilder
 from zhiyin.core.live.utterance import DecodeRequest, Hypothesis
 from zhiyin.core.offload import offload
@@ -44,7 +46,8 @@ class LiveLimits:
 
     Reading pauses while more than `max_waiting_s` of closed segments wait for their finals; a
     result that takes longer than `decode_timeout_s` counts as failed. A session ends when more
-    than `max_events` wait to be read.
+    than `max_events` wait to be read. An open segment ends when no sound comes for `no_sound_s`, or
+    for the silence that ends it where that is longer.
     """
 
     max_sessions: int = 64
@@ -52,6 +55,7 @@ class LiveLimits:
     max_waiting_s: float = 60.0
     decode_timeout_s: float = 30.0
     max_events: int = 1_000
+    no_sound_s: float = inf
 
 
 class LiveSession:
@@ -71,6 +75,7 @@ class LiveSession:
         clock: Callable[[], float],
         *,
         caller: Caller,
+        silence_s: float | None,
         finish: Callable[[Final], Final],
         observer: Observer,
     ) -> None:
@@ -89,8 +94,11 @@ class LiveSession:
         self._outbox: deque[LiveEvent] = deque()
         self._changed = asyncio.Event()
         self._progress = asyncio.Event()
+        wait_s = inf if silence_s is None else max(silence_s, limits.no_sound_s)
+        self._watch = SoundWatch(wait_s, self._miss_sound)
         self._tasks: dict[DecodeRequest, asyncio.Task[Hypothesis]] = {}
         self._unread = False
+        self._cut = False
         self._closed = False
 
     @property
@@ -128,9 +136,21 @@ class LiveSession:
         Waits while the engine is too far behind. Raises UndecodableAudio, TooLong when the session
         has lasted as long as it may, and SlowReader.
         """
-        for at in range(0, len(data), _STEP_BYTES):
-            self._check_reader()
-            await self._take(partial(self._frames.write, data[at : at + _STEP_BYTES]))
+        before_s = self.received.seconds
+        self._watch.stop()
+        try:
+            for at in range(0, len(data), _STEP_BYTES):
+                self._check_reader()
+                await self._take(partial(self._frames.write, data[at : at + _STEP_BYTES]))
+                await self._take_pending()
+        finally:
+            if not self._closed:
+                self._watch.came(self.received.seconds - before_s)
+
+    def wait_for_client(self, *, connected: bool) -> None:
+        """While the client is away, the lack of sound ends no segment."""
+        if not self._closed:
+            self._watch.hold(held=not connected)
 
     def settle(self) -> Received:
         """Drop the bytes of an incomplete sample; what was received. Not while `write` runs."""
@@ -154,16 +174,21 @@ class LiveSession:
                 task.cancel()
         self._turn()
 
-    async def finish(self) -> None:
+    async def finish(self, *, cut: bool = False) -> None:
         """The stream is over; `events` ends when everything was emitted.
+
+        An incomplete sample at its end is warned of, unless an error has `cut` the stream short.
 
         What the decoder still holds comes first; when it raises UndecodableAudio or TooLong, the
         stream ends all the same.
         """
+        self._watch.stop()
         try:
             self._check_reader()
             await self._take(self._frames.flush)
-            self._warn_incomplete()
+            await self._take_pending()
+            if not (cut or self._cut):
+                self._warn_incomplete()
         finally:
             await self._take(self._frames.pad)
             self._session.finish()
@@ -188,6 +213,7 @@ class LiveSession:
         if self._closed:
             return
         self._closed = True
+        self._watch.stop()
         await cancel_all(self._tasks.values())
         self._recognizer.close()
         self._frames.close()
@@ -203,6 +229,7 @@ class LiveSession:
         except AsrError:
             if self._closed:  # which closed the decoder
                 return
+            self._cut = True
             raise
         for samples, probabilities in blocks:
             while self._session.waiting_s > self._limits.max_waiting_s and not self._closed:
@@ -211,6 +238,16 @@ class LiveSession:
             if not self._closed:
                 self._session.push(samples, probabilities)
                 self._turn()
+
+    def _miss_sound(self) -> None:
+        self._session.lapse()
+        self._turn()
+
+    async def _take_pending(self) -> None:
+        """A few bytes may hold hours of sound: bounded steps, so that the limits hold."""
+        while self._frames.pending and not self._closed:
+            self._check_reader()
+            await self._take(partial(self._frames.write, b""))
 
     def _check_reader(self) -> None:
         if self._unread:

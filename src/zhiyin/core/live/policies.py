@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import inf
 
+from zhiyin.core.live.context import ContextPolicy
 from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.segmentation.endpointing import EndpointPolicy
 from zhiyin.domain.engine import EngineCapabilities
@@ -19,8 +20,9 @@ def policy_for(
     """For a session; no clip has more than `can.max_seconds`."""
     if can.streaming:  # it decodes nothing twice, so requests are cheap
         policy = replace(
-            policy, first_partial_s=0.2, cadence_s=0.2, window_s=inf, tail_s=0.0, ahead=False
-        )
+            policy, first_partial_s=0.2, cadence_s=0.2, window_s=inf, tail_s=0.0, ahead=False,
+            context=ContextPolicy(before_s=0.0),
+        )  # fmt: skip
     context_s = max(policy.context_s, options.lead_in_s)
     longest_s = can.max_seconds - context_s - policy.tail_s - _SLACK_S
     endpoint = replace(

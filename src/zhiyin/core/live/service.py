@@ -121,6 +121,7 @@ class LiveService:
             TranscriptBuilder(model, decode, self._clock),
             self._clock,
             caller=caller,
+            silence_s=options.silence_s,
             finish=self._finish(options),
             observer=self._observer,
         )

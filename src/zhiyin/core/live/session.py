@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from zhiyin.core.live.agreement import Agreement, AgreementPolicy
 from zhiyin.core.live.audio_buffer import AudioBuffer
+from zhiyin.core.live.context import Context, ContextPolicy
+from zhiyin.core.live.pace import Pacer
 from zhiyin.core.live.room_tone import with_tail
 from zhiyin.core.live.utterance import DecodeRequest, Hypothesis, Utterance
 from zhiyin.core.segmentation.cutting import calmest, spans
@@ -31,8 +33,9 @@ from zhiyin.domain.live import (
     Reason,
     SpeechEnded,
     SpeechStarted,
-    Warned,
 )
+
+_HESITATES_S = 0.064  # shorter silences are inside of words
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class SessionPolicy:
     """When a segment begins and ends."""
     agreement: AgreementPolicy = field(default_factory=AgreementPolicy)
     """When text is settled."""
+    context: ContextPolicy = field(default_factory=ContextPolicy)
+    """When a segment is decoded with the sound before it."""
 
 
 class Session:
@@ -85,9 +90,8 @@ class Session:
         self._out: dict[str, DecodeRequest] = {}
         self._ids = 0
         self._last_end = 0
-        self._pass_s = 0.0
-        self._usual_s = 0.0  # that a partial takes, a moving average
-        self._pace: Pace = "usual"
+        self._context = Context(policy.context, self._audio)
+        self._pacer = Pacer(policy.cost_factor, policy.behind, policy.slow_s)
         self._over = False
         self._done = False
 
@@ -125,9 +129,11 @@ class Session:
 
     def commit(self) -> None:
         """End the open segment here."""
-        if self._open is not None:
-            self._points.close()
-            self._close("commit", self._points.frame)
+        self._end("commit")
+
+    def lapse(self) -> None:
+        """No sound comes for now; that ends the open segment, as silence does."""
+        self._end("vad")
 
     def abandon(self, since: int) -> None:
         """End the open segment here, and do no more work for any whose id is `since` or higher.
@@ -151,9 +157,7 @@ class Session:
 
     def finish(self) -> None:
         """The stream is over; nothing more is pushed."""
-        if self._open is not None:
-            self._points.close()
-            self._close("eof", self._points.frame)
+        self._end("eof")
         self._over = True
         self._settle()
 
@@ -168,17 +172,21 @@ class Session:
     def done(self, work: DecodeRequest, hypothesis: Hypothesis, took_s: float) -> None:
         """The result of work, and the seconds it took from asking."""
         self._out.pop(work.kind, None)
-        self._pass_s = took_s
-        if work.kind == "partial":
-            self._usual_s += 0.3 * (took_s - self._usual_s)
+        self._pacer.took(took_s, partial=work.kind == "partial")
         utterance = self._of(work)
         if utterance is None:
             return
         utterance.language = hypothesis.language
-        if work.kind == "final":
+        hypothesis = self._context.own(utterance, work, hypothesis)
+        if work.kind == "final" and work.begin < utterance.audio and not hypothesis.words:
+            utterance.alone = True  # nothing of its own was found: once more without the rest
+        elif work.kind == "final":
             utterance.hypothesis, utterance.until = hypothesis, work.end
         if utterance.closed is None:
             self._suppose(utterance, work, hypothesis)
+        if utterance is self._open and self._points.over and not self._goes_on:
+            self._points.close()
+            self._close("vad", self._points.frame)
         self._settle()
 
     def failed(self, work: DecodeRequest) -> None:
@@ -198,9 +206,8 @@ class Session:
     # Speech comes and goes.
 
     def _step(self, probability: float) -> None:
-        points = self._points
-        change = points.step(probability)
-        utterance = self._open
+        points, utterance = self._points, self._open
+        change = points.step(probability, patient=self._goes_on)
         if utterance is not None:
             utterance.ended = max(utterance.ended, points.ended)
         if change is Change.ONSET:
@@ -210,6 +217,18 @@ class Session:
         elif change is Change.FULL:
             self._split()
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the open segment may stay so a little longer.
+
+        Its text breaks off; or its final is still being decoded, and nobody gets it sooner.
+        """
+        utterance, work = self._open, self._out.get("final")
+        if utterance is None:
+            return False
+        ahead = work is not None and work.segment_id == utterance.id and work.end >= utterance.ended
+        return ahead or utterance.breaks_off
+
     def _begin(self, began: int, ended: int) -> None:
         policy = self._policy
         start = max(self._last_end, began - _frames(policy.lead_in_s))
@@ -217,8 +236,14 @@ class Session:
         self._open = Utterance(
             self._ids, start, audio, began, ended, Agreement(policy.agreement), looked=began
         )
+        self._context.join(self._open)
         self._ids += 1
         self._events.append(SpeechStarted(self._open.id, start * FRAME_S))
+
+    def _end(self, reason: Reason) -> None:
+        if self._open is not None:
+            self._points.close()
+            self._close(reason, self._points.frame)
 
     def _close(self, reason: Reason, end: int) -> None:
         utterance = self._open
@@ -226,6 +251,7 @@ class Session:
         self._open = None
         utterance.closed, utterance.end = reason, end
         self._last_end = end
+        self._context.closed(utterance)
         self._closed.append(utterance)
         self._events.append(SpeechEnded(utterance.id, end * FRAME_S))
         self._settle()
@@ -257,12 +283,14 @@ class Session:
             return None
         for utterance in self._closed:
             if not utterance.settled(self._policy.retries):
-                return self._work("final", utterance, utterance.audio, utterance.end)
+                begin = self._context.begin_of(utterance, utterance.end)
+                return self._work("final", utterance, begin, utterance.end)
         current = self._open
         paused = self._policy.ahead and self._points.paused
         if current is None or not paused or current.settled(retries=0):
             return None
-        return self._work("final", current, current.audio, self._points.frame)
+        now = self._points.frame
+        return self._work("final", current, self._context.begin_of(current, now), now)
 
     def _partial_work(self) -> DecodeRequest | None:
         utterance = self._open
@@ -270,36 +298,33 @@ class Session:
             return None
         policy, now = self._policy, self._points.frame
         speech_s = (utterance.ended - utterance.began) * FRAME_S
-        paced = policy.cost_factor * self._pass_s if any(utterance.shown) else 0.0
+        paced = self._pacer.apart_s if any(utterance.shown) else 0.0
         wanted = max(policy.cadence_s, paced)
         fresh = (now - utterance.looked) * FRAME_S
         first = utterance.looked == utterance.began
         if speech_s < policy.first_partial_s or (fresh < wanted and not first):
             return None
-        if utterance.ended <= utterance.looked:
-            return None  # no speech since
+        if utterance.ended <= utterance.looked or (policy.ahead and self._may_pause(utterance)):
+            return None
         utterance.looked = now
         return self._work("partial", utterance, self._window(utterance, now), now)
 
-    def _keeps_up(self) -> bool:
-        pace = self._pace_now()
-        if pace != self._pace:
-            self._pace = pace
-            self._events.append(Warned(*_PACES[pace]))
-        return pace != "paused"
+    def _may_pause(self, utterance: Utterance) -> bool:
+        """In a short silence a partial would be in the way of the final that may come next."""
+        silence_s = (self._points.frame - utterance.ended) * FRAME_S
+        return _HESITATES_S <= silence_s < self._policy.endpoint.pause_s
 
-    def _pace_now(self) -> Pace:
-        policy = self._policy
-        if len(self._closed) >= policy.behind:
-            return "paused"
-        slow = policy.slow_s / 2 if self._pace == "slower" else policy.slow_s
-        return "slower" if policy.cost_factor * self._usual_s > slow else "usual"
+    def _keeps_up(self) -> bool:
+        warning = self._pacer.turn(len(self._closed))
+        if warning is not None:
+            self._events.append(warning)
+        return not self._pacer.paused
 
     def _window(self, utterance: Utterance, now: int) -> int:
         """Where a partial begins: at the segment's start, or a little before its settled end."""
         policy, stable = self._policy, utterance.agreement.stable
         if (now - utterance.audio) * FRAME_S <= policy.window_s or not stable:
-            return utterance.audio
+            return self._context.begin_of(utterance, now)
         latest = stable[-1].end - policy.overlap_s
         starts = [u.word.start for u in stable if u.word.start <= latest]
         wanted = int((starts[-1] if starts else utterance.audio * FRAME_S) / FRAME_S)
@@ -354,6 +379,7 @@ class Session:
         else:
             text, words = utterance.agreement.close(hypothesis.words, utterance.audio * FRAME_S)
         assert utterance.closed is not None
+        self._context.emitted(utterance, words)
         confidence = hypothesis.confidence if hypothesis else 0.0
         return Final(
             utterance.id, text, utterance.start * FRAME_S, utterance.end * FRAME_S,
@@ -362,26 +388,13 @@ class Session:
 
     def _drop_audio(self) -> None:
         """Keep what unfinished segments need, and the lead-in of the next."""
-        needed = [u.audio for u in self._closed]
+        needed = [u.needs for u in self._closed]
         if self._open is not None:
-            needed.append(self._open.audio)
-        else:
-            lead = _frames(self._policy.context_s) + _frames(self._policy.endpoint.onset_s)
-            needed.append(self._points.frame - lead)
+            needed.append(self._open.needs)
+        lead, now = self._policy.context_s + self._policy.endpoint.onset_s, self._points.frame
+        needed.append(now - max(_frames(lead), self._context.kept(now)))
         self._audio.drop(min(needed))
 
 
 def _frames(seconds: float) -> int:
     return max(1, round(seconds * (1 / FRAME_S)))
-
-
-Pace = Literal["usual", "slower", "paused"]
-"""Of partial results."""
-
-_PACES: dict[Pace, tuple[str, str]] = {
-    "usual": ("partials_resumed", "The server has caught up; partial results are back."),
-    "slower": ("partials_slower", "The server is busy; partial results come less often."),
-    "paused": (
-        "partials_paused", "The server is behind; partial results pause until it has caught up."
-    ),
-}  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from zhiyin.domain.engine import ModelInfo
 from zhiyin.domain.live import Final
@@ -41,9 +42,8 @@ class TranscriptBuilder:
         """Text came."""
         self._emitted_at = self._clock()
         if final.text:
-            self._segments.append(
-                Segment(final.text, final.start, final.end, final.confidence, display=final.display)
-            )
+            segment = Segment(final.text, final.start, final.end, final.confidence)
+            self._segments.append(replace(segment, display=final.display, language=final.language))
             seconds = self._languages.get(final.language, 0.0) + final.end - final.start
             self._languages[final.language] = seconds
 

@@ -11,6 +11,9 @@ from zhiyin.domain.audio import Samples, Span
 from zhiyin.domain.live import Reason
 from zhiyin.domain.transcript import Word
 
+_GOES_ON = ("...", "…", ",", "，", "、", "-", "—")
+"""How Whisper ends a text that breaks off in mid-sentence."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodeRequest:
@@ -70,6 +73,25 @@ class Utterance:
     abandoned: bool = False
     looked: int = 0
     language: str = "und"
+    before: Utterance | None = None
+    """The segment before, whose sound is decoded with this one's from frame `context` on."""
+    context: int = 0
+    alone: bool = False
+    """Whether it is decoded by itself all the same."""
+    emitted: bool = False
+    """Whether its final was."""
+
+    @property
+    def breaks_off(self) -> bool:
+        """Whether a result over all its speech ends like a sentence that goes on."""
+        if self.hypothesis is None or not self.covered or not self.hypothesis.words:
+            return False
+        return self.hypothesis.words[-1].text.endswith(_GOES_ON)
+
+    @property
+    def needs(self) -> int:
+        """The first frame that may still be decoded for it."""
+        return self.audio if self.before is None else min(self.audio, self.context)
 
     @property
     def covered(self) -> bool:

@@ -25,6 +25,7 @@ from zhiyin.domain.errors import DeadlineExceeded
 from zhiyin.domain.events import Event, Finished, Progress, SegmentReady
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.domain.source import AudioSource
+from zhiyin.domain.spoken import SpokenLanguages
 from zhiyin.domain.transcript import Segment, Transcript
 from zhiyin.ports.text import TextContext
 
@@ -32,7 +33,8 @@ T = TypeVar("T")
 OnFinished = Callable[[Transcript], None]
 
 _UNDECLARED_S = 15.0  # taken for recordings that don't declare their length, as a browser's
-_SURE = 0.5  # a detected language at least this probable holds for the rest of the recording
+_UNSURE = 0.5  # a piece whose language is less probable is in that of its neighbours
+_MOST_HELD = 4  # such pieces at the beginning, until there is one that is sure
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +119,17 @@ class Transcriber:
 
     async def _recognize(self, job: _Job) -> AsyncGenerator[Event, None]:
         longest = job.model.capabilities.max_seconds
-        preparation = await self.preparer.open(job.source, gated=job.options.vad, max_piece=longest)
+        options = job.options
+        preparation = await self.preparer.open(
+            job.source, gated=options.vad, max_piece=longest, track=options.track
+        )
         try:
             now = asyncio.get_running_loop().time()
             left = None if job.deadline is None else job.deadline - now
             expected = preparation.declared or _UNDECLARED_S
-            with job.scheduler.admit(job.caller, job.lane, expected, left) as admission:
+            # Meanwhile the model may have been unloaded.
+            scheduler = await self.registry.scheduler(job.model)
+            with scheduler.admit(job.caller, job.lane, expected, left) as admission:
                 run = _Run(preparation, admission, job.options, job.model, self.ahead, self.steps)
                 while (event := await run.next()) is not None:
                     yield event
@@ -171,6 +178,8 @@ class _Run:
         self._model = model
         self._decode = options.decode
         self._asked = options.decode.language
+        self._spoken = SpokenLanguages()
+        self._held: list[tuple[Piece, ClipResult]] = []
         self._ahead = 1 if options.previous_text else ahead
         self._context = Context(options.decode.prompt) if options.previous_text else None
         self._waiting: deque[tuple[Piece, asyncio.Future[ClipResult]]] = deque()
@@ -189,24 +198,29 @@ class _Run:
             elif self._exhausted:
                 if self._finished:
                     return None
+                await self._release()
                 self._finished = True
                 self._events.append(Finished(self._transcript()))
         return self._events.popleft()
 
     async def _fill(self) -> None:
-        """Submit pieces ahead; one at a time while the language is still to be detected."""
-        limit = self._ahead if self._decode.language is not None else 1
+        """Submit pieces ahead; one at a time while nothing is known of the language."""
+        known = self._asked is not None or self._spoken.expected is not None
+        limit = self._ahead if known else 1
         while not self._exhausted and len(self._waiting) < limit:
             piece = await self._preparation.next()
             if piece is None:
                 self._exhausted = True
                 return
+            if piece.music and "music" not in self._model.capabilities.features:
+                continue
             prompt = self._decode.prompt if self._context is None else self._context.prompt
             self._waiting.append((piece, self._submit(piece, prompt)))
 
     def _submit(self, piece: Piece, prompt: str) -> asyncio.Future[ClipResult]:
         options = replace(self._decode, prompt=prompt)
-        clip = Clip(piece.samples, options, piece.speech)
+        expected = None if self._asked is not None else self._spoken.expected
+        clip = Clip(piece.samples, options, piece.speech, expected, music=piece.music)
         return asyncio.wrap_future(self._admission.submit(clip))
 
     async def _collect(self) -> None:
@@ -216,23 +230,55 @@ class _Run:
             if self._context.misled(result, piece):
                 result = await self._submit(piece, self._decode.prompt)
             self._context.add(result)
-        self._note_language(result)
-        language = self._decode.text_language(result.language)
-        context = TextContext(language, self._text)
-        for segment in result.segments:
-            placed = self._steps.segment(segment.shifted(piece.start), context)
-            self._events.append(SegmentReady(len(self._segments), placed))
-            self._segments.append(placed)
+        if self._is_too_early(result):
+            self._held.append((piece, result))
+            return
+        result = await self._believed(piece, result)
+        self._spoken.add(result)
+        await self._release()
+        self._take(piece, result)
         self._admission.remaining((self._preparation.declared or piece.end) - piece.end)
         self._events.append(Progress(piece.end, self._preparation.declared))
 
+    def _is_too_early(self, result: ClipResult) -> bool:
+        """Whether the language of a first piece is better judged by what comes next."""
+        unknown = self._spoken.expected is None and bool(result.segments)
+        return unknown and _is_unsure(result) and len(self._held) < _MOST_HELD
+
+    async def _release(self) -> None:
+        """Take the pieces that were held back."""
+        held, self._held = self._held, []
+        for piece, result in held:
+            self._take(piece, await self._believed(piece, result))
+
+    async def _believed(self, piece: Piece, result: ClipResult) -> ClipResult:
+        """The result, or another in the language that is expected by now."""
+        expected = self._spoken.expected
+        if expected in (None, result.language) or not _is_unsure(result):
+            return result
+        return await self._submit(piece, self._decode.prompt)
+
+    def _take(self, piece: Piece, result: ClipResult) -> None:
+        """Make events of a result."""
+        self._note_language(result)
+        for segment in result.segments:
+            spoken = segment.language or result.language
+            context = TextContext(self._decode.text_language(spoken), self._text)
+            placed = replace(segment.shifted(piece.start), language=spoken)
+            placed = self._steps.segment(placed, context)
+            self._events.append(SegmentReady(len(self._segments), placed))
+            self._segments.append(placed)
+
     def _note_language(self, result: ClipResult) -> None:
-        seconds, best = self._languages.get(result.language, (0.0, 0.0))
-        probability = result.language_probability or 0.0
-        speech_s = sum(s.end - s.start for s in result.segments)
-        self._languages[result.language] = (seconds + speech_s, max(best, probability))
-        if self._decode.language is None and probability >= _SURE and result.segments:
-            self._decode = replace(self._decode, language=result.language)
+        seconds_of = {result.language: 0.0}
+        for s in result.segments:
+            language = s.language or result.language
+            seconds_of[language] = seconds_of.get(language, 0.0) + s.end - s.start
+        for language, speech_s in seconds_of.items():
+            seconds, best = self._languages.get(language, (0.0, 0.0))
+            probability = result.language_probability or 0.0
+            own = probability if language == result.language else 0.0
+            self._languages[language] = (seconds + speech_s, max(best, own))
 
     def _transcript(self) -> Transcript:
         language, (_, probability) = max(
@@ -254,3 +300,8 @@ class _Run:
         if not self._segments:
             notices += (Notice("no_speech", "No speech was found in the recording."),)
         return notices
+
+
+def _is_unsure(result: ClipResult) -> bool:
+    probability = result.language_probability
+    return probability is not None and probability < _UNSURE

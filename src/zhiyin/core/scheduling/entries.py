@@ -18,10 +18,11 @@ from zhiyin.domain.errors import AsrError
 
 @dataclass(frozen=True, slots=True)
 class SchedulerLimits:
-    """`max_requests` admitted at once, with at most `max_backlog_s` of predicted engine work.
+    """`max_requests` admitted at once; none has more than `max_backlog_s` of work in its way.
 
-    An engine call that lasts longer than `stuck_s` is given up and the engine is started anew, at
-    most `max_restarts` times without a good result between.
+    See `backlog_s` for what is in a request's way. An engine call that lasts longer than
+    `stuck_s` is given up and the engine is started anew, at most `max_restarts` times without a
+    good result between.
     """
 
     max_requests: int = 64
@@ -132,6 +133,15 @@ class Consumer:
         return Capacity(self.idle, max(0, self.size - 1 - bulk), spare=True, final=final)
 
 
+def backlog_s(requests: Collection[AdmittedRequest], wanted_s: float) -> float:
+    """Predicted engine seconds that are done before a request of `wanted_s` is.
+
+    Under fair sharing nobody is served more than it until then, so that a long recording is not
+    in the way of a short one.
+    """
+    return wanted_s + sum(min(r.backlog_s, wanted_s) for r in requests)
+
+
 def retry_after(
     requests: Collection[AdmittedRequest], wanted_s: float, limits: SchedulerLimits, threads: int
 ) -> float:
@@ -140,8 +150,7 @@ def retry_after(
     When requests are too many, one must end: under fair sharing the smallest does first, after
     each had as much as it needs. When work is too much, the excess must be done.
     """
-    backlog = sum(r.backlog_s for r in requests)
-    wait = (backlog + wanted_s - limits.max_backlog_s) / threads
+    wait = (backlog_s(requests, wanted_s) - limits.max_backlog_s) / threads
     if len(requests) >= limits.max_requests:
         smallest = min(r.backlog_s for r in requests)
         wait = max(wait, smallest * len(requests) / threads)

@@ -23,6 +23,7 @@ from zhiyin.core.scheduling.entries import (
     NextPass,
     QueueEntry,
     SchedulerLimits,
+    backlog_s,
     retry_after,
 )
 from zhiyin.core.scheduling.fairness import FairShares
@@ -219,8 +220,8 @@ class Queue:
         most = caller.limits.max_requests
         theirs = sum(r.caller.owner == caller.owner for r in waiting)
         full = len(waiting) >= self._limits.max_requests or (most is not None and theirs >= most)
-        backlog = sum(r.backlog_s for r in waiting)
-        return full or (bool(waiting) and backlog + predicted_s > self._limits.max_backlog_s)
+        backlog = backlog_s(waiting, predicted_s)
+        return full or (bool(waiting) and backlog > self._limits.max_backlog_s)
 
     def _waiting(self, request: AdmittedRequest, plan: Plan, lane: Lane) -> Waiting:
         """The clip's place in the order; the request is charged for it."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from zhiyin.core.offload import offload
 from zhiyin.core.scheduling.cost import CostModel
@@ -44,7 +45,7 @@ class Registry:
         self._policy = policy
         self._make_scheduler = make_scheduler
         self._loaded: dict[str, Scheduler] = {}
-        self._lock = asyncio.Lock()
+        self._changes: dict[str, asyncio.Task[None]] = {}  # models being loaded or unloaded
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="zhiyin-load")
 
     @property
@@ -97,42 +98,66 @@ class Registry:
         return None if scheduler is None else scheduler.cost
 
     async def scheduler(self, model: ModelInfo) -> Scheduler:
-        """The running scheduler of a model, loaded now when need be."""
-        async with self._lock:
-            scheduler = self._loaded.get(model.id)
-            if scheduler is not None:
-                if scheduler.state != "failed":
-                    return scheduler
-                await self._unload(model.id)  # it gives its place to the next
-            await self._make_room()
-            provider = self._providers[model.engine]
-            scheduler = self._make_scheduler(lambda: provider.create(model.id))
-            self._loaded[model.id] = scheduler
-            try:
-                await asyncio.wrap_future(scheduler.start())
-            except AsrError:
-                del self._loaded[model.id]
-                raise
-            return scheduler
+        """The running scheduler of a model, loaded now when need be.
+
+        A loaded one comes without suspending, whatever other models are at. It stays loaded until
+        the caller's next suspension at least: admit a request before.
+        """
+        while (scheduler := self._running(model.id)) is None:
+            change = self._changes.get(model.id)
+            await asyncio.shield(change or self._begin(model.id, self._load(model)))
+        return scheduler
+
+    async def close(self) -> None:
+        """Stop every engine; running batches may end, the rest is refused."""
+        for scheduler in tuple(self._loaded.values()):
+            await offload(self._pool, scheduler.close)
+        self._pool.shutdown(wait=False)
+
+    def _running(self, model_id: str) -> Scheduler | None:
+        scheduler = self._loaded.get(model_id)
+        if model_id in self._changes or scheduler is None or scheduler.state == "failed":
+            return None
+        return scheduler
+
+    def _begin(self, model_id: str, change: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Load or unload a model; others who want it wait for that."""
+        task = self._changes[model_id] = asyncio.create_task(change)
+        task.add_done_callback(lambda _: self._changes.pop(model_id))
+        return task
+
+    async def _load(self, model: ModelInfo) -> None:
+        if model.id in self._loaded:
+            await self._unload(model.id)  # it has failed; its place goes to the next
+        await self._make_room()
+        provider = self._providers[model.engine]
+        scheduler = self._make_scheduler(lambda: provider.create(model.id))
+        self._loaded[model.id] = scheduler
+        try:
+            await asyncio.wrap_future(scheduler.start())
+        except AsrError:
+            del self._loaded[model.id]
+            scheduler.close(0)  # its engine is gone already, its watchdog is not
+            raise
 
     async def _make_room(self) -> None:
+        """Unload the model that was used longest ago, until one more may be loaded."""
         while len(self._loaded) >= self._policy.max_loaded:
-            idle = [(s.last_used, m) for m, s in self._loaded.items() if not s.busy]
+            idle = [
+                (s.last_used, m)
+                for m, s in self._loaded.items()
+                if m not in self._changes and not s.busy
+            ]
             if not idle:
                 raise Overloaded(
                     "All model places are in use. Try again later.", retry_after_s=10.0
                 )
-            await self._unload(min(idle)[1])
+            model_id = min(idle)[1]
+            await self._begin(model_id, self._unload(model_id))
 
     async def _unload(self, model_id: str) -> None:
-        scheduler = self._loaded.pop(model_id)
-        await offload(self._pool, scheduler.close)
-
-    async def close(self) -> None:
-        """Stop every engine; running batches may end, the rest is refused."""
-        for model_id in tuple(self._loaded):
-            await self._unload(model_id)
-        self._pool.shutdown(wait=False)
+        await offload(self._pool, self._loaded[model_id].close)
+        del self._loaded[model_id]
 
 
 def _check_features(name: str, can: EngineCapabilities, options: TranscribeOptions) -> None:

@@ -35,7 +35,9 @@ _LOST = "The recognition engine had to be restarted during this request. Try aga
 class Scheduler:
     """Runs one engine. `start` once, `close` once; everything else from any thread.
 
-    `make` gives a new engine, at the start and whenever the old one is stuck or dead.
+    `make` gives a new engine, at the start and whenever the old one is stuck or dead. `on_stuck`
+    is called when the engine has failed for good while threads of it are still in a call: they
+    keep their processors and their copy of the model as long as the process lives.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Scheduler:
         warm_up: WarmUp | None = None,
         clock: Callable[[], float] = time.monotonic,
         observer: Observer = UNOBSERVED,
+        on_stuck: Callable[[], None] = lambda: None,
     ) -> None:
         self._make = make
         self._limits = limits or SchedulerLimits()
@@ -59,6 +62,8 @@ class Scheduler:
         self._loaded: Future[None] = Future()
         self._workers = self._new_workers()
         self._restarts = 0
+        self._on_stuck = on_stuck
+        self._given_up: list[EngineWorkers] = []
         self._started = clock()
         self._stop = threading.Event()
         self._watchdog = threading.Thread(target=self._watch, name="zhiyin-watchdog", daemon=True)
@@ -124,6 +129,7 @@ class Scheduler:
         workers = self._workers
         if self.queue.is_stuck(workers.consumer, self._limits.stuck_s):
             log.error("the engine is stuck; it is started anew")
+            self._given_up.append(workers)
             self._restart(workers)
 
     def _on_loaded(self, workers: EngineWorkers) -> None:
@@ -178,6 +184,8 @@ class Scheduler:
         self._observe("failed" if hopeless else "restarted")
         if not hopeless:
             self._start(self._workers)
+        elif any(w.in_call for w in self._given_up):
+            self._on_stuck()
 
     def _start(self, workers: EngineWorkers) -> None:
         self._started = self._clock()

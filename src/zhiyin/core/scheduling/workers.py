@@ -36,6 +36,11 @@ class EngineWorkers:
     _left: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def in_call(self) -> bool:
+        """Whether a thread of them is in an engine call."""
+        return bool(self.consumer.calls) and any(t.is_alive() for t in self._threads)
+
     def start(self) -> None:
         """Load the engine on a thread of its own and begin to work."""
         self._spawn(self._begin)

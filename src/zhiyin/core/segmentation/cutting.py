@@ -44,6 +44,10 @@ class CutPolicy:
     three times that when there is none."""
     min_speech_s: float = 0.064
     """A piece with less speech is dropped."""
+    min_music_s: float = 6.0
+    """Music without detected speech is decoded from this length on."""
+    max_music_s: float = 30.0
+    """Longest piece of music: more helps to understand what is sung."""
     gated: bool = True
     """False: everything is decoded, silence too."""
 
@@ -76,6 +80,14 @@ class Cutter:
     def held_seconds(self) -> float:
         """Seconds of audio in memory."""
         return len(self._audio) / SAMPLE_RATE
+
+    @property
+    def settled_s(self) -> float:
+        """Seconds of the recording up to which all is in pieces or passed over."""
+        begin = len(self._probs) - _frames(self._policy.before_s)
+        if self._first is not None:
+            begin = self._begin()
+        return (self._base + max(0, begin)) * FRAME / SAMPLE_RATE
 
     def push(self, samples: Samples, probs: NDArray[np.float32]) -> Iterator[Piece]:
         """Take `float32[k * FRAME]` samples with k probabilities; give the pieces now complete."""

@@ -31,6 +31,8 @@ class EndpointPolicy:
     """A silence of this length ends the segment."""
     hurry_s: tuple[tuple[float, float], ...] = ((12.0, 0.35), (20.0, 0.2))
     """Pairs of an age and the shorter silence that ends an older segment."""
+    patience_s: float = 0.4
+    """Of silence more, at most, for a segment that may well go on."""
     longest_s: float = 25.0
     """A segment of this age is split."""
     cut_window_s: float = 5.0
@@ -74,8 +76,14 @@ class Endpointer:
         """Whether the open segment is in a pause."""
         return self._paused
 
-    def step(self, probability: float) -> Change | None:
-        """Take the next frame."""
+    @property
+    def over(self) -> bool:
+        """Whether the open segment has been silent long enough to end."""
+        age, silence = (self.frame - self.began) * FRAME_S, (self.frame - self.ended) * FRAME_S
+        return self.open and silence >= self._policy.silence_at(age) - 1e-9
+
+    def step(self, probability: float, *, patient: bool = False) -> Change | None:
+        """Take the next frame; `patient` when the open segment may well go on."""
         policy = self._policy
         self._active = probability >= (policy.leave if self._active else policy.enter)
         self.frame += 1
@@ -87,7 +95,7 @@ class Endpointer:
             self.open, self._paused = True, False
             self.began, self.ended = self.frame - self._run, self.frame
             return Change.ONSET
-        return self._inside()
+        return self._inside(policy.patience_s if patient else 0.0)
 
     def close(self) -> None:
         """The segment was ended from outside; the next onset opens another."""
@@ -103,7 +111,7 @@ class Endpointer:
         else:
             self.ended = ended
 
-    def _inside(self) -> Change | None:
+    def _inside(self, more_s: float) -> Change | None:
         policy, age = self._policy, (self.frame - self.began) * FRAME_S
         if self._active:
             self.ended = self.frame
@@ -111,7 +119,7 @@ class Endpointer:
                 self._paused = False
                 return Change.RESUME
         silence = (self.frame - self.ended) * FRAME_S
-        if silence >= policy.silence_at(age) - 1e-9 and silence > 0:
+        if silence >= policy.silence_at(age) + more_s - 1e-9 and silence > 0:
             self.close()
             return Change.END
         if age >= policy.longest_s - 1e-9:

@@ -7,19 +7,23 @@ Imported by the engine thread only, so that `import zhiyin` stays light.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zhiyin.domain.audio import SAMPLE_RATE, Samples
+from zhiyin.domain.audio import SAMPLE_RATE, Samples, Span
 from zhiyin.domain.errors import EngineFailed
 from zhiyin.domain.options import DecodeOptions
 from zhiyin.domain.segmenting import TimedText
 from zhiyin.engines.whisper.guard import Hypothesis
+from zhiyin.engines.whisper.spoken import Ranking
 
 _HOP = 160
+_ENCODED = 50  # frames that the encoder gives for a second
+_MARGIN_S = 0.2  # of the frames beside a stretch
 _MAX_PROMPT_TOKENS = 223
 _SPECIAL = re.compile(r"<\|.*?\|>")
 # CTranslate2 knows "already encoded" from "raw features" by shape, so that raw features of
@@ -88,12 +92,33 @@ class Backend:
             np.ascontiguousarray(np.asarray(encoded)[indices])
         )
 
-    def detect(self, encoded: Any) -> list[tuple[str, float]]:
-        """The likeliest language of each clip with its probability."""
+    def detect(self, encoded: Any) -> list[Ranking]:
+        """The probability of each language, for each clip."""
         if not self._model.is_multilingual:
-            return [("en", 1.0)] * encoded.shape[0]
+            return [{"en": 1.0}] * encoded.shape[0]
         found = self._model.detect_language(encoded)
-        return [(ranked[0][0][2:-2], float(ranked[0][1])) for ranked in found]
+        return [{token[2:-2]: float(p) for token, p in ranked} for ranked in found]
+
+    def detect_within(
+        self, encoded: Any, index: int, spans: Sequence[Span], seconds: float
+    ) -> list[Ranking]:
+        """The same for stretches of one clip of a batch, which is `seconds` long.
+
+        The encoder is not run again: each gets its own frames of the clip and those of the silence
+        after it, without which stretches were misheard.
+        """
+        import ctranslate2
+
+        if encoded.device != "cpu":
+            encoded = encoded.to_device(ctranslate2.Device.cpu)
+        frames = np.asarray(encoded)[index : index + 1]
+        tail = frames[:, min(int(seconds * _ENCODED), frames.shape[1] - 1) :]
+        found: list[Ranking] = []
+        for begin, end in spans:
+            first, last = (int(t * _ENCODED) for t in (begin - _MARGIN_S, end + _MARGIN_S))
+            part = np.concatenate([frames[:, max(0, first) : last], tail], axis=1)
+            found += self.detect(ctranslate2.StorageView.from_array(np.ascontiguousarray(part)))
+        return found
 
     def prompt(self, language: str, options: DecodeOptions) -> list[int]:
         """Decoder prompt: the caller's context (its last tokens), then the task."""

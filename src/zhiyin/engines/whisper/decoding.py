@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from zhiyin.domain.audio import SAMPLE_RATE, Samples, Span
-from zhiyin.domain.engine import Again, Clip, ClipResult, Plan
+from zhiyin.domain.engine import Again, Clip, ClipResult
 from zhiyin.domain.segmenting import TimedText
 from zhiyin.domain.transcript import Segment
 from zhiyin.engines.whisper.backend import Backend
@@ -20,6 +19,7 @@ from zhiyin.engines.whisper.gaps import cut, find_gaps
 from zhiyin.engines.whisper.guard import (
     Hypothesis,
     better,
+    goes_round,
     is_doubtful,
     is_failed,
     is_silence,
@@ -28,140 +28,24 @@ from zhiyin.engines.whisper.guard import (
     without_loop,
 )
 from zhiyin.engines.whisper.policy import FULL_WINDOW_S, DecodePolicy, ModelPolicy
+from zhiyin.engines.whisper.rounds import apart, has_time, is_in_time, is_said, miscounts
 from zhiyin.engines.whisper.segments import to_segments
+from zhiyin.engines.whisper.silence import is_silent
+from zhiyin.engines.whisper.spoken import (
+    LanguageRun,
+    Ranking,
+    choose,
+    may_be_several,
+    runs,
+)
+from zhiyin.engines.whisper.sung import is_sung, parts_of
+from zhiyin.engines.whisper.takes import Carry, Kind, Take
 
 # Of 271 recordings in Mandarin and English a short window misheard the language of three, the full
 # one of one; two of the three were below this.
 _SURE_LANGUAGE = 0.5
 
 K = TypeVar("K", bound=Hashable)
-
-
-@dataclass(frozen=True, slots=True)
-class Carry:
-    """What earlier passes over a clip found.
-
-    `language` is None when a short window left it open: the full one is decoded next.
-    `first` is the doubtful hypothesis of the short window. When speech was passed over, the clip
-    is decoded in `parts` (those still to come, in seconds from its start), `before` is what lies
-    before them, and `whole` what all of it together gave. `rest` says that the one part is the end
-    of the clip, where the decoder had stopped: it is believed only when it is sure.
-    """
-
-    language: str | None = None
-    probability: float | None = None
-    first: Hypothesis | None = None
-    parts: tuple[Span, ...] = ()
-    before: tuple[Segment, ...] = ()
-    whole: tuple[Segment, ...] = ()
-    rest: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """A clip as one pass sees it."""
-
-    clip: Clip
-    carry: Carry | None
-    samples: Samples
-    language: str | None
-
-    @staticmethod
-    def of(clip: Clip) -> Take:
-        """What earlier passes wrote on the clip is taken into account."""
-        carry = clip.carry if isinstance(clip.carry, Carry) else None
-        samples = clip.samples
-        if carry is not None and carry.parts:
-            begin, end = (int(t * SAMPLE_RATE) for t in carry.parts[0])
-            samples = samples[begin:end]
-        return Take(clip, carry, samples, carry.language if carry else clip.options.language)
-
-    @property
-    def seconds(self) -> float:
-        """Audio that is looked at."""
-        return min(len(self.samples) / SAMPLE_RATE, FULL_WINDOW_S)
-
-    @property
-    def probability(self) -> float | None:
-        """Of the detected language."""
-        return self.carry.probability if self.carry else None
-
-    @property
-    def is_rest(self) -> bool:
-        """Whether this is the lost end of a clip."""
-        return self.carry is not None and self.carry.rest
-
-    @property
-    def hurried(self) -> bool:
-        """No higher temperatures: five samples of a loop take seconds and are hardly better.
-
-        For a live final that is waited for, and for a lost end, which must be sure anyway.
-        """
-        return self.clip.urgent or self.is_rest
-
-    @property
-    def looked_at_once(self) -> bool:
-        """A draft, or a part of a clip: nothing more is looked for in it."""
-        return self.clip.draft or (self.carry is not None and bool(self.carry.parts))
-
-    @property
-    def speech_start_s(self) -> float:
-        """Where speech was detected first, in seconds."""
-        return self.clip.speech[0][0] if self.clip.speech else 0.0
-
-    @property
-    def speech_s(self) -> float:
-        """Detected speech in seconds."""
-        return sum(end - begin for begin, end in self.clip.speech or ())
-
-    def window(self, policy: DecodePolicy) -> float:
-        """Seconds of encoder input."""
-        carry = self.carry
-        doubted = carry is not None and (carry.first is not None or carry.language is None)
-        return FULL_WINDOW_S if doubted else policy.window(self.seconds)
-
-    def beam_size(self, policy: DecodePolicy) -> int:
-        """A draft is searched greedily."""
-        return 1 if self.clip.draft else self.clip.options.beam_size or policy.beam_size
-
-    def again(self, language: str, probability: float | None, **found: Any) -> Again:
-        """Another pass, with what was found added to the carry."""
-        known = replace(self.carry or Carry(), language=language, probability=probability)
-        return Again(replace(self.clip, carry=replace(known, **found)))
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What the clips of one call have in common; their languages may differ.
-
-    Prompts must be equally long in a call (CTranslate2's `check_prompts`); equal ones are.
-    """
-
-    window: float
-    pad_audio: bool
-    beam_size: int
-    has_language: bool
-    task: str
-    temperature: float
-    context: tuple[str, str]
-    draft: bool
-
-    @staticmethod
-    def of(take: Take, policy: DecodePolicy) -> Kind:
-        """How that policy has the clip decoded."""
-        asked = take.clip.options
-        return Kind(
-            take.window(policy), policy.pad_audio, take.beam_size(policy),
-            take.language is not None, asked.task, asked.temperature,
-            (asked.hotwords, asked.prompt), take.clip.draft,
-        )  # fmt: skip
-
-
-def plan(clip: Clip, policies: ModelPolicy) -> Plan:
-    """Clips that are decoded alike share a call."""
-    take = Take.of(clip)
-    kind = Kind.of(take, policies.of(take.language))
-    return Plan(kind.window, kind)
 
 
 class Pass:
@@ -174,7 +58,7 @@ class Pass:
         self._options = clips[0].options
         self._outcomes: dict[int, ClipResult | Again] = {}
         first = self._takes[0]
-        self._kind = Kind.of(first, policies.of(first.language))
+        self._kind = Kind.of(first, policies.of(first.likely))
         self._window = self._kind.window
         features = backend.features(
             [t.samples for t in self._takes], self._window, pad_audio=self._kind.pad_audio
@@ -196,11 +80,29 @@ class Pass:
         return [self._outcomes[i] for i in range(len(self._takes))]
 
     def _detect(self) -> None:
-        self._languages = list(self._backend.detect(self._encoded))
-        for i, (_, probability) in enumerate(self._languages):
-            unsure = not self._kind.draft and (probability or 0.0) < _SURE_LANGUAGE
-            if self._window < FULL_WINDOW_S and unsure:
-                self._outcomes[i] = Again(replace(self._takes[i].clip, carry=Carry()))
+        for i, ranking in enumerate(self._backend.detect(self._encoded)):
+            take = self._takes[i]
+            self._languages[i] = choose(ranking, take.clip.expected, take.speech_s)
+            if self._kind.draft:
+                continue
+            unsure = take.clip.expected is None and max(ranking.values()) < _SURE_LANGUAGE
+            found = self._runs(i, ranking)
+            if len(found) > 1:
+                parts = tuple((run.begin, run.end) for run in found)
+                self._outcomes[i] = self._again(
+                    i, parts=parts, spoken=tuple(run.language for run in found)
+                )
+            elif self._window < FULL_WINDOW_S and unsure:
+                self._outcomes[i] = Again(replace(take.clip, carry=Carry()))
+
+    def _runs(self, i: int, ranking: Ranking) -> list[LanguageRun]:
+        """The clip by languages; empty when it is in one for sure."""
+        take = self._takes[i]
+        spans = take.stretches
+        if take.clip.music or not may_be_several(ranking, spans):
+            return []
+        rankings = self._backend.detect_within(self._encoded, i, spans, take.seconds)
+        return runs(spans, rankings, self._language(i), take.clip.seconds)
 
     def _fits(self, i: int) -> bool:
         """Whether the window that was encoded before the language was known will do."""
@@ -230,8 +132,15 @@ class Pass:
         hypotheses = self._generate(indices, width, asked)
         believed: dict[int, Hypothesis] = {}
         for i, hypothesis in zip(indices, hypotheses, strict=True):
-            if asked > 0 or self._kind.draft:
+            if self._takes[i].clip.music:
+                chosen = self._sung(i, hypothesis)
+                if chosen is None:
+                    continue
+            elif asked > 0 or self._kind.draft:
                 chosen = hypothesis
+            elif self._miscounts(i, hypothesis):
+                self._outcomes[i] = self._apart(i, hypothesis)
+                continue
             elif self._window < FULL_WINDOW_S and self._is_doubtful(i, hypothesis):
                 self._doubt(i, hypothesis)
                 continue
@@ -242,6 +151,20 @@ class Pass:
             else:
                 believed[i] = chosen
         self._align(believed)
+
+    def _sung(self, i: int, h: Hypothesis) -> Hypothesis | None:
+        """The hypothesis over music when it is believed; else parts come next, or nothing."""
+        take, policy, (_, probability) = self._takes[i], self._policy(i), self._languages[i]
+        if is_sung(h, policy, probability):
+            return h
+        speech = take.clip.speech or ()
+        parts = () if take.looked_at_once else parts_of(h, policy, take.seconds, speech)
+        if not parts:
+            self._outcomes[i] = self._result(i, ())
+        else:
+            again = take.again(self._language(i), probability, parts=parts)
+            self._outcomes[i] = Again(replace(again.clip, music=not speech))
+        return None
 
     def _is_doubtful(self, i: int, h: Hypothesis) -> bool:
         """Whether the full window is worth its time; an urgent clip has little."""
@@ -255,8 +178,31 @@ class Pass:
             self._result(i, ()) if take.is_rest else self._again(i, first=hypothesis)
         )
 
+    def _miscounts(self, i: int, h: Hypothesis) -> bool:
+        """Whether the rounds of a phrase are better decoded one by one.
+
+        An urgent clip can't wait for that.
+        """
+        take = self._takes[i]
+        if take.clip.urgent or self._is_silent(i, h):
+            return False
+        return miscounts(h.text, len(h.tokens), take.stretches)
+
+    def _apart(self, i: int, h: Hypothesis) -> Again:
+        """Each round by itself; what the whole gave, a loop cut off, stands if that is more."""
+        take = self._takes[i]
+        whole: tuple[Segment, ...] = ()
+        h = self._unlooped(h)
+        if not self._is_nothing(i, h):
+            (words,) = self._timed([i], self._language(i), [h.tokens])
+            whole = self._segments(i, h, words)
+        parts = apart(take.stretches, take.clip.seconds)
+        return self._again(i, first=None, parts=parts, whole=whole, apart=True)
+
     def _is_nothing(self, i: int, h: Hypothesis) -> bool:
         policy = self._policy(i)
+        if self._takes[i].clip.music:
+            return False
         if self._kind.draft:
             return self._is_no_draft(i, h)
         if self._is_silent(i, h) or not h.text:
@@ -267,17 +213,17 @@ class Pass:
     def _is_silent(self, i: int, h: Hypothesis) -> bool:
         """In an urgent clip speech that was cut in mid-word is speech too, however it begins."""
         take, policy = self._takes[i], self._policy(i)
-        if not is_silence(h, policy):
+        if not is_silent(h, policy, take.detected_s):
             return False
-        if not take.clip.urgent or take.is_rest or take.speech_s < policy.likely_speech_s:
+        if not take.clip.urgent or take.is_rest or take.speech_s < policy.sure_speech_s:
             return True
-        if take.speech_s < policy.sure_speech_s:
-            return is_failed(h, policy)
         return is_failed(h, policy) and h.no_speech_prob > policy.no_speech
 
     def _is_no_draft(self, i: int, h: Hypothesis) -> bool:
         policy = self._policy(i)
-        silent = is_silence(h, policy) and self._takes[i].speech_s < policy.sure_speech_s
+        take = self._takes[i]
+        unlikely = take.speech_s < policy.sure_speech_s
+        silent = unlikely and (is_silence(h, policy) or is_silent(h, policy, take.detected_s))
         hopeless = h.avg_logprob < policy.draft_logprob or runs_away(h, policy)
         return silent or hopeless or not h.text
 
@@ -301,14 +247,16 @@ class Pass:
         take, policy, tried = self._takes[i], self._policy(i), [first]
         for temperature in () if take.hurried else policy.temperatures[1:]:
             last = tried[-1]
-            if not is_failed(last, policy) or is_silence(last, policy):
+            silent = is_silent(last, policy, take.detected_s)
+            if not is_failed(last, policy) or (silent and take.speech_s < policy.likely_speech_s):
                 return last
-            if _settled(tried, policy):
+            if silent or _settled(tried, policy):
                 break
             tried += self._generate([i], policy.best_of, temperature)
         if take.is_rest or not is_failed(tried[-1], policy):
             return tried[-1]
-        return self._least_bad(tried, policy)
+        heard = [h for h in tried if not is_silent(h, policy, take.detected_s)]
+        return self._least_bad(heard or tried, policy)
 
     def _least_bad(self, tried: Sequence[Hypothesis], policy: DecodePolicy) -> Hypothesis:
         """Of results that all failed: a loop at the end is cut off, what came before it stays."""
@@ -323,7 +271,7 @@ class Pass:
         return replace(h, tokens=tokens, text=self._backend.text(tokens), finished=True)
 
     def _generate(self, indices: list[int], width: int, temperature: float) -> list[Hypothesis]:
-        return self._backend.generate(
+        found = self._backend.generate(
             self._backend.select(self._encoded, indices),
             [self._language(i) for i in indices],
             self._options,
@@ -331,24 +279,41 @@ class Pass:
             width,
             temperature,
         )
+        return [self._checked(i, h) for i, h in zip(indices, found, strict=True)]
+
+    def _checked(self, i: int, h: Hypothesis) -> Hypothesis:
+        """With the knowledge whether what it repeats is in the sound."""
+        if not goes_round(h, self._policy(i)):
+            return h
+        said = is_said(h.text, self._takes[i].stretches) or self._is_in_time(i, h)
+        return replace(h, in_sound=said)
+
+    def _is_in_time(self, i: int, h: Hypothesis) -> bool:
+        take = self._takes[i]
+        speech_s = min(take.speech_s, take.seconds)
+        if self._kind.draft or not h.finished or not has_time(len(h.tokens), speech_s):
+            return False
+        (words,) = self._timed([i], self._language(i), [h.tokens])
+        return is_in_time(h.tokens, words)
+
+    def _timed(
+        self, indices: list[int], language: str, tokens: list[tuple[int, ...]]
+    ) -> list[list[TimedText]]:
+        return self._backend.align(
+            self._backend.select(self._encoded, indices), language, self._options, tokens,
+            [self._takes[i].seconds for i in indices],
+        )  # fmt: skip
 
     def _align(self, believed: dict[int, Hypothesis]) -> None:
         for language, indices in _groups([self._language(i) for i in believed], list(believed)):
-            aligned = self._backend.align(
-                self._backend.select(self._encoded, indices),
-                language,
-                self._options,
-                [believed[i].tokens for i in indices],
-                [self._takes[i].seconds for i in indices],
-            )
+            aligned = self._timed(indices, language, [believed[i].tokens for i in indices])
             for i, words in zip(indices, aligned, strict=True):
                 self._outcomes[i] = self._finish(i, believed[i], words)
 
     def _finish(self, i: int, hypothesis: Hypothesis, words: list[TimedText]) -> ClipResult | Again:
-        take, asked = self._takes[i], self._takes[i].clip.options
-        written_in = "en" if asked.task == "translate" else self._language(i)
-        segments = to_segments(hypothesis, words, written_in, take.seconds, asked.words)
-        spans = () if take.looked_at_once else take.clip.speech or ()
+        take = self._takes[i]
+        segments = self._segments(i, hypothesis, words)
+        spans = () if take.looked_at_once or take.clip.music else take.clip.speech or ()
         gaps = find_gaps(spans, words, self._policy(i).gap_s)
         if not gaps or not words:
             return self._result(i, segments)
@@ -360,15 +325,26 @@ class Pass:
         parts = cut(take.clip.speech or (), gaps, take.clip.seconds)
         return self._again(i, first=None, parts=parts, whole=segments)
 
+    def _segments(self, i: int, h: Hypothesis, words: list[TimedText]) -> tuple[Segment, ...]:
+        take, asked = self._takes[i], self._takes[i].clip.options
+        written_in = asked.text_language(self._language(i))
+        return to_segments(h, words, written_in, take.seconds, asked.words)
+
     def _result(self, i: int, segments: tuple[Segment, ...]) -> ClipResult | Again:
         carry, (_, probability) = self._takes[i].carry, self._languages[i]
+        language = self._language(i)
+        if carry is not None and carry.spoken:
+            segments = tuple(replace(s, language=language) for s in segments)
+            language, probability = carry.language or language, carry.probability
         if carry is not None and carry.parts:
             found = carry.before + tuple(s.shifted(carry.parts[0][0]) for s in segments)
             if len(carry.parts) > 1:
-                return self._again(i, first=None, parts=carry.parts[1:], before=found)
+                return self._again(
+                    i, first=None, parts=carry.parts[1:], spoken=carry.spoken[1:], before=found
+                )
             # Parts are decoded to find more; should they give less, the whole was right.
             segments = max(found, carry.whole, key=_tokens)
-        return ClipResult(segments, self._language(i), probability)
+        return ClipResult(segments, language, probability)
 
 
 def _settled(tried: Sequence[Hypothesis], policy: DecodePolicy) -> bool:

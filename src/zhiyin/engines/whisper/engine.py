@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zhiyin.domain.engine import Again, Clip, ClipResult, EngineCapabilities, EngineContext, Plan
 from zhiyin.domain.errors import AsrError, EngineFailed
-from zhiyin.engines.whisper import decoding
+from zhiyin.engines.whisper import decoding, takes
 from zhiyin.engines.whisper.placement import Placement, place
 from zhiyin.engines.whisper.policy import ModelPolicy
 from zhiyin.engines.whisper.weights import fingerprint
@@ -61,7 +61,7 @@ class WhisperEngine:
 
     def plan(self, clip: Clip) -> Plan:
         """The window that will be encoded; clips of one window and policy share a call."""
-        return decoding.plan(clip, self._policy)
+        return takes.plan(clip, self._policy)
 
     def transcribe_batch(self, clips: Sequence[Clip]) -> list[ClipResult | Again | AsrError]:
         """One pass over each clip; see `ports.engine`."""

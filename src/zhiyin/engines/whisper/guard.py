@@ -10,7 +10,11 @@ from zhiyin.engines.whisper.policy import DecodePolicy
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One decoding result. `finished` says that the end token came before the token limit."""
+    """One decoding result.
+
+    `finished` says that the end token came before the token limit, `in_sound` that what the text
+    repeats is repeated by the speaker.
+    """
 
     tokens: tuple[int, ...]
     text: str
@@ -18,6 +22,7 @@ class Hypothesis:
     no_speech_prob: float
     temperature: float
     finished: bool
+    in_sound: bool = False
 
     @property
     def compression_ratio(self) -> float:
@@ -43,11 +48,12 @@ def is_failed(h: Hypothesis, policy: DecodePolicy) -> bool:
 
 def runs_away(h: Hypothesis, policy: DecodePolicy) -> bool:
     """The decoder went round in circles, or did not come to an end."""
-    return (
-        h.compression_ratio > policy.compression_ratio_threshold
-        or not h.finished
-        or repeats(h.tokens)
-    )
+    return not h.finished or (not h.in_sound and goes_round(h, policy))
+
+
+def goes_round(h: Hypothesis, policy: DecodePolicy) -> bool:
+    """The text repeats itself, for whatever reason."""
+    return h.compression_ratio > policy.compression_ratio_threshold or repeats(h.tokens)
 
 
 def is_doubtful(h: Hypothesis, policy: DecodePolicy) -> bool:
@@ -66,12 +72,12 @@ def repeats(tokens: tuple[int, ...]) -> bool:
     A phrase of four must come three times in a row, a shorter one four times, and one token alone
     eight times: people do say "no no no no".
     """
-    return _first_round(tokens) is not None
+    return first_round(tokens) is not None
 
 
 def without_loop(tokens: tuple[int, ...]) -> tuple[int, ...]:
     """Without the further rounds of a loop in which the tokens end; else as they are."""
-    found = _first_round(tokens)
+    found = first_round(tokens)
     if found is None:
         return tokens
     end, size = found
@@ -81,7 +87,7 @@ def without_loop(tokens: tuple[int, ...]) -> tuple[int, ...]:
     return tokens[:end] if len(tokens) - last <= size else tokens
 
 
-def _first_round(tokens: tuple[int, ...]) -> tuple[int, int] | None:
+def first_round(tokens: tuple[int, ...]) -> tuple[int, int] | None:
     """Where the first round of a loop ends, and how many tokens it has."""
     for size in range(1, 13):
         needed = 8 if size == 1 else 4 if size < 4 else 3

@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 
 FULL_WINDOW_S = 30.0
 
+Pairs = tuple[tuple[float, float], ...]
+"""A clip is silent when the no-speech probability is above the first and the mean log-probability
+of the text below the second of any pair."""
+
 
 @dataclass(frozen=True, slots=True)
 class DecodePolicy:
@@ -40,28 +44,45 @@ class DecodePolicy:
     """A result with a lower mean log-probability has failed (Whisper's own threshold)."""
     compression_ratio_threshold: float = 2.4
     """A result that compresses better has failed (Whisper's own threshold)."""
-    silence: tuple[tuple[float, float], ...] = ((0.4, -0.9), (0.6, -0.5))
-    """A clip is silent when the no-speech probability is above the first and the mean
-    log-probability of the text below the second of any pair. Whisper's own pair is 0.6 and -1.
-    Behind speech detection these stop "Thank you." on laughter (0.49 and -0.97) and Russian for
-    "dynamic music" on plucked chords (0.69 and -0.74), and keep the least sure of 269 Mandarin and
-    English recordings (0.57 and -0.59; 0.47 and -0.75)."""
+    silence: Pairs = ((0.4, -0.9), (0.6, -0.5))
+    """Whisper's own pair is 0.6 and -1. Behind speech detection these stop Russian for "dynamic
+    music" on plucked chords (0.69 and -0.74), and keep the least sure of 269 Mandarin and English
+    recordings (0.57 and -0.59; 0.47 and -0.75)."""
+    word_silence: Pairs = ((0.6, -1.1), (0.0, -1.6))
+    """For clips of a word or two, of `likely_speech_s` to `words_speech_s`: detection is the better
+    witness. The clearest of single words have 0.81 and -0.49, or 0.61 and
+    -1.01."""
+    faint_silence: Pairs = ((0.3, 0.0), (0.0, -0.6))
+    """For clips of less than `faint_speech_s` of speech, and for texts that Whisper makes up over
+    noise: far from what laughter gives ("Thank you.", 0.41 and -0.98; "Hahaha.", 0.30 and -1.12),
+    because processors differ by a tenth."""
+    faint_speech_s: float = 0.25
+    """Less detected speech is hardly a word."""
     no_speech: float = 0.6
     """Whisper's own no-speech probability, which goes with `logprob_threshold`."""
     likely_speech_s: float = 0.5
-    """With so many seconds of detected speech a live final that our own pairs call silent is
-    believed unless it failed, and with `sure_speech_s` unless Whisper's pair calls it silent too.
+    """With so many seconds of detected speech there is a word; a live final with `sure_speech_s`
+    that our own pairs call silent is believed unless Whisper's pair calls it silent too.
     Of 60 Mandarin recordings cut in mid-word at two places the pairs left out 106 characters."""
+    words_speech_s: float = 2.0
+    """Longer speech is no word or two: what it seems to be, it would be surely, or it is music."""
     sure_speech_s: float = 1.0
     """With so many seconds of detected speech a clip is hardly silent: a draft is shown whatever
     the pairs say, and a clip that only our own pairs call silent gets a second look."""
+    sung_logprob: float = -0.7
+    """Over music a text is believed from this mean log-probability on,"""
+    sung_language: float = 0.5
+    """in a language at least this probable,"""
+    sung_tokens: int = 6
+    """from that many tokens on."""
     second_look_s: float = 0.3
     """The second look begins so many seconds after the speech did: music and laughter stay what
     they are, and speech that a pause cut in two is found (no-speech falls from 0.7 to 0.2)."""
     draft_logprob: float = -1.6
     """A draft is shown from this mean log-probability on; cut off in a word, none is sure."""
-    temperatures: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-    """Tried in this order while results fail."""
+    temperatures: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6)
+    """Tried in this order while results fail. Whisper's own go on to 1.0; each takes as long as
+    five decodings."""
     best_of: int = 5
     """Samples drawn at temperatures above 0."""
     gap_s: float = 1.0

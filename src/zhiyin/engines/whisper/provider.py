@@ -20,7 +20,7 @@ from zhiyin.engines.whisper.policy import FULL_WINDOW_S
 from zhiyin.engines.whisper.weights import WeightStore
 
 _MAX_BATCH = 8  # more gain little on two cores and keep others waiting
-_FEATURES = frozenset({"prompt", "hotwords", "beam"})
+_FEATURES = frozenset({"prompt", "hotwords", "beam", "music"})
 _CANTONESE = {"whisper-large-v3", "whisper-large-v3-turbo"}
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from zhiyin.domain.history import HistoryPage, HistoryQuery, Summary
-from zhiyin.domain.search import found_in, grams
+from zhiyin.domain.search import UNFINDABLE, found_in, grams
 from zhiyin.ports.cipher import OwnerCipher
 from zhiyin.store.history_sql import search
 from zhiyin.store.history_sql.rows import summary_of
@@ -33,10 +33,13 @@ class Pager:
         self._query = query
         self._chars = 0
         self._tokens: list[list[int]] | None = None  # for each key, the rarest first
+        self._outdated = False  # whether there are entries with tokens by older rules
 
     async def page(self) -> HistoryPage:
         """The page."""
         query, found, read = self._query, list[Summary](), 0
+        if query.terms == UNFINDABLE:
+            return HistoryPage((), None)
         before = query.before
         step = max(_STEP, query.limit + 1) if query.terms else query.limit + 1
         while read < _MAX_READ and self._chars < _MAX_READ_CHARS:
@@ -64,13 +67,17 @@ class Pager:
             return await self._fetched(search.plain_page(self._query, before, limit))
         if self._tokens is None:
             self._tokens = await self._tokens_by_key()
+            self._outdated = await search.has_outdated(self._connection, self._query.owner)
         if self._tokens == [[]]:
             return await self._fetched(search.plain_page(self._query, before, limit))
         pages = [
             await self._fetched(search.token_page(self._query, wanted, before, limit))
             for wanted in self._tokens
         ]
-        return sorted(chain(*pages), key=attrgetter("id"), reverse=True)[:limit]
+        if self._outdated:
+            pages.append(await self._fetched(search.outdated_page(self._query, before, limit)))
+        found = {row.id: row for row in chain(*pages)}.values()
+        return sorted(found, key=attrgetter("id"), reverse=True)[:limit]
 
     async def _tokens_by_key(self) -> list[list[int]]:
         """The tokens of each key; [[]] when the terms are too short for the index."""

@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from zhiyin.domain.caller import Origin
 from zhiyin.domain.errors import CannotDecrypt
 from zhiyin.domain.history import HistoryEntry, Summary
-from zhiyin.domain.search import grams, normalized
+from zhiyin.domain.search import INDEX_VERSION, grams, normalized
 from zhiyin.domain.transcript_codec import dump_transcript, load_transcript
 from zhiyin.ports.cipher import Cipher, OwnerCipher
 from zhiyin.store.history_sql.tables import transcripts
@@ -46,9 +46,10 @@ def values_of(entry: HistoryEntry, cipher: Cipher) -> Values:
 
 
 def sealed(owner: str, entry: int, cipher: Cipher, *, text: bytes, details: bytes) -> Values:
-    """The columns that are encrypted, and with which key."""
+    """The columns that are encrypted, and with which key; the tokens are made at the same time."""
     return {
         "key_id": cipher.key_id,
+        "indexed": INDEX_VERSION,
         "text": cipher.seal(text, identity(owner, entry, "text")),
         "details": cipher.seal(details, identity(owner, entry, "details")),
     }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, literal, select, union_all
+from sqlalchemy import Select, func, literal, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from zhiyin.domain.history import HistoryQuery, first_id
+from zhiyin.domain.search import INDEX_VERSION
 from zhiyin.store.history_sql.rows import SUMMARY
 from zhiyin.store.history_sql.tables import tokens, transcripts
 
@@ -25,6 +26,16 @@ def plain_page(query: HistoryQuery, before: int | None, limit: int) -> Select[An
             hint = "USE INDEX (transcripts_language)"
             chosen = chosen.with_hint(transcripts, hint, dialect)
     return chosen.order_by(transcripts.c.id.desc()).limit(limit)
+
+
+def outdated(column: ColumnElement[int]) -> ColumnElement[bool]:
+    """Which entries have tokens by older rules; equalities, so that an index is walked in order."""
+    return or_(*(column == version for version in range(INDEX_VERSION)))
+
+
+def outdated_page(query: HistoryQuery, before: int | None, limit: int) -> Select[Any]:
+    """The newest entries that fit and whose tokens can't be trusted, whatever their text."""
+    return plain_page(query, before, limit).where(outdated(transcripts.c.indexed))
 
 
 def token_page(
@@ -44,6 +55,13 @@ def token_page(
         hits.c.token == first, *_within(hits.c.transcript, query, before), *_filters(query)
     )
     return chosen.order_by(hits.c.transcript.desc()).limit(limit)
+
+
+async def has_outdated(connection: AsyncConnection, owner: str) -> bool:
+    """Whether an owner has such entries."""
+    theirs = select(transcripts.c.id).where(transcripts.c.owner == owner)
+    some = theirs.where(outdated(transcripts.c.indexed)).limit(1)
+    return (await connection.execute(some)).first() is not None
 
 
 async def rarest(connection: AsyncConnection, wanted: Sequence[int]) -> list[int]:

@@ -25,6 +25,7 @@ from zhiyin.domain.sealing import KeyUse
 from zhiyin.ports.cipher import KeyRing, OwnerCipher
 from zhiyin.store.history_sql import keys, rows
 from zhiyin.store.history_sql.pages import Pager
+from zhiyin.store.history_sql.reindexing import reindex_rows
 from zhiyin.store.history_sql.resealing import reseal_rows
 from zhiyin.store.history_sql.tables import owner_keys, tokens, transcripts
 from zhiyin.store.sql.database import Database
@@ -96,6 +97,15 @@ class SqlHistory:
     async def expire(self, before: datetime, limit: int) -> int:
         """See `ports.history`."""
         return await self._remove_some(transcripts.c.id < first_id(before), limit)
+
+    async def scrub(self) -> None:
+        """See `ports.history`; does not wait for readers."""
+        await self._database.truncate_journal(wait=False)
+
+    async def reindex(self, after: int, limit: int) -> int | None:
+        """See `ports.history`."""
+        async with self._database.transaction(write=True) as connection:
+            return await reindex_rows(connection, self._ring, after, limit)
 
     async def cipher(self, owner: str) -> OwnerCipher:
         """See `ports.cipher.OwnerKeys`."""

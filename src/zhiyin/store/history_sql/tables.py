@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
 )
@@ -74,13 +75,18 @@ transcripts = Table(
     Column("key_id", String(32), nullable=False),
     Column("text", long_bytes(), nullable=False),
     Column("details", long_bytes(), nullable=False),
+    Column("indexed", SmallInteger, nullable=False, server_default="0"),
     Index("transcripts_owner", "owner", "id"),
     Index("transcripts_language", "owner", "language", "id"),
     Index("transcripts_model", "owner", "model", "id"),
     Index("transcripts_request", "owner", "request_id"),
+    Index("transcripts_indexed", "owner", "indexed", "id"),
     **MYSQL,
 )
-"""`text` and `details` (the whole transcript as JSON) are sealed with the owner's key `key_id`."""
+"""`text` and `details` (the whole transcript as JSON) are sealed with the owner's key `key_id`.
+
+`indexed` is the `INDEX_VERSION` of the tokens.
+"""
 
 tokens = Table(
     "transcript_tokens",

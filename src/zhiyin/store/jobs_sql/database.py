@@ -19,9 +19,9 @@ SCHEMA = Schema(
     by_itself=True,
 )
 # A job that was accepted is not lost, so its record is on the disk before the answer.
-_OPTIONS = DatabaseOptions(overflow=10, timeout_s=30.0, connect_s=5.0, durable=True)
+OPTIONS = DatabaseOptions(overflow=10, timeout_s=30.0, connect_s=5.0, durable=True)
 
 
-def jobs_database(url: str) -> Database:
+def jobs_database(url: str, options: DatabaseOptions = OPTIONS) -> Database:
     """Unopened. Raises ConfigError or MissingExtra."""
-    return Database(url, SCHEMA, _OPTIONS)
+    return Database(url, SCHEMA, options)

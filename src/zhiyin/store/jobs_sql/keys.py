@@ -102,6 +102,7 @@ class JobKeys:
         """Whether there was something to do."""
         old = self._sealed(self._ring)
         if await old.key_of(name) == new.key_id:
+            await old.tidy(name)  # an earlier rotation was interrupted after it had written
             return False
         with await old.open(name) as stream:
             await self._sealed(new).write(name, _chunks(stream), sys.maxsize)

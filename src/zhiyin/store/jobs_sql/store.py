@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, select, update
@@ -26,11 +26,12 @@ from zhiyin.domain.job import (
 from zhiyin.domain.options import TranscribeOptions
 from zhiyin.domain.options_codec import dump_options, load_options
 from zhiyin.ports.cipher import Cipher
-from zhiyin.store.jobs_sql.tables import BLOB_KEYS, JOBS
+from zhiyin.store.jobs_sql.tables import BLOB_KEYS, JOBS, QUEUE
 from zhiyin.store.sql.database import Database
 
 _C = JOBS.c
 _MAX_MESSAGE_CHARS = 1000
+_ASKED_AT_ONCE = 500
 
 
 class SqlJobs:
@@ -68,17 +69,21 @@ class SqlJobs:
         return done.rowcount == 1
 
     async def remove(self, job: Job) -> bool:
-        """DELETE of a row that has the version still, and of its blobs' keys."""
+        """DELETE of a row that has the version still, of its blobs' keys and its dead letter."""
         keys = delete(BLOB_KEYS).where(BLOB_KEYS.c.name.startswith(f"{job.id}.", autoescape=True))
         async with self._database.transaction(write=True) as db:
             done = await db.execute(delete(JOBS).where(_same(job)))
             if done.rowcount == 1:
                 await db.execute(keys)
+                await db.execute(delete(QUEUE).where(QUEUE.c.job_id == job.id))
         return done.rowcount == 1
 
-    async def scrub(self) -> None:
-        """Empty SQLite's journal; in the file itself it was overwritten."""
-        await self._database.truncate_journal()
+    async def scrub(self, *, wait: bool = True) -> None:
+        """Delete dead letters of no job; empty SQLite's journal, the file itself is overwritten."""
+        stray = QUEUE.c.dead.is_(True) & QUEUE.c.job_id.not_in(select(_C.id))
+        async with self._database.transaction(write=True) as db:
+            await db.execute(delete(QUEUE).where(stray))
+        await self._database.truncate_journal(wait=wait)
 
     async def list(self, query: JobQuery) -> Sequence[Job]:
         """By owner; ids sort by time."""
@@ -100,6 +105,27 @@ class SqlJobs:
         async with self._database.transaction() as db:
             rows = (await db.execute(late)).all()
         return [self._job(row) for row in rows]
+
+    async def postpone(self, job: Job, until: float) -> None:
+        """UPDATE of a row that has the version still."""
+        async with self._database.transaction(write=True) as db:
+            await db.execute(update(JOBS).where(_same(job)).values(attend_at=until))
+
+    async def versions(self, job_ids: Sequence[str]) -> Mapping[str, int]:
+        """By primary key, some hundred at a time."""
+        found: dict[str, int] = {}
+        async with self._database.transaction() as db:
+            for begin in range(0, len(job_ids), _ASKED_AT_ONCE):
+                some = _C.id.in_(job_ids[begin : begin + _ASKED_AT_ONCE])
+                rows = await db.execute(select(_C.id, _C.version).where(some))
+                found |= {row.id: row.version for row in rows}
+        return found
+
+    async def stored_bytes(self) -> int:
+        """A sum over the records."""
+        kept = select(func.coalesce(func.sum(_C.audio_bytes), 0)).where(_C.audio != "")
+        async with self._database.transaction() as db:
+            return int((await db.execute(kept)).scalar_one())
 
     async def backlog(self, ahead_of: Job | None = None) -> Backlog:
         """One query over the jobs that have not ended."""

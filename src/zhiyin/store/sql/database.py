@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from alembic.util import CommandError
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 _LOCK_S = 60
 _MIGRATION_S = 3600.0
 _LOCK_POLL_S = 0.05
+_AWAY_S = 1.0
+_JOURNAL_PAUSE_S, _JOURNAL_BUSY_MS = 0.1, 250
 _ALEMBIC = threading.Lock()  # its context is one for the whole process
 
 
@@ -56,9 +60,11 @@ class Database:
         parsed = parse_url(url, schema.usage)
         self.schema = schema
         self._embedded = embedded(parsed)
+        self._journal = Path(f"{parsed.database}-wal") if self._embedded else None
         self._options = options
         self._engine = make_engine(parsed, options)
         self._ready = False
+        self._away = False  # whether the last check failed
         self._preparing: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -100,13 +106,39 @@ class Database:
                 await connection.invalidate()  # the server's lock goes with the connection
         return revision
 
-    async def truncate_journal(self) -> None:
-        """Remove deleted rows from SQLite's journal; other databases have no such journal."""
-        if self._embedded:
-            async with self.transaction() as connection:
-                await connection.exec_driver_sql("COMMIT")
-                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-                await connection.exec_driver_sql("BEGIN")
+    async def truncate_journal(self, *, wait: bool = True) -> None:
+        """Remove deleted rows from SQLite's journal; other databases have no such journal.
+
+        Raises Unavailable when that was not possible, with `wait` for some seconds: a reader that
+        has begun before the deletion still needs them.
+        """
+        end = time.monotonic() + (self._options.journal_s if wait else 0.0)
+        while self._has_journal() and not await self._truncated():
+            if time.monotonic() > end:
+                raise self._unavailable(
+                    f"What was deleted is still in the journal of the {self.schema.name} database, "
+                    "because somebody reads it. The server tries again later."
+                )
+            await asyncio.sleep(_JOURNAL_PAUSE_S)
+
+    def _has_journal(self) -> bool:
+        """Whether there is anything in it."""
+        try:
+            return self._journal is not None and self._journal.stat().st_size > 0
+        except OSError:
+            return False
+
+    async def _truncated(self) -> bool:
+        """Whether nobody was in the way."""
+        async with self.transaction() as connection:
+            execute = connection.exec_driver_sql
+            await execute("COMMIT")
+            busy_ms = (await execute("PRAGMA busy_timeout")).scalar_one()
+            await execute(f"PRAGMA busy_timeout={_JOURNAL_BUSY_MS}")  # writers wait meanwhile
+            busy = int((await execute("PRAGMA wal_checkpoint(TRUNCATE)")).scalar_one())
+            await execute(f"PRAGMA busy_timeout={busy_ms}")
+            await execute("BEGIN")
+        return busy == 0
 
     async def close(self) -> None:
         """Close all connections; a migration that was begun is finished before."""
@@ -115,15 +147,24 @@ class Database:
         await self._engine.dispose()
 
     async def _prepare(self) -> None:
-        """One attempt for all waiting requests; a cancelled one must not end it half way."""
+        """One attempt for all waiting requests; a cancelled one must not end it half way.
+
+        After one that failed nobody waits for long: the next goes on by itself.
+        """
         if self._preparing is None:
             self._preparing = asyncio.create_task(self._check())
             self._preparing.add_done_callback(self._prepared)
-        await asyncio.shield(self._preparing)
+        checking = self._preparing
+        if self._away:
+            done, _ = await asyncio.wait({checking}, timeout=_AWAY_S)
+            if not done:
+                raise self._unavailable(self.schema.away, self.schema.retry_after_s)
+        await asyncio.shield(checking)
 
     def _prepared(self, checking: asyncio.Task[None]) -> None:
         self._preparing = None
         self._ready = not checking.cancelled() and checking.exception() is None
+        self._away = not self._ready
 
     async def _check(self) -> None:
         async with self.unchecked() as connection:

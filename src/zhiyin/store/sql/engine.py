@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from zhiyin.domain.errors import ConfigError, MissingExtra
@@ -26,6 +28,7 @@ class DatabaseOptions:
 
     To connect may take `connect_s` seconds, a transaction `timeout_s`. `durable` transactions of
     SQLite are on the disk before they count; others survive the process, not a loss of power.
+    An erasure waits `journal_s` for readers of SQLite's journal.
     """
 
     connections: int = 5
@@ -33,6 +36,7 @@ class DatabaseOptions:
     timeout_s: float = 10.0
     connect_s: float = 10.0
     durable: bool = False
+    journal_s: float = 10.0
 
 
 def parse_url(text: str, usage: str) -> URL:
@@ -96,6 +100,13 @@ def _tune(engine: AsyncEngine, file: Path, options: DatabaseOptions) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
+    def end_transaction(connection: Any, *_: object) -> None:
+        # A connection that is closed after a cancellation, with a statement not read to its end,
+        # lives on as a zombie and keeps the file locked until Python's garbage collector comes by.
+        with suppress(SQLAlchemyError, sqlite3.Error):
+            connection.rollback()
+
+    event.listen(engine.sync_engine, "invalidate", end_transaction)
     event.listen(engine.sync_engine, "do_connect", make_file)
     event.listen(engine.sync_engine, "connect", set_up)
     event.listen(engine.sync_engine, "begin", _begin)

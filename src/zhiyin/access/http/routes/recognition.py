@@ -41,6 +41,7 @@ class RecognitionRequest:
 
 _EXAMPLE_SEGMENT = {
     "id": 0, "start": 0.32, "end": 2.58, "text": "打开客厅的灯", "confidence": 0.93,
+    "language": "zh",
 }  # fmt: skip
 _EXAMPLE = {
     "id": "req_4be1", "text": "打开客厅的灯", "language": "zh", "language_probability": 0.99,

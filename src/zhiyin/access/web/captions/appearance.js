@@ -44,7 +44,7 @@ function apply() {
 function change(name, value) {
   if (value === null) query.delete(name);
   else query.set(name, value);
-  window.history.replaceState(null, '', `?${query}`);
+  window.history.replaceState(null, '', `?${query}${window.location.hash}`);
   apply();
 }
 

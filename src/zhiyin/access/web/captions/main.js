@@ -7,7 +7,7 @@ import {
 } from '../shared/i18n.js';
 import { bindAppearance, showControls } from './appearance.js';
 import { CaptionLines } from './caption-lines.js';
-import { isRoomName, socketPath } from './rooms.js';
+import { isRoomName, socketPath, tokenProtocols } from './rooms.js';
 
 const room = lastPart(window.location.pathname);
 const lines = new CaptionLines(byId('lines'), byId('spoken'));
@@ -51,16 +51,21 @@ function received(message) {
   }
 }
 
+/** A browser sends what follows the # nowhere; after the ? it is in the logs of proxies. */
+function token() {
+  const { hash, search } = window.location;
+  return new URLSearchParams(hash.slice(1)).get('token') ?? new URLSearchParams(search).get('token');
+}
+
 let connection = null;
 
 function connect() {
-  const token = new URLSearchParams(window.location.search).get('token');
   setState('captions.connecting');
-  connection = new Connection(socketPath(room, { role: 'viewer', token }), {
+  connection = new Connection(socketPath(room, { role: 'viewer' }), {
     opened: () => {},
     message: received,
     lost: () => setState('captions.lost'),
-  });
+  }, tokenProtocols(token()));
 }
 
 bindAppearance();

@@ -27,9 +27,10 @@ export class Connection {
   #failures = 0;
 
   /** on: opened(), message(object), lost(failures): how many attempts in a row have failed */
-  constructor(path, on) {
+  constructor(path, on, protocols = []) {
     this.path = path;
     this.on = on;
+    this.protocols = protocols;
     this.#connect();
   }
 
@@ -67,7 +68,7 @@ export class Connection {
   }
 
   #connect() {
-    const socket = new WebSocket(socketUrl(this.path));
+    const socket = new WebSocket(socketUrl(this.path), this.protocols);
     const current = (action) => (event) => this.#socket === socket && action(event);
     this.#socket = socket;
     this.#timer = setTimeout(() => this.reconnect(), OPEN_TIMEOUT);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -11,6 +10,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from zhiyin.access.ws.captions import render
 from zhiyin.access.ws.dialect import converse, read_messages, send_events
+from zhiyin.access.ws.json_messages import parse_object
 from zhiyin.access.ws.transport import Transport
 from zhiyin.core.captions.rooms import Rooms
 from zhiyin.core.captions.speaker import Speaker
@@ -78,6 +78,7 @@ class SpeakerConnection:
         """Audio, or its end."""
         if isinstance(message, bytes):
             await self._live.write(message)
+            self._transport.note_sound()
         else:
             _check_eof(message)
             self._ended = True
@@ -90,7 +91,7 @@ class SpeakerConnection:
         with suppress(WebSocketDisconnect):
             await read_messages(self._transport, self)
         try:
-            await self._live.finish()
+            await self._live.finish(cut=not self._ended)
         except AsrError as error:
             await self.fail(error)
 
@@ -113,9 +114,8 @@ class SpeakerConnection:
 
 
 def _check_eof(text: str) -> None:
-    """Raise InvalidRequest for what is not the end of the audio."""
-    with suppress(ValueError, RecursionError):
-        raw = json.loads(text) if text != "eof" else {"type": "eof"}
-        if isinstance(raw, dict) and raw.get("type") == "eof":
+    """Raise InvalidRequest for what is not the end of the audio, or TooLarge."""
+    with suppress(InvalidRequest):
+        if text == "eof" or parse_object(text).get("type") == "eof":
             return
     raise InvalidRequest("Speakers send sound, and eof at the end.", code="invalid_message")

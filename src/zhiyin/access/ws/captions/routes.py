@@ -9,6 +9,7 @@ from starlette.websockets import WebSocket
 
 from zhiyin.access import room_tokens
 from zhiyin.access.context import AppContext, app_context, make_caller, read_store
+from zhiyin.access.room_tokens import SUBPROTOCOL
 from zhiyin.access.ws.captions.connection import SpeakerConnection, view
 from zhiyin.access.ws.read_ahead import AHEAD_BYTES
 from zhiyin.access.ws.transport import Transport, serving
@@ -42,10 +43,11 @@ async def subtitle(websocket: WebSocket) -> None:
     limits = context.limits
     # There may be many viewers, and they send nothing.
     ahead_bytes = 0 if websocket.query_params.get("role") == "viewer" else AHEAD_BYTES
-    await websocket.accept()
+    offered = websocket.scope["subprotocols"]
+    await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
     async with serving(
-        websocket, idle_s=limits.idle_s, max_bytes=limits.max_message_kb << 10,
-        stall_s=limits.stall_s, ahead_bytes=ahead_bytes,
+        websocket, idle_s=limits.idle_s, max_idle_s=limits.max_idle_s,
+        max_bytes=limits.max_message_kb << 10, stall_s=limits.stall_s, ahead_bytes=ahead_bytes,
     ) as transport:  # fmt: skip
         await _serve(transport, websocket, context, caller)
         await transport.close()

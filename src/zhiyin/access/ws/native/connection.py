@@ -81,6 +81,7 @@ class Connection:
         """Audio or a control message."""
         if isinstance(message, bytes):
             await self._session.write(self._attachment, message)
+            self._transport.note_sound()
             return
         wanted = read(message).type
         if wanted == "commit":
@@ -101,7 +102,7 @@ class Connection:
 
     async def _read(self) -> None:
         await read_messages(self._transport, self)
-        await self._session.finish(self._attachment, self._end_with)
+        await self._session.finish(self._attachment, self._end_with, cut=True)
 
     async def _answer(self, body: Json) -> None:
         """Answer a message; what came with it waits until the answer is on its way."""

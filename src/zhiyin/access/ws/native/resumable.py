@@ -54,6 +54,7 @@ class ResumableSession:
         self.log.rewind(after, attachment)
         if self._busy is not None:
             await asyncio.wait([self._busy])
+        self._live.wait_for_client(connected=True)
         return attachment
 
     def ready(self) -> Json:
@@ -66,6 +67,7 @@ class ResumableSession:
         held = self._attachment is attachment
         if held:
             self._attachment = None
+            self._live.wait_for_client(connected=False)
         let_go(attachment)
         return held
 
@@ -77,10 +79,12 @@ class ResumableSession:
         """End the open segment here."""
         await self._whole(attachment, self._live.commit())
 
-    async def finish(self, attachment: Attachment, on_error: Callable[[AsrError], None]) -> None:
-        """End the stream. An error of its last audio is given to `on_error`, before `done`."""
+    async def finish(
+        self, attachment: Attachment, on_error: Callable[[AsrError], None], *, cut: bool = False
+    ) -> None:
+        """End the stream. An error of its last audio goes to `on_error`, before `done`."""
         if not self.ended:
-            await self._whole(attachment, self._finish(on_error))
+            await self._whole(attachment, self._finish(on_error, cut=cut))
 
     def answer(self, attachment: Attachment, body: Json) -> None:
         """Send something to this connection only, unless it has lost the session."""
@@ -94,7 +98,7 @@ class ResumableSession:
             if self._busy is not None:
                 await asyncio.wait([self._busy])
             if not self.ended:
-                await self._finish(_ignore)
+                await self._finish(_ignore, cut=True)
             await asyncio.wait([self._logging])
         finally:
             await self.close()
@@ -118,10 +122,10 @@ class ResumableSession:
             raise InvalidRequest("Sound came after the end of the stream.", code="after_eof")
         await self._live.write(data)
 
-    async def _finish(self, on_error: Callable[[AsrError], None]) -> None:
+    async def _finish(self, on_error: Callable[[AsrError], None], *, cut: bool) -> None:
         self.ended = True
         try:
-            await self._live.finish()
+            await self._live.finish(cut=cut)
         except AsrError as error:
             on_error(error)
 

@@ -27,6 +27,7 @@ async def stream(websocket: WebSocket) -> None:
     sessions: SessionTable = websocket.app.state.sessions
     await websocket.accept()
     async with serving(
-        websocket, idle_s=limits.idle_s, max_bytes=limits.max_message_kb << 10
-    ) as transport:
+        websocket, idle_s=limits.idle_s, max_idle_s=limits.max_idle_s,
+        max_bytes=limits.max_message_kb << 10,
+    ) as transport:  # fmt: skip
         await serve(transport, sessions, caller)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from zhiyin.access.json_types import Json
 from zhiyin.access.validation import Language, missing, validated
+from zhiyin.access.ws.json_messages import parse_object
 from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import (
@@ -114,16 +115,8 @@ def read(text: str) -> Control:
     return validated(Control, fields)
 
 
-def _fields(text: str) -> dict[str, Any]:
-    try:
-        fields = json.loads(text)
-        json.dumps(fields, ensure_ascii=False).encode()  # half a surrogate pair is no text
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest(
-            "A text message must be JSON; sound is sent in binary messages.", code="invalid_json"
-        ) from error
-    if not isinstance(fields, dict):
-        raise InvalidRequest("A text message must be a JSON object.", code="invalid_json")
+def _fields(text: str) -> Json:
+    fields = parse_object(text)
     if "type" not in fields:
         raise missing("type")
     return fields

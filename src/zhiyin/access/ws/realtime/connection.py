@@ -50,7 +50,7 @@ class Connection:
         self._handlers: dict[str, Callable[[ClientEvent], Awaitable[None]]] = {
             "session.update": self._update,
             "transcription_session.update": self._update,
-            "input_audio_buffer.append": lambda e: self._input.append(client.audio_of(e)),
+            "input_audio_buffer.append": self._append,
             "input_audio_buffer.commit": lambda _: self._input.commit(),
             "input_audio_buffer.clear": lambda _: self._input.clear(),
         }
@@ -106,6 +106,10 @@ class Connection:
         await read_messages(self._transport, self)
         await self._input.end()
         self._queue.finish()
+
+    async def _append(self, event: ClientEvent) -> None:
+        await self._input.append(client.audio_of(event))
+        self._transport.note_sound()
 
     async def _update(self, event: ClientEvent) -> None:
         fields = client.session_of(event)

@@ -11,6 +11,7 @@ from typing import Any
 from zhiyin.access.context import Service
 from zhiyin.access.json_types import Json
 from zhiyin.access.ws.realtime.byte_alignment import completes
+from zhiyin.access.ws.realtime.client import decoded
 from zhiyin.access.ws.realtime.conversation import Conversation
 from zhiyin.access.ws.realtime.render import new_id
 from zhiyin.access.ws.realtime.settings import SessionSettings
@@ -58,8 +59,14 @@ class AudioInput:
         self.settings = settings
         self._put(self.conversation.restart(self._received_s, manual=settings.turns is None))
 
-    async def append(self, data: bytes) -> None:
-        """Take audio. Raises Overloaded, TooLong, or what else is in the way."""
+    async def append(self, audio: str) -> None:
+        """Take audio in base64. Raises InvalidRequest, Overloaded, TooLong, or what else fails."""
+        pieces: list[bytes] = []
+        for piece in decoded(audio):
+            if pieces:
+                await asyncio.sleep(0)
+            pieces.append(piece)
+        data = b"".join(pieces)
         live = await self._opened()
         self._check_alignment(live, data)
         await live.write(data)

@@ -127,11 +127,11 @@ async def realtime(websocket: WebSocket) -> None:
 async def _serve(
     websocket: WebSocket, context: AppContext, settings: SessionSettings, caller: Caller
 ) -> None:
-    flat = _is_flat(websocket)
+    flat, limits = _is_flat(websocket), context.limits
     async with (
         serving(
-            websocket, idle_s=context.limits.idle_s, max_bytes=MAX_MESSAGE_BYTES,
-            ahead_bytes=MAX_MESSAGE_BYTES, render=render.error_event,
+            websocket, idle_s=limits.idle_s, max_idle_s=limits.max_idle_s,
+            max_bytes=MAX_MESSAGE_BYTES, ahead_bytes=MAX_MESSAGE_BYTES, render=render.error_event,
         ) as transport,
         asyncio.TaskGroup() as tasks,
     ):  # fmt: skip

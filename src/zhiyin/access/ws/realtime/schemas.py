@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from zhiyin.access.validation import complaint
 from zhiyin.domain.errors import InvalidRequest
@@ -40,6 +40,14 @@ def _short(words: list[str]) -> list[str]:
     return words
 
 
+def _no_bool(value: object) -> object:
+    """JSON's true is no number, though Python's is; a number as text is taken, as ever."""
+    if isinstance(value, bool):
+        raise ValueError("Input should be a number")
+    return value
+
+
+Number = BeforeValidator(_no_bool)
 Language = Annotated[str, AfterValidator(_language)]
 Keywords = Annotated[list[str], AfterValidator(_short)]
 
@@ -48,7 +56,7 @@ class Format(Fields):
     """Today's form of an audio format; samples a second, 24000 for PCM and 8000 for the others."""
 
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
-    rate: int | None = Field(None, ge=MIN_RATE, le=MAX_RATE)
+    rate: Annotated[int | None, Number] = Field(None, ge=MIN_RATE, le=MAX_RATE)
 
 
 class Transcription(Fields):
@@ -70,9 +78,11 @@ class TurnDetection(Fields):
     """When speech is over; the last four concern answers, which a transcription has none of."""
 
     type: Literal["server_vad", "semantic_vad"] = "server_vad"
-    threshold: float | None = Field(None, ge=0, le=1)
-    prefix_padding_ms: int | None = Field(None, ge=0, le=round(MAX_LEAD_IN_S * 1000))
-    silence_duration_ms: int | None = Field(
+    threshold: Annotated[float | None, Number] = Field(None, ge=0, le=1)
+    prefix_padding_ms: Annotated[int | None, Number] = Field(
+        None, ge=0, le=round(MAX_LEAD_IN_S * 1000)
+    )
+    silence_duration_ms: Annotated[int | None, Number] = Field(
         None, ge=round(MIN_SILENCE_S * 1000), le=round(MAX_SILENCE_S * 1000)
     )
     eagerness: Literal["low", "medium", "high", "auto"] | None = None
@@ -131,7 +141,7 @@ class Lifetime(Fields):
     """Seconds that a token is good for."""
 
     anchor: Literal["created_at"] = "created_at"
-    seconds: int = Field(600, ge=10, le=7200)
+    seconds: Annotated[int, Number] = Field(600, ge=10, le=7200)
 
 
 class SecretRequest(Fields):
