@@ -141,7 +141,7 @@ async def test_clients_that_stall_take_no_place_from_others() -> None:
 
 
 async def test_what_arrives_at_once_is_bounded_in_bytes() -> None:
-    async with app_server(uploads=2) as server:
+    async with app_server(arriving=2_000_000) as server:
         context = server.app.state.context
         large = head("/recognize", 1_000_000) + BODY[:200] + bytes(950_000)
         async with AsyncExitStack() as held:

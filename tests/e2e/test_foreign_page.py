@@ -83,6 +83,7 @@ def test_a_foreign_page_reaches_nothing(page: pw.Page, server: Server, foreign: 
     page.evaluate("(url) => fetch(url, { mode: 'no-cors' })", f"{server.url}/v1/history/export")
     assert answers
     assert {status for _, status in answers} == {403}
+    assert not [line for line in server.logs if "handshake" in line], "uvicorn takes it for a fault"
 
 
 def test_a_foreign_page_can_not_frame_ours(page: pw.Page, server: Server, foreign: str) -> None:

@@ -200,6 +200,7 @@ async def app_server(
     uploads: int = 8,
     body_idle_s: float = 30.0,
     body_bytes_s: float = 1024.0,
+    arriving: int = 8 << 30,
     **limits: Any,
 ) -> AsyncIterator[AppServer]:
     """A running service."""
@@ -210,7 +211,7 @@ async def app_server(
     made = AppServer(stack)
     bounds = AccessLimits(
         1 << 20, uploads, 60.0, idle_s, grace_s, kib, max_idle_s=max_idle_s,
-        body_idle_s=body_idle_s, body_bytes_s=body_bytes_s,
+        body_idle_s=body_idle_s, body_bytes_s=body_bytes_s, max_arriving_bytes=arriving,
     )  # fmt: skip
     made.app = create_app(made, bounds, sites)
     listener = socket.create_server(("127.0.0.1", 0))

@@ -91,7 +91,8 @@ class Service(Protocol):
 class AccessLimits:
     """Limits of the access layer: bytes of an upload, concurrent uploads, seconds for a request.
 
-    The body of a request may pause for `body_idle_s` and has to come at `body_bytes_s` or more.
+    The body of a request may pause for `body_idle_s` and has to come at `body_bytes_s` or more;
+    uploads that arrive may have `max_arriving_bytes` together.
     A live connection that sends nothing for `idle_s` is closed, and one that sends no sound for
     `max_idle_s`, whatever else it sends; a session whose connection broke
     waits `grace_s`; a message may have `max_message_kb` KiB. A viewer of a caption room that takes
@@ -111,6 +112,7 @@ class AccessLimits:
     max_idle_s: float = 3600.0
     body_idle_s: float = 30.0
     body_bytes_s: float = 1024.0
+    max_arriving_bytes: int = 8 << 30
 
 
 @dataclass(slots=True)
@@ -145,10 +147,10 @@ class AppContext:
 def arriving(context: AppContext) -> Iterator[Callable[[int], None]]:
     """Counts the bytes of an upload while it arrives; the counter raises Overloaded.
 
-    All that arrive may have the size of `max_uploads` of the largest: they are on disk already.
+    What has arrived of an upload is on disk.
     """
     mine = 0
-    most = context.limits.max_uploads * context.limits.max_upload_bytes
+    most = max(context.limits.max_arriving_bytes, context.limits.max_upload_bytes)
 
     def count(size: int) -> None:
         nonlocal mine

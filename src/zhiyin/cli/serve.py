@@ -60,6 +60,7 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
         settings.live.max_idle_s,
         settings.server.body_idle_s,
         settings.server.body_bytes_s,
+        int(settings.server.max_arriving_mb * (1 << 20)),
     )
     config = uvicorn.Config(
         create_app(services, limits, sites(settings.server)),

@@ -36,6 +36,12 @@ class ServerSettings(Group):
     max_uploads: int = Field(
         64, ge=1, le=10_000, description="Concurrent recognitions of uploads; more get 429."
     )
+    max_arriving_mb: float = Field(
+        8192,
+        gt=0,
+        le=10_000_000,
+        description="Uploads on their way may have so many MiB on disk together; more get 429.",
+    )
     body_idle_s: float = Field(
         30, ge=0.1, le=3600, description="Longest pause in the body of a request; then 408."
     )

@@ -42,7 +42,7 @@ def configure(level: str, form: str) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     # Each step of a migration at INFO.
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.error").addFilter(_no_addresses)
+    logging.getLogger("uvicorn.error").addFilter(_is_of_use)
     logging.captureWarnings(capture=True)
     threading.excepthook = _thread_died
     sys.unraisablehook = _unraisable
@@ -75,9 +75,13 @@ def _formatter(form: str) -> logging.Formatter:
     )
 
 
-def _no_addresses(record: logging.LogRecord) -> bool:
-    """Drops uvicorn's WebSocket lines, which have the client's address."""
-    return '"WebSocket ' not in str(record.msg)
+def _is_of_use(record: logging.LogRecord) -> bool:
+    """Drops uvicorn's WebSocket lines, which have the client's address.
+
+    Also its error for each handshake that is refused with a response: we log that one ourselves.
+    """
+    text = str(record.msg)
+    return '"WebSocket ' not in text and "without completing handshake" not in text
 
 
 def _is_lost_connection(record: logging.LogRecord) -> bool:

@@ -89,12 +89,12 @@ class FormParser:
             raise InvalidRequest(
                 "The form can't be read: it is not valid multipart data."
             ) from error
-        for data in self._arrived:
-            assert self.file is not None
+        if self.file is not None and self._arrived:
+            data = b"".join(self._arrived)
+            self._arrived.clear()
             self._keep(len(data))
             self._digest.update(data)
             await self.file.write(data)
-        self._arrived.clear()
 
     async def finish(self) -> None:
         """The body has ended."""
