@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -228,6 +229,26 @@ async def test_no_cookies_and_no_credentials_go_from_one_request_to_another() ->
     assert len(web._client.cookies.jar) == 0, "nothing grows either"
     await web.close()
     server.close()
+
+
+async def test_a_slow_name_server_holds_up_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def look(host: str, port: int, **_: Any) -> Any:
+        answered.wait()
+        raise OSError("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    web = web_for_loopback()
+    lookups = [asyncio.create_task(web.check(f"http://n{n}.example/")) for n in range(64)]
+    try:
+        async with asyncio.timeout(60):
+            assert await asyncio.to_thread(lambda: "done") == "done"
+    finally:
+        answered.set()
+    found = await asyncio.gather(*lookups, return_exceptions=True)
+    assert all(isinstance(error, Unreachable) for error in found)
+    await web.close()
 
 
 async def test_all_addresses_of_a_name_are_tried(

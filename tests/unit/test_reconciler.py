@@ -1,110 +1,26 @@
-"""Reconciler and worker with real stores in a folder, a real receiver, and a fake clock."""
+"""Reconciler and sweeper with real stores in a folder, a real receiver, and a fake clock."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.support.job_records import sure
-from tests.support.waiting import until
+from tests.support.job_place import POLICY, START, Place, job_place, once
 from tests.support.webhook_receiver import Receiver, receiver
-from zhiyin.core.jobs import lifecycle, webhooks
-from zhiyin.core.jobs.delivery import WebhookDelivery
-from zhiyin.core.jobs.host_slots import HostSlots
-from zhiyin.core.jobs.reconciler import Reconciler
-from zhiyin.core.jobs.records import JobRecords
-from zhiyin.core.jobs.sweeping import JobSweeper
+from zhiyin.core.jobs import lifecycle
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.job import (
-    Job,
-    JobPolicy,
-    JobRequest,
     JobState,
-    Recording,
     WebhookState,
     new_job_id,
 )
-from zhiyin.domain.options import TranscribeOptions
-from zhiyin.net.addresses import parse_networks
-from zhiyin.net.web import GuardedWeb, WebLimits
-from zhiyin.ops.observer_memory import MemoryObserver
-from zhiyin.store.blobs_folder import FolderBlobs
-from zhiyin.store.cipher_plain import PlainRing
-from zhiyin.store.jobs_sql.database import jobs_database
 from zhiyin.store.jobs_sql.queue import LocalQueue
-from zhiyin.store.jobs_sql.store import SqlJobs
-
-POLICY = JobPolicy(
-    lease_s=10, max_attempts=2, audio_ttl_s=1000, keep_s=5000, webhook_attempts=2, redeliver_s=60
-)
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLASwMfKQ9r8GKYqr"
-START = 1_795_000_000.0
-
-
-@dataclass
-class Clock:
-    now: float = START
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Place:
-    """A reconciler with its stores."""
-
-    reconciler: Reconciler
-    sweeper: JobSweeper
-    records: JobRecords
-    queue: LocalQueue
-    blobs: FolderBlobs
-    clock: Clock
-    folder: Path
-    observer: MemoryObserver
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """What it has done."""
-        return self.observer.totals("jobs")
-
-    async def add(self, webhook_url: str = "", blob: bool = True) -> Job:
-        """A new job, with its recording."""
-        now = self.clock.now
-        job_id = new_job_id(now)
-        name = f"{job_id}.audio" if blob else ""
-        if blob:
-            await self.blobs.write(name, once(b"sound"), 100)
-        request = JobRequest(TranscribeOptions(), webhook_url=webhook_url)
-        recording = Recording(name, 5, now + POLICY.audio_ttl_s)
-        return await self.records.add(Job(job_id, "ann", request, recording, now, now))
-
-    async def now(self, job: Job) -> Job | None:
-        """The record as it is."""
-        return await self.records.store.get(job.id)
-
-    async def reconcile(self, passed_s: float = 0.0) -> None:
-        """Reconcile some time later; webhooks are delivered too."""
-        self.clock.now += passed_s
-        await self.reconciler.reconcile()
-        while self.reconciler.webhooks.tasks:
-            await asyncio.wait(self.reconciler.webhooks.tasks)
-
-    async def leased(self, job: Job, token: str = "t") -> Job:
-        """A worker leases it."""
-        step = partial(lifecycle.leased, token=token, now=self.clock.now, policy=POLICY)
-        held = await self.records.change(job.id, step)
-        assert held is not None
-        return held
-
-
-async def once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
 
 
 @pytest.fixture
@@ -115,19 +31,8 @@ def hook() -> Iterator[Receiver]:
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    clock = Clock()
-    database = jobs_database(f"sqlite+aiosqlite:///{tmp_path / 'x.sqlite3'}")
-    records = JobRecords(SqlJobs(database, PlainRing()), POLICY, clock)
-    queue = LocalQueue(database, clock=clock)
-    blobs = FolderBlobs(tmp_path / "blobs")
-    web = GuardedWeb(WebLimits(5, 5, parse_networks(["127.0.0.0/8", "::1"], "x")))
-    observer, secrets = MemoryObserver(), webhooks.parse_secrets(SECRET)
-    delivery = WebhookDelivery(records, web, secrets, HostSlots(16, 4), observer)
-    reconciler = Reconciler(records, queue, blobs, delivery, observer)
-    sweeper = JobSweeper(records, blobs, observer)
-    yield Place(reconciler, sweeper, records, queue, blobs, clock, tmp_path, observer)
-    await web.close()
-    await database.close()
+    async with job_place(tmp_path) as made:
+        yield made
 
 
 async def test_a_job_that_never_came_into_the_queue_is_put(place: Place) -> None:
@@ -284,107 +189,6 @@ async def test_a_queue_that_is_away_is_tried_again(place: Place) -> None:
     place.clock.now += POLICY.retry_s
     await reconciler.reconcile()
     assert await queue.lag() == 1
-
-
-class Broken(FolderBlobs):
-    """A store that deletes nothing, or does not answer."""
-
-    silent = False
-    tried = 0
-
-    async def delete(self, name: str) -> bool:
-        self.tried += 1
-        if self.silent:
-            await asyncio.sleep(3600)
-        raise Unavailable("away")
-
-
-@pytest.mark.parametrize("silent", [False, True])
-async def test_what_can_not_be_deleted_holds_up_nothing(
-    place: Place, monkeypatch: pytest.MonkeyPatch, silent: bool
-) -> None:
-    monkeypatch.setattr("zhiyin.core.jobs.reconciler._DELETIONS_S", 0.1)
-    for _ in range(105):  # more than a round takes, and due for longer than the rest
-        ended = await place.add(blob=False)
-        recording = replace(ended.recording, blob=f"{ended.id}.audio", until=place.clock.now)
-        await place.records.swap(replace(ended, recording=recording, state=JobState.CANCELLED))
-    place.clock.now += 1
-    job = await place.leased(await place.add())
-    place.clock.now += POLICY.lease_s + 1
-    blobs = Broken(place.folder / "blobs")
-    blobs.silent = silent
-    reconciler = replace(place.reconciler, blobs=blobs)
-    assert await reconciler.reconcile()
-    assert not await reconciler.reconcile()
-    held = await place.now(job)
-    assert held is not None
-    assert held.state is JobState.QUEUED, "its lease was lost, and that was seen"
-    assert blobs.tried == 1, "one attempt shows that the store is away"
-    monkeypatch.undo()
-    reconciler = replace(reconciler, blobs=place.blobs)
-    for _ in range(2):
-        place.clock.now += 31
-        await reconciler.reconcile()
-    assert place.counts["audio_deleted"] == 105, "later all of it is deleted"
-
-
-async def test_a_deletion_that_failed_long_ago_is_found(place: Place) -> None:
-    """Its blob is older than what an hourly look looks at."""
-    await place.sweeper.orphans()
-    job = await place.add()
-    for path in place.folder.glob("blobs/??/*"):
-        os.utime(path, (START, START))
-    for _ in range(8):
-        place.clock.now += 3600
-        await place.sweeper.orphans()
-    assert await place.records.store.remove(sure(await place.now(job)))
-    broken = replace(place.sweeper, blobs=Broken(place.folder / "blobs"))
-    for _ in range(24):
-        place.clock.now += 3600
-        await broken.orphans()
-    assert len(await stored(place)) == 1
-    place.clock.now += 3600
-    await replace(broken, blobs=place.blobs).orphans()
-    assert await stored(place) == []
-
-
-async def test_what_a_running_job_is_fetching_is_not_swept(place: Place) -> None:
-    job = await place.leased(await place.add(blob=False))
-    name = f"{job.id}.audio"
-    await place.blobs.write(name, once(b"half an hour of it"), 100)
-    for path in place.folder.glob("blobs/??/*"):
-        os.utime(path, (START, START))
-    place.clock.now += 5 * 3600
-    await place.sweeper.orphans()
-    assert await stored(place) == [name]
-
-
-async def test_a_receiver_that_does_not_answer_holds_up_nobody(
-    place: Place, hook: Receiver
-) -> None:
-    silent = await asyncio.start_server(lambda *_: asyncio.sleep(60), "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    for _ in range(120):
-        await cancelled(place, f"http://localhost:{port}/h")
-    place.clock.now += 1
-    job = await cancelled(place, f"{hook.url}/h")
-    lost = await place.leased(await place.add())
-    place.clock.now += POLICY.lease_s + 1
-    async with asyncio.timeout(60):
-        assert await place.reconciler.reconcile()
-        assert not await place.reconciler.reconcile()
-        await until(lambda: hook.messages)
-    assert hook.messages[0].content["data"]["id"] == job.id
-    assert sure(await place.now(lost)).state is JobState.QUEUED
-    assert len(place.reconciler.webhooks.tasks) <= 4 + 1, "of one host only so many"
-    await place.reconciler.webhooks.close()
-    silent.close()
-
-
-async def cancelled(place: Place, webhook_url: str) -> Job:
-    job = await place.add(webhook_url, blob=False)
-    step = partial(lifecycle.cancelled, now=place.clock.now, policy=POLICY)
-    return sure(await place.records.change(job.id, step))
 
 
 async def stored(place: Place) -> list[str]:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
@@ -26,6 +28,7 @@ _SILENCE_S = 30.0
 _CONNECT_S = 10.0
 _CHUNK_BYTES = 1 << 18
 _MOST_ADDRESSES = 5
+_LOOKUPS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,9 @@ class GuardedWeb:
 
     def __init__(self, limits: WebLimits) -> None:
         self._limits = limits
+        self._names = _Names(limits.networks)
         self._client = httpx.AsyncClient(
-            transport=_Guard(limits.networks),
+            transport=_Guard(self._names),
             timeout=httpx.Timeout(_SILENCE_S, connect=_CONNECT_S),
             max_redirects=_MAX_REDIRECTS,
             trust_env=False,
@@ -55,7 +59,7 @@ class GuardedWeb:
         """The URL's form, and its host's addresses as they are now."""
         parsed = _parse(url)
         name = parsed.raw_host.decode("ascii")
-        await _resolve(name, parsed.port or _port(parsed), self._limits.networks)
+        await self._names.resolve(name, parsed.port or _port(parsed))
 
     async def fetch(self, url: str, max_bytes: int) -> AsyncGenerator[bytes, None]:
         """GET with redirects."""
@@ -95,13 +99,14 @@ class GuardedWeb:
     async def close(self) -> None:
         """Close the client."""
         await self._client.aclose()
+        self._names.close()
 
 
 class _Guard(httpx.AsyncBaseTransport):
     """Sends each request to a checked address; name, certificate and Host stay those of the URL."""
 
-    def __init__(self, networks: Sequence[Network]) -> None:
-        self._networks = networks
+    def __init__(self, names: _Names) -> None:
+        self._names = names
         # A kept connection could be used for another name at the same address.
         limits = httpx.Limits(max_keepalive_connections=0, max_connections=64)
         self._inner = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
@@ -110,7 +115,7 @@ class _Guard(httpx.AsyncBaseTransport):
         """Resolve, check, connect."""
         url = _parse(str(request.url))
         name = url.raw_host.decode("ascii")
-        addresses = await _resolve(name, url.port or _port(url), self._networks)
+        addresses = await self._names.resolve(name, url.port or _port(url))
         request.extensions = {**request.extensions, "sni_hostname": name}
         request.headers["Host"] = url.netloc.decode("ascii")
         original = request.url
@@ -154,18 +159,32 @@ def _port(url: httpx.URL) -> int:
     return 443 if url.scheme == "https" else 80
 
 
-async def _resolve(host: str, port: int, networks: Sequence[Network]) -> list[str]:
-    """The host's addresses, all of them checked. Raises ForbiddenAddress or Unreachable."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(_CONNECT_S):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, TimeoutError) as error:
-        raise Unreachable("The address's host name can't be resolved.") from error
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if not addresses or not all(is_open(a, networks) for a in addresses):
-        raise ForbiddenAddress("This address is not on the public internet.")
-    return addresses
+class _Names:
+    """Looks up names, on threads of its own: a name server that is slow must hold up nothing else.
+
+    A thread is busy until the system's resolver gives up, whatever our own time limit is.
+    """
+
+    def __init__(self, networks: Sequence[Network]) -> None:
+        self._networks = networks
+        self._pool = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="zhiyin-names")
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        """The host's addresses, all of them checked. Raises ForbiddenAddress or Unreachable."""
+        look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                found = await asyncio.get_running_loop().run_in_executor(self._pool, look)
+        except (OSError, UnicodeError, TimeoutError) as error:
+            raise Unreachable("The address's host name can't be resolved.") from error
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        if not addresses or not all(is_open(a, self._networks) for a in addresses):
+            raise ForbiddenAddress("This address is not on the public internet.")
+        return addresses
+
+    def close(self) -> None:
+        """Wait for no one."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _check_answer(answer: httpx.Response, max_bytes: int) -> None:

@@ -121,7 +121,8 @@ def _existing(folder: Path) -> Path:
 
 
 def _begin(path: Path) -> _File:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (path.parent.parent, path.parent):  # `parents` would not have the mode
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return tempfile.NamedTemporaryFile(prefix=".", dir=path.parent, delete=False)
 
 

@@ -17,6 +17,7 @@ from zhiyin.domain.errors import ConfigError
 from zhiyin.ports.decoder import Decoder
 from zhiyin.ports.engine import Engine, EngineProvider
 from zhiyin.ports.observer import Observer
+from zhiyin.wiring.data_folder import data_folder
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def make_registry(
 def providers(settings: Settings) -> list[EngineProvider]:
     """The engines that are installed, by entry point, ours and others' alike."""
     context = EngineContext(
-        settings.data_dir / "models",
+        data_folder(settings) / "models",
         settings.models.folders,
         settings.engine.device,
         settings.engine.compute_type,

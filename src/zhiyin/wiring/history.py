@@ -14,6 +14,7 @@ from zhiyin.ports.cipher import Cipher, KeyRing
 from zhiyin.ports.history import History
 from zhiyin.ports.observer import Observer
 from zhiyin.store.cipher_plain import PlainRing
+from zhiyin.wiring.data_folder import data_folder
 
 if TYPE_CHECKING:
     from zhiyin.store.history_sql.store import SqlHistory
@@ -41,7 +42,7 @@ def make_history(settings: Settings, ring: KeyRing | None = None) -> SqlHistory:
     from zhiyin.store.sql.engine import DatabaseOptions
 
     chosen = settings.history
-    file = settings.data_dir / _HISTORY_FILE
+    file = data_folder(settings) / _HISTORY_FILE
     url = chosen.url.get_secret_value() or f"sqlite+aiosqlite:///{file}"
     options = DatabaseOptions(
         chosen.connections, timeout_s=chosen.timeout_s, connect_s=chosen.timeout_s

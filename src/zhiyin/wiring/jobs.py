@@ -37,6 +37,7 @@ from zhiyin.store.jobs_sql.keys import JobKeys
 from zhiyin.store.jobs_sql.queue import LocalQueue
 from zhiyin.store.jobs_sql.store import SqlJobs
 from zhiyin.store.sql.database import Database
+from zhiyin.wiring.data_folder import data_folder
 
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
@@ -89,7 +90,7 @@ def make_job_runtime(
 def make_database(settings: Settings) -> Database:
     """The database of jobs, unopened. Raises ConfigError, MissingExtra."""
     given = settings.jobs.database.get_secret_value()
-    url = given or f"sqlite+aiosqlite:///{settings.data_dir / 'jobs.sqlite3'}"
+    url = given or f"sqlite+aiosqlite:///{data_folder(settings) / 'jobs.sqlite3'}"
     return jobs_database(url)
 
 
@@ -102,7 +103,7 @@ def _blobs(settings: Settings) -> BlobStore:
     chosen = settings.jobs.blobs
     if chosen.startswith("s3://"):
         return _bucket(settings.jobs)
-    return FolderBlobs(Path(chosen) if chosen else settings.data_dir / "blobs")
+    return FolderBlobs(Path(chosen) if chosen else data_folder(settings) / "blobs")
 
 
 def _bucket(jobs: JobSettings) -> BlobStore:

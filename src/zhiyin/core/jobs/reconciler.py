@@ -29,6 +29,8 @@ _BATCH = 100
 _POLL_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _POSTPONED_S = 30.0  # until a job is looked at again when something of it failed
+_FAILED_S = 90.0  # and when it was a deletion
+_MOST_FAILURES = 3  # deletions in a row that fail: then their store is away
 _DELETIONS_S = 5.0  # of a round: a store that does not answer must not hold up the rest
 
 
@@ -78,32 +80,37 @@ class Reconciler:
         self._busy = any(job.put_at is not None for job in jobs) and await self._queue_advances()
         self._queue_away = False
         for job in jobs:
-            if not _is_expired(job, now):
-                await self._attempt(self._reconcile(job, now), job, now)
+            if not _is_over(job, now):
+                await self._attempt(self._reconcile(job, now), job, now + _POSTPONED_S)
         await self._delete_expired([job for job in jobs if _is_expired(job, now)], now)
         return len(jobs) == _BATCH
 
-    async def _attempt(self, step: Coroutine[Any, Any, None], job: Job, now: float) -> bool:
+    async def _attempt(self, step: Coroutine[Any, Any, None], job: Job, again_at: float) -> bool:
         """Whether the step was done; else the job is postponed. Raises Unavailable."""
         try:
             await step
         except AsrError as error:
             log.warning("a job can't be reconciled now: %s", error.message)
-            await self.records.store.postpone(job, now + _POSTPONED_S)
+            await self.records.store.postpone(job, again_at)
             return False
         return True
 
     async def _delete_expired(self, jobs: Sequence[Job], now: float) -> None:
-        """One after the other, as long as it works; the others later."""
-        left = list(jobs)
-        if now >= self._delete_at:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_DELETIONS_S):
-                    while left and await self._attempt(self._delete(left[0], now), left[0], now):
-                        del left[0]
-            if jobs and len(left) == len(jobs):
-                log.warning("jobs that have expired can't be deleted now")
-                self._delete_at = now + _POSTPONED_S
+        """One after the other, until too many fail; the others later, but before these."""
+        left, failures, deleted = list(jobs), 0, 0
+        try:
+            async with asyncio.timeout(_DELETIONS_S):
+                while left and failures < _MOST_FAILURES and now >= self._delete_at:
+                    if await self._attempt(self._delete(left[0], now), left[0], now + _FAILED_S):
+                        deleted, failures = deleted + 1, 0
+                    else:
+                        failures += 1
+                    del left[0]
+        except TimeoutError:
+            await self.records.store.postpone(left.pop(0), now + _FAILED_S)
+        if jobs and not deleted and now >= self._delete_at:
+            log.warning("jobs that have expired can't be deleted now")
+            self._delete_at = now + _POSTPONED_S
         for job in left:
             await self.records.store.postpone(job, max(now + _POLL_S, self._delete_at))
 
@@ -122,7 +129,7 @@ class Reconciler:
             await self.webhooks.begin(job, now)
 
     async def _delete(self, job: Job, now: float) -> None:
-        if job.until is not None and job.until <= now:
+        if _is_over(job, now):
             await self._delete_job(job)
         else:
             await self._delete_audio(job)
@@ -189,7 +196,12 @@ class Reconciler:
             log.info("a job has expired and was deleted")
 
 
+def _is_over(job: Job, now: float) -> bool:
+    """Whether the record of an ended job has to be deleted."""
+    return job.state.ended and job.until is not None and job.until <= now
+
+
 def _is_expired(job: Job, now: float) -> bool:
     """Whether an ended job, or its recording, has to be deleted."""
-    over = job.until is not None and job.until <= now
-    return job.state.ended and (over or (bool(job.recording.blob) and job.recording.until <= now))
+    audio = bool(job.recording.blob) and job.recording.until <= now
+    return job.state.ended and (audio or _is_over(job, now))

@@ -89,7 +89,7 @@ def _tune(engine: AsyncEngine, file: Path, options: DatabaseOptions) -> None:
 
     def make_file(*_: object) -> None:
         """For its owner's eyes only; SQLite's own files beside it follow its mode."""
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.touch(mode=0o600)
 
     def set_up(connection: Any, _: object) -> None:
