@@ -171,6 +171,15 @@ recording.""",
         tables.cache,
     ),
     Section(
+        "decoding",
+        "Decoding in processes of its own",
+        """The same recordings decoded in the bench's own process and in decoder processes, in turn:
+from `open` to `close`, one at a time, nothing recognized. Wall time is a median, processor time a
+mean, both of one recording; of a live stream, of one push of 800 bytes. With a second core a
+recording is decoded while the consumer takes the sound that came before.""",
+        tables.decoding,
+    ),
+    Section(
         "jobs",
         "Jobs while everything is killed",
         """The server, three workers, webhooks and the stores run on loopback with the scripted
