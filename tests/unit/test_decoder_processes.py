@@ -33,7 +33,14 @@ from zhiyin.audio.isolation.processes import DecoderProcesses
 from zhiyin.audio.isolation.recording import ProcessDecoder
 from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.domain.audio import AudioLimits, Notice
-from zhiyin.domain.errors import EmptyAudio, Overloaded, TooLong, Unavailable, UndecodableAudio
+from zhiyin.domain.errors import (
+    EmptyAudio,
+    InvalidRequest,
+    Overloaded,
+    TooLong,
+    Unavailable,
+    UndecodableAudio,
+)
 from zhiyin.domain.live import AudioFormat
 from zhiyin.domain.source import AudioSource
 from zhiyin.ports.decoder import DecodedAudio, Decoder, StopSignal
@@ -93,6 +100,9 @@ def test_what_is_wrong_with_a_file_is_the_same(processes: DecoderProcesses) -> N
         decoder.open(source(b"no sound " * 100), LIMITS)
     with pytest.raises(TooLong, match="5 s"):
         decoder.open(source(LONG), AudioLimits(5.0))
+    with pytest.raises(InvalidRequest) as caught:
+        decoder.open(source(LONG), LIMITS, track=2)
+    assert caught.value.param == "track"
     wait_for(lambda: decoders() == [])
 
 
@@ -138,7 +148,7 @@ def test_a_process_that_hangs_is_killed_when_the_caller_gives_up(
     processes: DecoderProcesses,
 ) -> None:
     stop = StopSignal()
-    decoded = ProcessDecoder(processes).open(source(LONG), LIMITS, stop)
+    decoded = ProcessDecoder(processes).open(source(LONG), LIMITS, stop=stop)
     victim = wait_for_decoder()
     victim.suspend()
     failed: list[Exception] = []
@@ -175,7 +185,7 @@ def test_a_signal_that_was_set_before_opens_nothing(processes: DecoderProcesses)
     stop = StopSignal()
     stop.set()
     with pytest.raises(UndecodableAudio):
-        ProcessDecoder(processes).open(source(LONG), LIMITS, stop)
+        ProcessDecoder(processes).open(source(LONG), LIMITS, stop=stop)
 
 
 def test_without_the_fork_server_it_is_not_the_recordings_fault(

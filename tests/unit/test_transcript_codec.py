@@ -161,6 +161,14 @@ def test_options_of_older_and_newer_versions_are_read() -> None:
     assert load_options(json.dumps(newer).encode()) == options
 
 
+def test_a_track_is_kept_and_none_leaves_no_mark() -> None:
+    """Jobs of older versions, which had none, stay equal to those of this one."""
+    options = TranscribeOptions("m")
+    assert "track" not in json.loads(dump_options(options))
+    second = replace(options, track=2)
+    assert load_options(dump_options(second)) == second
+
+
 @pytest.mark.parametrize("junk", [b"", b"1", b"[]", b"{}", b'{"segments": [1]}', b"\xff", b"["])
 def test_junk_is_no_transcript(junk: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -19,6 +19,7 @@ from zhiyin.audio.formats import AV_ERRORS, open_container, select, sound_tracks
 from zhiyin.audio.handover import Handover
 from zhiyin.audio.mono import Mono
 from zhiyin.audio.packets import acceptable
+from zhiyin.audio.timeline import Timeline, silence
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.domain.errors import UndecodableAudio
 from zhiyin.domain.live import Encoding, Received
@@ -30,6 +31,7 @@ _OPTIONS = {"probesize": "32", "analyzeduration": "0"}
 _MAX_DAMAGED_PACKETS = 1000
 _MAX_STEP = 10 * SAMPLE_RATE
 """Samples that wait to be taken; a kilobyte may hold hours of silence."""
+_LONGEST_GAP_S = 600.0
 
 
 class ContainerSound:
@@ -129,8 +131,12 @@ class ContainerSound:
             tracks = sound_tracks(container)
             if not tracks:
                 raise ValueError("no sound track")
-            select(container, tracks[0])
+            select(container, tracks[:1])
+            timeline = Timeline(None, _LONGEST_GAP_S)
             for frame in self._frames(container, tracks[0]):
+                # Browsers may send nothing while nobody speaks.
+                for samples in silence(timeline.gap(frame, mono.seconds(frame))):
+                    self._pipe.put(samples)
                 for samples in mono.convert(frame):
                     self._pipe.put(samples)
         for samples in mono.finish():

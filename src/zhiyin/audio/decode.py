@@ -11,17 +11,17 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
 
-from zhiyin.audio.formats import AV_ERRORS, open_container, select, sound_tracks
+from zhiyin.audio.formats import AV_ERRORS, open_container, select
+from zhiyin.audio.frames import Frames
 from zhiyin.audio.mono import Mono
-from zhiyin.audio.packets import acceptable
-from zhiyin.audio.riff import declared_seconds
+from zhiyin.audio.survey import Survey, survey, too_long
+from zhiyin.audio.timeline import Timeline, has_clock, longest_gap, silence
 from zhiyin.domain.audio import SAMPLE_RATE, AudioLimits, Notice, Samples
-from zhiyin.domain.errors import EmptyAudio, TooLong, UndecodableAudio
+from zhiyin.domain.errors import EmptyAudio, UndecodableAudio
 from zhiyin.domain.source import AudioSource
 from zhiyin.ports.decoder import StopSignal
 
 _BLOCK = SAMPLE_RATE
-_MAX_DAMAGED_PACKETS = 1000
 _UNREADABLE = "The file could not be read as audio or video. It may be damaged or of another kind."
 
 
@@ -29,25 +29,29 @@ class AvDecoder:
     """Opens recordings with the FFmpeg that PyAV brings."""
 
     def open(
-        self, source: AudioSource, limits: AudioLimits, stop: StopSignal | None = None
+        self,
+        source: AudioSource,
+        limits: AudioLimits,
+        track: int | None = None,
+        stop: StopSignal | None = None,
     ) -> AvDecodedAudio:
-        """Start decoding. Raises UndecodableAudio, EmptyAudio or TooLong.
-
-        A call of FFmpeg can't be stopped; `stop` is for the consumer to see between blocks.
-        """
+        """See `ports.decoder`; `stop` is for the consumer to see between blocks."""
         if source.size == 0:
             raise EmptyAudio("The file is empty: it has no bytes.", param="file")
-        riff_seconds = declared_seconds(source.stream, source.size)
-        source.stream.seek(0)
         container = _open_container(source)
         try:
-            return AvDecodedAudio(container, limits, riff_seconds)
+            found = survey(container, source, limits, track)
+            if found.used_up:
+                container.close()
+                container = _open_container(source)
+            return AvDecodedAudio(container, limits, found)
         except BaseException:
             container.close()
             raise
 
 
 def _open_container(source: AudioSource) -> InputContainer:
+    source.stream.seek(0)
     try:
         return open_container(source.stream)
     except AV_ERRORS as error:
@@ -57,25 +61,17 @@ def _open_container(source: AudioSource) -> InputContainer:
 class AvDecodedAudio:
     """One recording being decoded; see `ports.decoder.DecodedAudio`."""
 
-    def __init__(
-        self, container: InputContainer, limits: AudioLimits, riff_seconds: float | None
-    ) -> None:
-        if not container.streams.audio:
-            raise UndecodableAudio("The file has no sound track.", param="file")
-        tracks = sound_tracks(container)
-        if not tracks:
-            raise UndecodableAudio("The codec of the file's sound is not read.", param="file")
+    def __init__(self, container: InputContainer, limits: AudioLimits, found: Survey) -> None:
         self._container = container
-        self._stream = tracks[0]
-        select(container, self._stream)
         self._limits = limits
-        self._decoded = 0.0
-        self._produced = 0
-        self._damaged = 0
+        self._track = container.streams.audio[found.track]
+        self._declared = found.declared_by_track
+        self._seconds = 0.0
         self.notices: list[Notice] = []
-        self.duration = riff_seconds or _declared(container)
-        if self.duration is not None:
-            self._check_length(self.duration)
+        self.duration = found.duration
+        select(container, [self._track])
+        self._frames = Frames(container, [self._track])
+        self._timeline = Timeline(_start(container), longest_gap(container))
 
     def close(self) -> None:
         """Release the file; idempotent."""
@@ -89,53 +85,21 @@ class AvDecodedAudio:
             held.append(samples)
             count += len(samples)
             if count >= _BLOCK:
-                yield self._emit(held)
+                yield np.concatenate(held)
                 held, count = [], 0
         if count:
-            yield self._emit(held)
+            yield np.concatenate(held)
         self._finish()
-
-    def _emit(self, parts: list[Samples]) -> Samples:
-        block = np.concatenate(parts)
-        self._produced += len(block)
-        return block
-
-    def _check_length(self, seconds: float) -> None:
-        if seconds > self._limits.max_seconds:
-            raise TooLong(
-                f"The recording is longer than the {self._limits.max_seconds:g} s that this "
-                "server accepts. Send it in parts.",
-                param="file",
-            )
-
-    def _finish(self) -> None:
-        if self._produced == 0:
-            if self._damaged:
-                raise UndecodableAudio(_UNREADABLE, param="file")
-            raise EmptyAudio("The file holds no sound.", param="file")
-        seconds = self._produced / SAMPLE_RATE
-        if self._damaged:
-            self._notice("damaged_audio", "Parts of the file were damaged and were skipped.")
-        if self.duration is not None and seconds < 0.98 * self.duration - 0.5:
-            self._notice(
-                "truncated_audio",
-                f"The file ends after {seconds:.1f} s although it declares "
-                f"{self.duration:.1f} s; the text covers what could be read.",
-            )
-
-    def _notice(self, code: str, message: str) -> None:
-        self.notices.append(Notice(code, message))
 
     def _resampled(self) -> Iterator[Samples]:
         mono = Mono("file")
-        begun = False
-        for frame in self._frames():
+        clocked = has_clock(self._container)
+        for frame, after in self._with_next():
             # Before resampling, which may make a thousand samples of one.
-            self._decoded += mono.seconds(frame)
-            self._check_length(self._decoded)
-            if not begun:
-                begun = True
-                yield from self._lead_in(frame)
+            seconds = mono.seconds(frame)
+            gap = self._timeline.gap(frame, seconds, after) if clocked else 0.0
+            self._count(seconds + gap)
+            yield from silence(gap)
             try:
                 yield from mono.convert(frame)
             except AV_ERRORS as error:
@@ -145,39 +109,39 @@ class AvDecodedAudio:
                 ) from error
         yield from mono.finish()
 
-    def _lead_in(self, first: AudioFrame) -> Iterator[Samples]:
-        """Silence where a video's sound starts later than its pictures, so that times fit."""
-        begin = (self._container.start_time or 0) / 1_000_000
-        late = (first.time or 0.0) - begin
-        if 0.05 < late <= min(60.0, self._limits.max_seconds):
-            self._decoded += late
-            self._check_length(self._decoded)
-            yield np.zeros(int(late * SAMPLE_RATE), np.float32)
+    def _with_next(self) -> Iterator[tuple[AudioFrame, AudioFrame | None]]:
+        held: AudioFrame | None = None
+        for _, frame in self._frames:
+            if held is not None:
+                yield held, frame
+            held = frame
+        if held is not None:
+            yield held, None
 
-    def _frames(self) -> Iterator[AudioFrame]:
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except AV_ERRORS:
-                self._damaged += 1
-                return
-            if packet is None:
-                return
-            if not acceptable(packet, self._stream.codec_context.name):
-                self._damaged += 1
-                continue
-            try:
-                frames = packet.decode()
-            except EOFError:
-                return
-            except AV_ERRORS:
-                self._damaged += 1
-                if self._damaged > _MAX_DAMAGED_PACKETS:
-                    return
-                continue
-            yield from frames
+    def _count(self, seconds: float) -> None:
+        self._seconds += seconds
+        if self._seconds > self._limits.max_seconds:
+            raise too_long(self._limits)
+
+    def _finish(self) -> None:
+        damaged = self._frames.damaged
+        if self._seconds == 0:
+            if damaged:
+                raise UndecodableAudio(_UNREADABLE, param="file")
+            raise EmptyAudio("The file holds no sound.", param="file")
+        if damaged:
+            self._notice("damaged_audio", "Parts of the file were damaged and were skipped.")
+        expected = None if self._timeline.jumped else self._declared
+        if expected is not None and self._seconds < 0.98 * expected - 0.5:
+            self._notice(
+                "truncated_audio",
+                f"The file ends after {self._seconds:.1f} s although it declares "
+                f"{expected:.1f} s; the text covers what could be read.",
+            )
+
+    def _notice(self, code: str, message: str) -> None:
+        self.notices.append(Notice(code, message))
 
 
-def _declared(container: InputContainer) -> float | None:
-    return container.duration / 1_000_000 if container.duration else None
+def _start(container: InputContainer) -> float | None:
+    return None if container.start_time is None else container.start_time / 1_000_000

@@ -6,6 +6,7 @@ here is stated in docs/api.md, and tested one by one where there is an encoder t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import av
@@ -75,10 +76,11 @@ def sound_tracks(container: InputContainer) -> list[AudioStream]:
     return [stream for stream in container.streams.audio if _meant(stream)]
 
 
-def select(container: InputContainer, track: AudioStream) -> None:
-    """Have the demuxer drop the packets of everything but `track`."""
+def select(container: InputContainer, tracks: Sequence[AudioStream]) -> None:
+    """Have the demuxer drop the packets of everything else."""
+    wanted = {track.index for track in tracks}
     for stream in container.streams:
-        stream.discard = Discard.default if stream.index == track.index else Discard.all
+        stream.discard = Discard.default if stream.index in wanted else Discard.all
 
 
 def refused(frame: AudioFrame) -> str | None:

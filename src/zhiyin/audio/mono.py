@@ -9,7 +9,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
-from zhiyin.audio.downmix import mixed
+from zhiyin.audio.downmix import Downmix
 from zhiyin.audio.formats import refused
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.domain.errors import UndecodableAudio
@@ -28,6 +28,7 @@ class Mono:
         self._param = param
         self._shape: tuple[Any, ...] = ()
         self._changes = 0
+        self._downmix = Downmix()
         self._format = AudioResampler(format="flt")
         self._rate = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
 
@@ -50,7 +51,7 @@ class Mono:
         frame.pts = None
         # Into one plane first: PyAV reads beyond the planes of more than 7 channels.
         for packed in self._format.resample(frame):
-            for part in mixed(packed):
+            for part in self._downmix.mixed(packed):
                 yield from _samples(self._rate.resample(part))
 
     def finish(self) -> Iterator[Samples]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-_STREAMED = {0, 0x7FFFFFFF, 0xFFFFFFFF}
-"""Placeholder sizes that programs write when they don't know the length yet."""
+PLACEHOLDER_BYTES = 1 << 29
+"""Programs that don't know the length yet write 2 or 4 GB, more or less a header or a block. A
+file that declares so much and has less is no cut one: nobody uploads that."""
 
 _MAX_CHUNKS = 64
 
 
 def declared_seconds(stream: BinaryIO, size: int) -> float | None:
     """Seconds a RIFF/WAVE header declares when that is more than the file holds, else None.
+
+    None as well for sizes that stand for an unknown length.
 
     Source: "Multimedia Programming Interface and Data Specifications 1.0" (IBM, Microsoft, 1991).
     """
@@ -21,7 +24,7 @@ def declared_seconds(stream: BinaryIO, size: int) -> float | None:
     if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
         return None
     bytes_per_second, data_size = _walk(stream)
-    if not bytes_per_second or data_size is None or data_size in _STREAMED:
+    if not bytes_per_second or data_size is None or data_size >= PLACEHOLDER_BYTES:
         return None
     present = size - stream.tell()
     return data_size / bytes_per_second if data_size > present else None

@@ -107,6 +107,9 @@ def transcribe(
         bool, typer.Option("--previous-text", help="Condition each piece on the text so far.")
     ] = False,
     script: Script = "",
+    track: Annotated[
+        int | None, typer.Option(min=1, help="Sound track of the recording, from 1.")
+    ] = None,
     words: Annotated[bool, typer.Option("--words", help="Times for every word (json).")] = False,
     vad: Annotated[
         bool, typer.Option(help="Skip what is not speech (voice activity detection).")
@@ -131,7 +134,7 @@ def transcribe(
         words=words,
     )
     text = TextOptions(parse_script(script) or script_of_tag(language))
-    options = TranscribeOptions(model, decode, vad, previous_text, text)
+    options = TranscribeOptions(model, decode, vad, previous_text, text, track)
     code = run(Request(files, output, output_dir, options, quiet), data_dir)
     raise typer.Exit(code)
 

@@ -12,6 +12,7 @@ Task = Literal["transcribe", "translate"]
 MAX_PROMPT_CHARS = 2_000
 MAX_HOTWORDS_CHARS = 1_000
 MAX_BEAM = 10
+MAX_TRACK = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class TranscribeOptions:
 
     `previous_text` decodes the pieces of a long recording one after another, each with the text
     before it as context: names stay spelled alike, at the price of speed and of errors that spread.
+    `track` is a sound track of the recording, counted from 1; None takes the one that fits best.
     """
 
     model: str = ""
@@ -56,3 +58,4 @@ class TranscribeOptions:
     vad: bool = True
     previous_text: bool = False
     text: TextOptions = TextOptions()
+    track: int | None = None

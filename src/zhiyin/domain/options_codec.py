@@ -11,6 +11,8 @@ from zhiyin.domain.options import DecodeOptions, TextOptions, TranscribeOptions
 def dump_options(options: TranscribeOptions) -> bytes:
     """All of them, in one order: equal options give equal bytes."""
     body = to_object(options) | {"decode": to_object(options.decode)}
+    if options.track is None:
+        del body["track"]
     if options.text == TextOptions():  # as before there were any: equal requests stay equal
         del body["text"]
     else:

@@ -45,7 +45,10 @@ class DecodedAudio(Protocol):
 
     @property
     def duration(self) -> float | None:
-        """Seconds the container declares, None when it declares nothing (not to be trusted)."""
+        """Seconds of sound that the file holds, as far as it says so; None when it doesn't.
+
+        Long ones were compared with where its sound ends; still not to be trusted.
+        """
         ...
 
     @property
@@ -70,10 +73,15 @@ class Decoder(Protocol):
     """Opens recordings."""
 
     def open(
-        self, source: AudioSource, limits: AudioLimits, stop: StopSignal | None = None
+        self,
+        source: AudioSource,
+        limits: AudioLimits,
+        track: int | None = None,
+        stop: StopSignal | None = None,
     ) -> DecodedAudio:
-        """Start decoding. Raises UndecodableAudio, EmptyAudio or TooLong.
+        """Start decoding sound track `track`, counted from 1; None: the one that fits best.
 
-        After `stop` every call ends soon, with any result or error.
+        Raises UndecodableAudio, EmptyAudio, TooLong, or InvalidRequest without such a track. After
+        `stop` every call ends soon, with any result or error.
         """
         ...

@@ -14,6 +14,7 @@ from zhiyin.domain.options import (
     MAX_BEAM,
     MAX_HOTWORDS_CHARS,
     MAX_PROMPT_CHARS,
+    MAX_TRACK,
     DecodeOptions,
     Task,
     TextOptions,
@@ -57,6 +58,12 @@ class OptionsForm(BaseModel):
     script: Script = Field(
         "", description="zhiyin: how Chinese is written; empty: as the language tag says."
     )
+    track: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_TRACK,
+        description="zhiyin: sound track, from 1; absent: the default, or the first with sound.",
+    )
 
     def _options(self, language: str, task: Task, words: bool) -> TranscribeOptions:
         decode = DecodeOptions(
@@ -74,6 +81,7 @@ class OptionsForm(BaseModel):
             vad=self.vad,
             previous_text=self.condition_on_previous_text,
             text=TextOptions(self.script or script_of_tag(language)),
+            track=self.track,
         )
 
 

@@ -27,14 +27,18 @@ class ProcessDecoder:
         self._processes = processes
 
     def open(
-        self, source: AudioSource, limits: AudioLimits, stop: StopSignal | None = None
+        self,
+        source: AudioSource,
+        limits: AudioLimits,
+        track: int | None = None,
+        stop: StopSignal | None = None,
     ) -> ProcessRecording:
         """See the port; Overloaded and Unavailable as well."""
         process = self._processes.start("file")
         try:
             if stop is not None:
                 stop.call(process.kill)
-            _hand_over(process, source, limits)
+            _hand_over(process, source, limits, track)
             duration = p.load_duration(process.answer(p.OPENED)[1])
             return ProcessRecording(process, limits, duration)
         except p.Violation as error:
@@ -79,8 +83,10 @@ class ProcessRecording:
         self._process.close()
 
 
-def _hand_over(process: DecoderProcess, source: AudioSource, limits: AudioLimits) -> None:
-    request = {"max_seconds": limits.max_seconds, "size": source.size}
+def _hand_over(
+    process: DecoderProcess, source: AudioSource, limits: AudioLimits, track: int | None
+) -> None:
+    request = {"max_seconds": limits.max_seconds, "size": source.size, "track": track}
     message = (p.FILE, json.dumps(request).encode())
     if source.size <= p.MAX_INLINE_BYTES:
         source.stream.seek(0)

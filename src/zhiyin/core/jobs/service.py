@@ -98,7 +98,7 @@ class JobService:
         await self.check_capacity(owner, key)
         now = self.records.clock()
         job_id = new_job_id(now)
-        recording, digest = await self._store_recording(job_id, source, now)
+        recording, digest = await self._store_recording(job_id, source, request, now)
         fingerprint = _fingerprint(request, digest)
         job = Job(job_id, owner, request, recording, now, now, hashed, fingerprint)
         # When this fails the record may be stored all the same, and then needs the recording; if
@@ -237,13 +237,13 @@ class JobService:
         )
 
     async def _store_recording(
-        self, job_id: str, source: AudioSource | None, now: float
+        self, job_id: str, source: AudioSource | None, request: JobRequest, now: float
     ) -> tuple[Recording, str]:
         """Store the recording, if it can be decoded."""
         until = now + self.records.policy.audio_ttl_s
         if source is None:
             return Recording("", 0, until), ""
-        duration_s = await self.preparer.probe(source)
+        duration_s = await self.preparer.probe(source, request.options.track)
         name = f"{job_id}.audio"
         written = await self.blobs.write(name, _chunks(source.stream), self.rules.max_bytes)
         return Recording(name, written.size_bytes, until, duration_s), written.digest

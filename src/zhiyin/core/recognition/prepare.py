@@ -129,23 +129,25 @@ class Preparer:
         """The SHA-256 of a recording whose receiver has not counted it."""
         return await offload(self.pool, lambda: _digest(source.stream))
 
-    async def open(self, source: AudioSource, *, gated: bool, max_piece: float) -> Preparation:
-        """Start on a recording. Raises UndecodableAudio, EmptyAudio or TooLong."""
+    async def open(
+        self, source: AudioSource, *, gated: bool, max_piece: float, track: int | None = None
+    ) -> Preparation:
+        """Start on a recording. Raises what `Decoder.open` raises."""
         policy = replace(
             self.policy, gated=gated, max_piece_s=min(max_piece, self.policy.max_piece_s)
         )
         stop = StopSignal()
         decoded = await offload(
-            self.pool, lambda: self.decoder.open(source, self.limits, stop), stop.set
+            self.pool, lambda: self.decoder.open(source, self.limits, track, stop), stop.set
         )
         return Preparation(decoded, self.vad, policy, self.pool, stop)
 
-    async def probe(self, source: AudioSource) -> float | None:
-        """The seconds that a recording declares. Raises UndecodableAudio, EmptyAudio or TooLong."""
+    async def probe(self, source: AudioSource, track: int | None = None) -> float | None:
+        """The seconds that a recording declares. Raises what `Decoder.open` raises."""
         stop = StopSignal()
 
         def look() -> float | None:
-            decoded = self.decoder.open(source, self.limits, stop)
+            decoded = self.decoder.open(source, self.limits, track, stop)
             try:
                 return decoded.duration
             finally:

@@ -117,7 +117,10 @@ class Transcriber:
 
     async def _recognize(self, job: _Job) -> AsyncGenerator[Event, None]:
         longest = job.model.capabilities.max_seconds
-        preparation = await self.preparer.open(job.source, gated=job.options.vad, max_piece=longest)
+        options = job.options
+        preparation = await self.preparer.open(
+            job.source, gated=options.vad, max_piece=longest, track=options.track
+        )
         try:
             now = asyncio.get_running_loop().time()
             left = None if job.deadline is None else job.deadline - now
