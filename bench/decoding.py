@@ -110,7 +110,9 @@ def _compare(name: str, stream: BinaryIO, ways: tuple[Decoder, Decoder], times: 
         for way, cost in zip(ways, costs, strict=True):
             begun, cpu = time.perf_counter(), _cpu_s()
             audio_s = _seconds(way, stream)
-            cost.append((time.perf_counter() - begun, _cpu_s() - cpu))
+            wall_s = time.perf_counter() - begun
+            _wait_for_the_end_of_decoders()
+            cost.append((wall_s, _cpu_s() - cpu))
     return Compared(name, audio_s, *(_cost(cost) for cost in costs))
 
 
@@ -151,6 +153,12 @@ def _cpu_s() -> float:
             running = decoder.cpu_times()
             total += running.user + running.system
     return total
+
+
+def _wait_for_the_end_of_decoders() -> None:
+    """They are killed, and counted when they have ended."""
+    while any(server.children() for server in psutil.Process().children()):
+        time.sleep(0.001)
 
 
 def _memory(processes: DecoderProcesses) -> dict[str, float]:

@@ -189,6 +189,15 @@ embedded stores the server itself. A webhook may come again, with the id that it
         tables.jobs,
     ),
     Section(
+        "fuzz",
+        "Broken recordings",
+        """Recordings of all forms that the tests can make, and hostile ones, changed at random:
+fields of their heads, bits, holes, parts again, cut off, put behind and into each other. Four
+clients send them to `/recognize`, `/v1/audio/transcriptions`, `/v1/jobs` and `/v1/stream` of one
+server with the scripted engine, while another asks `/health/live` twenty times a second.""",
+        tables.fuzz,
+    ),
+    Section(
         "accuracy",
         "Error rates by kind of recording",
         "All scored recordings, one after another, as a library. `time`: over zhiyin's.",
