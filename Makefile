@@ -85,6 +85,8 @@ bench: $(VENV)/.bench  ## All benches, then docs/performance.md: MANIFEST=../sha
 	$(BIN)/python -m bench.viewers $(BENCH_ARGS)
 	$(BIN)/python -m bench.history
 	$(BIN)/python -m bench.cache $(BENCH_ARGS)
+	$(BIN)/python -m bench.decoding
+	$(BIN)/python -m bench.fuzz
 	$(BIN)/python -m bench.jobs
 	$(BIN)/python -m bench.accuracy $(BENCH_ARGS)
 	$(BIN)/python -m bench.performance

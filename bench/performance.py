@@ -183,6 +183,15 @@ recording.""",
         tables.cache,
     ),
     Section(
+        "decoding",
+        "Decoding in processes of its own",
+        """The same recordings decoded in the bench's own process and in decoder processes, in turn:
+from `open` to `close`, one at a time, nothing recognized. Wall time is a median, processor time a
+mean, both of one recording; of a live stream, of one push of 800 bytes. With a second core a
+recording is decoded while the consumer takes the sound that came before.""",
+        tables.decoding,
+    ),
+    Section(
         "jobs",
         "Jobs while everything is killed",
         """The server, three workers, webhooks and the stores run on loopback with the scripted
@@ -190,6 +199,15 @@ engine, so that the right text is known. A worker is killed (`kill -9`) every fe
 third of the jobs the database is killed and started again, at two thirds the broker; with the
 embedded stores the server itself. A webhook may come again, with the id that it had.""",
         tables.jobs,
+    ),
+    Section(
+        "fuzz",
+        "Broken recordings",
+        """Recordings of all forms that the tests can make, and hostile ones, changed at random:
+fields of their heads, bits, holes, parts again, cut off, put behind and into each other. Four
+clients send them to `/recognize`, `/v1/audio/transcriptions`, `/v1/jobs` and `/v1/stream` of one
+server with the scripted engine, while another asks `/health/live` twenty times a second.""",
+        tables.fuzz,
     ),
     Section(
         "accuracy",

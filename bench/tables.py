@@ -319,3 +319,52 @@ def _errors(percent: Mapping[str, float | None]) -> str:
 
 def _statuses(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} x {status}" for status, count in sorted(counts.items())) or "none"
+
+
+def decoding(result: Result) -> str:
+    """A line for each kind of recording, then what processes cost once."""
+    columns = ["recording", "audio s", "own process ms", "decoder process ms", "ratio"]
+    columns += ["CPU own ms", "CPU decoder ms", "RTF own", "RTF decoder"]
+    memory = ", ".join(f"{name} {number(mb)} MB" for name, mb in result["own_memory_mb"].items())
+    line = f"Fork server: {number(1000 * result['start_s'], 0)} ms to its first recording. "
+    line += f"Memory that no other process has: {memory}."
+    return f"{line}\n\n{markdown(columns, map(_decoding_cells, result['results']))}"
+
+
+def _decoding_cells(one: Mapping[str, Any]) -> list[str]:
+    own, process, audio_s = one["own"], one["process"], one["audio_s"]
+    return [
+        one["name"],
+        number(audio_s),
+        *(number(1000 * cost["wall_s"]) for cost in (own, process)),
+        number(process["wall_s"] / own["wall_s"], 2),
+        *(number(1000 * cost["cpu_s"]) for cost in (own, process)),
+        *(number(cost["wall_s"] / audio_s, 5) for cost in (own, process)),
+    ]
+
+
+def fuzz(result: Result) -> str:
+    """What a run of the fuzzer saw."""
+    found, health = result["found"], result["health"]
+    growth = f"{number(health['start_mb'], 0)} -> {number(health['end_mb'], 0)}"
+    rows = [
+        ("recordings, files and live streams", str(found["cases"])),
+        ("answers", _counted(found["answers"])),
+        ("ends of live streams", _counted(found["closes"])),
+        ("deadlines passed (504)", str(found["deadlines"])),
+        ("server errors", str(found["server_errors"])),
+        ("broken connections", str(found["broken_connections"])),
+        ("deaths of the server", str(found["deaths"])),
+        ("resident memory at the start and the end, MB", growth),
+        ("the most, MB", number(health["most_mb"], 0)),
+        ("the most with decoder processes, MB", number(health["most_with_decoders_mb"], 0)),
+        ("answers of /health/live", str(health["answers"])),
+        ("later than 200 ms", str(health["late"])),
+        ("the latest, ms", number(1000 * health["longest_s"], 0)),
+    ]
+    return markdown(["", ""], rows)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{count} x {name}" for name, count in ordered)

@@ -16,6 +16,8 @@ from typing import Any
 import av
 import numpy as np
 
+from tests.support.media import EXACT
+
 LONGEST = 65_535
 """Samples of a FLAC frame."""
 
@@ -84,7 +86,10 @@ def _crc(data: bytes, bits: int, polynomial: int) -> int:
 def packed(packets: Sequence[bytes], container: str, template: bytes) -> bytes:
     """Packets as they are in a container, whose stream is that of the file `template`."""
     buffer = io.BytesIO()
-    with av.open(io.BytesIO(template)) as model, av.open(buffer, "w", format=container) as made:
+    with (
+        av.open(io.BytesIO(template)) as model,
+        av.open(buffer, "w", format=container, options=dict(EXACT)) as made,
+    ):
         stream = made.add_stream_from_template(model.streams.audio[0])
         for at, data in enumerate(packets):
             packet = av.Packet(data)

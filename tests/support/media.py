@@ -16,6 +16,9 @@ import numpy as np
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
+EXACT = {"fflags": "+bitexact"}
+"""Of muxers: the same bytes again, without random serial numbers."""
+
 AUDIO = Path(__file__).parents[1] / "audio"
 RATE = 16_000
 
@@ -87,7 +90,7 @@ FORMS = [
 def encode(sound: Samples, form: Form) -> bytes:
     """A file with that sound."""
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format=form.container) as container:
+    with av.open(buffer, "w", format=form.container, options=dict(EXACT)) as container:
         stream = container.add_stream(form.codec, rate=form.rate, options=dict(form.options))
         assert isinstance(stream, av.AudioStream)
         stream.layout = form.layout
@@ -115,7 +118,7 @@ class _Socket:
 
 def recorded(sound: Samples, container: str) -> bytes:
     """Opus in webm or ogg as a MediaRecorder makes it: never goes back, knows no length."""
-    options = {"webm": {"live": "1"}, "ogg": {"page_duration": "100000"}}[container]
+    options = {"webm": {"live": "1"}, "ogg": {"page_duration": "100000"}}[container] | EXACT
     socket = _Socket()
     with av.open(socket, "w", format=container, options=options) as made:
         stream = made.add_stream("libopus", rate=48_000)

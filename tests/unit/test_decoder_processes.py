@@ -33,7 +33,14 @@ from zhiyin.audio.isolation.processes import DecoderProcesses
 from zhiyin.audio.isolation.recording import ProcessDecoder
 from zhiyin.audio.sound import AvLiveDecoder
 from zhiyin.domain.audio import AudioLimits, Notice
-from zhiyin.domain.errors import EmptyAudio, Overloaded, TooLong, Unavailable, UndecodableAudio
+from zhiyin.domain.errors import (
+    EmptyAudio,
+    InvalidRequest,
+    Overloaded,
+    TooLong,
+    Unavailable,
+    UndecodableAudio,
+)
 from zhiyin.domain.live import AudioFormat
 from zhiyin.domain.source import AudioSource
 from zhiyin.ports.decoder import DecodedAudio, Decoder, StopSignal
@@ -93,6 +100,9 @@ def test_what_is_wrong_with_a_file_is_the_same(processes: DecoderProcesses) -> N
         decoder.open(source(b"no sound " * 100), LIMITS)
     with pytest.raises(TooLong, match="5 s"):
         decoder.open(source(LONG), AudioLimits(5.0))
+    with pytest.raises(InvalidRequest) as caught:
+        decoder.open(source(LONG), LIMITS, track=2)
+    assert caught.value.param == "track"
     wait_for(lambda: decoders() == [])
 
 

@@ -35,7 +35,7 @@ class AvDecoder:
         track: int | None = None,
         stop: StopSignal | None = None,
     ) -> AvDecodedAudio:
-        """See `ports.decoder`; a call of FFmpeg can't be stopped, so `stop` is not looked at."""
+        """See `ports.decoder`; `stop` is for the consumer to see between blocks."""
         if source.size == 0:
             raise EmptyAudio("The file is empty: it has no bytes.", param="file")
         container = _open_container(source)

@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from zhiyin.audio.decode import AvDecoder
 from zhiyin.audio.isolation import protocol as p
@@ -48,17 +48,13 @@ def _answer(link: socket.socket) -> None:
         p.send(link, p.FAILED, p.dump_failure(UndecodableAudio(p.UNDECODABLE, param=param)))
 
 
-def _serve_file(
-    link: socket.socket, request: dict[str, float | None], descriptors: list[int]
-) -> None:
-    limits = AudioLimits(float(request["max_seconds"] or 0))
-    size, track = int(request["size"] or 0), request["track"]
+def _serve_file(link: socket.socket, request: dict[str, Any], descriptors: list[int]) -> None:
+    limits = AudioLimits(request["max_seconds"])
     if descriptors:
         stream = cast("BinaryIO", io.BufferedReader(_Lent(descriptors[0]), _BUFFER))
     else:
         stream = io.BytesIO(p.receive(link, p.MAX_INLINE_BYTES)[1])
-    source = AudioSource(stream, size)
-    decoded = AvDecoder().open(source, limits, None if track is None else int(track))
+    decoded = AvDecoder().open(AudioSource(stream, request["size"]), limits, request["track"])
     p.send(link, p.OPENED, json.dumps(decoded.duration).encode())
     for samples in decoded.blocks():
         for block in _bounded(samples):
