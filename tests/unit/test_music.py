@@ -68,7 +68,8 @@ def brown(seconds: float) -> Samples:
 
 def beeps(seconds: float) -> Samples:
     t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    return np.where(t % 1 < 0.3, 0.3 * np.sin(2 * np.pi * 1000 * t), 0).astype(np.float32)
+    tone = (0.3 * np.sin(2 * np.pi * 1000 * t)).astype(np.float32)
+    return tone * (t % 1 < 0.3)
 
 
 def test_chords_are_music_beneath_noise_too() -> None:
