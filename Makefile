@@ -79,6 +79,7 @@ bench: $(VENV)/.bench  ## All benches, then docs/performance.md: MANIFEST=../sha
 	$(BIN)/python -m bench.stream --languages none --talks 9 --frames-ms 100 --min-seconds 0 \
 		--manners silence,commit --json bench/results/stream_silence.json $(BENCH_ARGS)
 	$(BIN)/python -m bench.live_voices $(BENCH_ARGS)
+	$(BIN)/python -m bench.noises $(BENCH_ARGS)
 	$(BIN)/python -m bench.detection $(if $(MANIFEST),--manifest '$(MANIFEST)')
 	$(BIN)/python -m bench.endurance $(BENCH_ARGS)
 	$(BIN)/python -m bench.start $(ARGS)

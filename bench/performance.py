@@ -151,6 +151,13 @@ line at once. Final: from the end of the sound to the last change of the text. T
         tables_live.live,
     ),
     Section(
+        "noises",
+        "Text where nobody speaks",
+        """The recordings in which nobody speaks, as they are and changed; any text is invented.
+Language `und`: none was named.""",
+        tables_live.noises,
+    ),
+    Section(
         "detection",
         "Speech detection, loud, quiet and by telephone",
         """Clean recordings in several forms to zhiyin's detector and to faster-whisper's, which is

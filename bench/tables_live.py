@@ -131,6 +131,13 @@ def _figure(
     return "-" if latency is None else number(scale * latency[key], digits)
 
 
+def noises(result: Result) -> str:
+    """A line for each form of the sounds and language."""
+    columns = ["form", "language", "files", "files with text", "characters"]
+    names = ("form", "language", "files", "invented_files", "characters")
+    return markdown(columns, ([str(one[name]) for name in names] for one in result["results"]))
+
+
 def detection(result: Result) -> str:
     """A line for each language, form of the sound and detector."""
     columns = ["language", "form", "detector", "speech missed %", "others called speech %"]

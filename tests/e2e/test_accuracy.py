@@ -5,7 +5,7 @@ Bounds are loose: they catch a broken path, not a lost tenth. `make bench` measu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +13,10 @@ import pytest
 from bench.manifest import Recording, Selection, read_manifest
 from bench.ours import Zhiyin, settings
 
+from tests.support import media
+from tests.support.noises import beeps, brown, chords, clicks, hum, noise
 from zhiyin import scoring
+from zhiyin.domain.audio import Samples
 
 OWN = Path(__file__).parents[1] / "audio" / "manifest.tsv"
 SHARED = Path(__file__).parents[3] / "shared" / "speech" / "manifest.tsv"
@@ -58,6 +61,16 @@ def test_real_noises_give_no_text(zhiyin: Zhiyin) -> None:
     assert len(noises) >= 8
     invented = {r.file: text for r in noises if (text := zhiyin.transcribe(r.path, None))}
     assert not invented
+
+
+@pytest.mark.parametrize("make", [noise, brown, hum, clicks, beeps, chords])
+def test_synthesized_noises_give_no_text(
+    zhiyin: Zhiyin, tmp_path: Path, make: Callable[[float], Samples]
+) -> None:
+    path = tmp_path / "noise.wav"
+    path.write_bytes(media.wav(make(8.0)))
+    assert not zhiyin.transcribe(path, None)
+    assert not zhiyin.transcribe(path, "zh")
 
 
 @real

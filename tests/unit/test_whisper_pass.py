@@ -156,6 +156,39 @@ def test_an_unsure_short_window_is_decoded_in_full_unless_somebody_waits() -> No
     assert isinstance(heard(Said(LOOP), clip(1.5, urgent=True), SHORT), Again)
 
 
+WORD = replace(SHORT, word_logprob=-1.6)
+
+
+@pytest.mark.parametrize(
+    ("spoken_s", "logprob", "policy", "believed"),
+    [
+        (0.7, -1.2, WORD, True),
+        (0.7, -1.2, SHORT, False),
+        (0.7, -1.7, WORD, False),
+        (0.3, -1.2, WORD, False),
+        (2.2, -1.2, WORD, False),
+    ],
+)
+def test_a_word_is_left_as_the_short_window_has_it_where_the_policy_says_so(
+    spoken_s: float, logprob: float, policy: DecodePolicy, believed: bool
+) -> None:
+    said = Said(replace(SURE, avg_logprob=logprob))
+    outcome = heard(said, clip(spoken_s), policy)
+    assert isinstance(outcome, Again) != believed
+    assert said.temperatures == [0.0]
+
+
+def test_a_loop_is_no_word() -> None:
+    assert isinstance(heard(Said(LOOP), clip(0.7), WORD), Again)
+
+
+def test_a_word_is_not_lost_because_a_higher_temperature_is_silent() -> None:
+    muffled = replace(UNSURE, no_speech_prob=0.5)
+    nothing = replace(UNSURE, text="", tokens=(), avg_logprob=-1.7)
+    assert text(heard(Said(muffled, nothing), clip(0.7))) == "w1w2"
+    assert not text(heard(Said(muffled), clip(0.3)))
+
+
 def test_higher_temperatures_end_when_they_bring_nothing_new() -> None:
     other = replace(UNSURE, text="turn off", avg_logprob=-1.3)
     said = Said(UNSURE, other, other, SURE)

@@ -36,6 +36,7 @@ class PolicyEntry(BaseModel):
     pad_audio: bool
     beam_size: int = Field(ge=1, le=10)
     doubt_logprob: float = Field(le=0)
+    word_logprob: float | None = Field(default=None, le=0)
 
     @staticmethod
     def of(policy: DecodePolicy) -> PolicyEntry:
@@ -48,7 +49,7 @@ class PolicyEntry(BaseModel):
 
     def row(self) -> dict[str, Any]:
         """As the file has it."""
-        return self.model_dump(by_alias=True)
+        return self.model_dump(by_alias=True, exclude_none=True)
 
 
 class CalibrationFile(BaseModel):
