@@ -70,7 +70,7 @@ def test_the_script_that_is_asked_for(client: httpx.Client, as_written: str, scr
     ("language", "wanted"),
     [
         ("", SIMPLIFIED), ("zh", SIMPLIFIED), ("zh-CN", SIMPLIFIED), ("zh-TW", TAIWAN),
-        ("zh-Hant", TAIWAN), ("zh-HK", TAIWAN),
+        ("zh-Hant", TAIWAN), ("zh-HK", TAIWAN), ("zh_TW.UTF-8", TAIWAN), ("繁體中文", TAIWAN),
     ],
 )  # fmt: skip
 def test_the_language_tag_decides(client: httpx.Client, language: str, wanted: str) -> None:

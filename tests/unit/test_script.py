@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from zhiyin.domain.errors import InvalidRequest
 from zhiyin.domain.options import TextOptions
-from zhiyin.domain.script import SCRIPTS, Script, parse_script, resolve_script, script_of_tag
+from zhiyin.domain.script import (
+    SCRIPTS,
+    Script,
+    parse_script,
+    resolve_script,
+    script_of_tag,
+    script_of_tags,
+)
 from zhiyin.ports.text import TextContext
 from zhiyin.text.script import ScriptConversion, convert
 
@@ -54,11 +61,22 @@ def test_other_scripts_are_unknown() -> None:
         ("zh-Hans-HK", "simplified"), ("zh-Hant", "traditional"), ("zh-TW", "traditional-tw"),
         ("zh-Hant-TW", "traditional-tw"), ("zh-HK", "traditional-hk"), ("zh-MO", "traditional-hk"),
         ("yue-HK", "traditional-hk"), ("yue-Hans", "simplified"), ("zh-Hant-CN", "traditional"),
-        ("cmn-Hant-TW", "traditional-tw"),
+        ("cmn-Hant-TW", "traditional-tw"), ("zho-TW", "traditional-tw"), ("chi_CN", "simplified"),
+        ("zh_TW.UTF-8", "traditional-tw"), ("zh_CN.GB18030", "simplified"),
+        ("zh-CHT", "traditional"), ("zh-CHS", "simplified"), ("zh-cmn-Hans", "simplified"),
+        ("zh-yue-HK", "traditional-hk"), ("chinese-TW", "traditional-tw"),
+        ("繁體中文", "traditional"), ("简体中文", "simplified"), ("正體中文", "traditional-tw"),
+        ("Chinese (Traditional)", "traditional"), ("traditional chinese", "traditional"),
+        ("中文（简体）", "simplified"), ("ja-TW", ""), ("klingon-TW", ""), ("null", ""),
     ],
 )  # fmt: skip
 def test_a_language_tag_names_its_script(tag: str, script: Script) -> None:
     assert script_of_tag(tag) == script
+
+
+def test_of_several_tags_the_first_with_a_script_decides() -> None:
+    assert script_of_tags(["", "en", "zh-TW", "zh-CN"]) == "traditional-tw"
+    assert script_of_tags(["en", "zh"]) == ""
 
 
 @pytest.mark.parametrize(

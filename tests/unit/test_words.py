@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zhiyin.domain.errors import InvalidRequest
+from zhiyin.domain.language_names import OTHER_NAMES
 from zhiyin.domain.languages import LANGUAGES, parse_language, separator
 from zhiyin.domain.segmenting import TimedText, split_words
 from zhiyin.domain.subtitles import to_srt, to_vtt
@@ -30,17 +31,62 @@ from zhiyin.domain.transcript import Segment, join_texts
         ("", None),
         (" de ", "de"),
         ("haitian creole", "ht"),
+        ("chi", "zh"),
+        ("zho", "zh"),
+        ("cmn-Hans-CN", "zh"),
+        ("eng", "en"),
+        ("ger", "de"),
+        ("deu", "de"),
+        ("fre", "fr"),
+        ("fra", "fr"),
+        ("JPN", "ja"),
+        ("普通话", "zh"),
+        ("國語", "zh"),
+        ("繁體中文", "zh"),
+        ("Chinese (Traditional)", "zh"),
+        ("英语", "en"),
+        ("廣東話", "yue"),
+        ("zh-yue-HK", "yue"),
+        ("Deutsch", "de"),
+        ("français", "fr"),
+        ("Francais", "fr"),
+        ("ESPAÑOL", "es"),
+        ("русский", "ru"),
+        ("한국어", "ko"),
+        ("हिन्दी", "hi"),
+        ("tiếng việt", "vi"),
+        ("zh_CN", "zh"),
+        ("en_US.UTF-8", "en"),
+        ("de_DE@euro", "de"),
+        ("nb-NO", "no"),
+        ("null", None),
+        ("None", None),
+        ("undefined", None),
+        ("und", None),
+        ("自动", None),
     ],
 )
 def test_languages_are_read_as_people_write_them(given_name: str, code: str | None) -> None:
     assert parse_language(given_name) == code
 
 
-@pytest.mark.parametrize("bad", ["klingon", "xx", "e", "zz-ZZ", "<script>", "中"])
+@pytest.mark.parametrize(
+    "bad",
+    ["klingon", "xx", "e", "zz-ZZ", "<script>", "中", "C.UTF-8", "null.txt", "(en)", "-", "en en"],
+)
 def test_unknown_languages_are_refused(bad: str) -> None:
     with pytest.raises(InvalidRequest) as error:
         parse_language(bad)
     assert error.value.param == "language"
+
+
+def test_every_language_has_its_three_letter_code_and_no_name_means_two() -> None:
+    codes = {code for name, code in OTHER_NAMES if len(name) == 3 and name.isascii()}
+    assert codes | {"haw", "yue"} == set(LANGUAGES)
+    meant: dict[str, set[str | None]] = {}
+    for name, code in OTHER_NAMES:
+        meant.setdefault(name, set()).update({code, parse_language(name), parse_language(code)})
+    assert {name: codes for name, codes in meant.items() if len(codes) > 1} == {}
 
 
 def test_there_are_a_hundred_languages() -> None:

@@ -6,7 +6,11 @@ Codes are those of the Whisper models (ISO 639-1 where it has one); names are th
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 from zhiyin.domain.errors import InvalidRequest
+from zhiyin.domain.language_names import OTHER_NAMES
 
 LANGUAGES: dict[str, str] = {
     "af": "afrikaans",
@@ -114,21 +118,23 @@ LANGUAGES: dict[str, str] = {
 UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 """Languages whose script puts no space between words."""
 
-_ALIASES = {
-    "mandarin": "zh",
-    "cmn": "zh",
-    "jv": "jw",
-    "iw": "he",
-    "nb": "no",
-    "fil": "tl",
-    "burmese": "my",
-    "castilian": "es",
-    "farsi": "fa",
-    "中文": "zh",
-    "英文": "en",
-    "粤语": "yue",
-}
-_BY_NAME = {name: code for code, name in LANGUAGES.items()}
+_UNNAMED = frozenset(
+    ("", "auto", "automatic", "detect", "und", "null", "none", "undefined", "自动", "自動")
+)
+_ASIDE = re.compile(r"[.@].*|\([^)]*\)|（[^）]*）")
+"""Of a locale's encoding and modifier, and of what stands in brackets after a name."""
+
+
+def _plain(name: str) -> str:
+    """Without case, diacritics and the kind of hyphen."""
+    apart = unicodedata.normalize("NFKD", name.strip().casefold())
+    kept = "".join(c for c in apart if unicodedata.category(c) != "Mn")
+    return unicodedata.normalize("NFKC", kept).replace("_", "-")
+
+
+def tag_parts(value: str) -> list[str]:
+    """The subtags of a language tag or locale (`zh_TW.UTF-8`), in lower case."""
+    return _plain(_ASIDE.sub("", value)).split("-")
 
 
 def separator(before: str, after: str) -> str:
@@ -156,21 +162,30 @@ _RANGES = (
 
 
 def parse_language(value: str) -> str | None:
-    """A language code from what clients send: `en`, `zh-CN`, `Chinese`; None for empty or `auto`.
+    """A language code from what clients send; None for empty, `auto` and the like.
 
-    Raises InvalidRequest for anything else.
+    Understood are codes of ISO 639 (`zh`, `zho`, `chi`, `cmn`), tags and locales (`zh-Hant-TW`,
+    `en_US.UTF-8`), and names in English, Chinese and the language itself. Raises InvalidRequest for
+    anything else.
     """
-    wanted = value.strip().lower().replace("_", "-")
-    if wanted in ("", "auto"):
+    wanted = _plain(_ASIDE.sub("", value))
+    if wanted in _UNNAMED and _plain(value) == wanted:
         return None
-    base = wanted.split("-")[0]
-    for candidate in (wanted, base):
-        code = _BY_NAME.get(candidate) or _ALIASES.get(candidate) or candidate
-        if code in LANGUAGES:
+    base, *rest = wanted.split("-")
+    # What was once an extension of "zh", RFC 5646, section 4.1.2, comes first.
+    for candidate in (wanted, *(rest[:1] if base == "zh" and rest[:1] == ["yue"] else []), base):
+        code = _BY_NAME.get(candidate.strip())
+        if code is not None:
             return code
     raise InvalidRequest(
-        f"'{value[:40]}' is not a language this service knows. Use an ISO 639-1 code such as "
+        f"'{value[:40]}' is not a language this service knows. Use an ISO 639 code such as "
         "'zh' or 'en', or leave the field out to detect the language.",
         code="invalid_language",
         param="language",
     )
+
+
+_BY_NAME = {_plain(code): code for code in LANGUAGES} | {
+    _plain(name): code
+    for name, code in (*((name, code) for code, name in LANGUAGES.items()), *OTHER_NAMES)
+}

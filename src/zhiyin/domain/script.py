@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 from zhiyin.domain.errors import InvalidRequest
+from zhiyin.domain.languages import parse_language, tag_parts
 
 Script = Literal["", "simplified", "traditional", "traditional-tw", "traditional-hk", "as-is"]
 """Empty leaves it to the operator, who leaves it to the language; `as-is` to the engine."""
@@ -15,6 +17,11 @@ _USUAL: dict[str, Script] = {"zh": "simplified", "yue": "traditional-hk"}
 _TAGS: dict[str, Script] = {
     "hans": "simplified", "cn": "simplified", "sg": "simplified", "my": "simplified",
     "hant": "traditional", "tw": "traditional-tw", "hk": "traditional-hk", "mo": "traditional-hk",
+    "chs": "simplified", "cht": "traditional",
+}  # fmt: skip
+_NAMES: dict[str, Script] = {
+    "simplified": "simplified", "简": "simplified", "簡": "simplified",
+    "traditional": "traditional", "繁": "traditional", "正體": "traditional-tw",
 }  # fmt: skip
 
 
@@ -32,15 +39,31 @@ def script_of_tag(language: str) -> Script:
     """The script that a language tag names beside the language, as in `zh-TW` or `zh-Hans`.
 
     Empty when it names none. A script and a region, as in `zh-Hant-HK`, give the region's variant
-    of that script. Source: RFC 5646, section 2.1.
+    of that script (RFC 5646, section 2.1). Locales (`zh_TW.UTF-8`) and names (`繁體中文`,
+    `Chinese (Traditional)`) say it too.
     """
-    base, *rest = language.strip().lower().replace("_", "-").split("-")
-    if base not in ("zh", "yue", "cmn"):
+    if not _is_chinese(language):
         return ""
+    _, *rest = tag_parts(language)
     named = [_TAGS[part] for part in rest if part in _TAGS]
-    if not named or named[0] == "simplified":
-        return named[0] if named else ""
+    if not named:
+        name = language.casefold()
+        return next((script for part, script in _NAMES.items() if part in name), "")
+    if named[0] == "simplified":
+        return named[0]
     return named[-1] if named[-1] != "simplified" else named[0]
+
+
+def script_of_tags(languages: Iterable[str]) -> Script:
+    """The script that the first of several tags names."""
+    return next(filter(None, map(script_of_tag, languages)), "")
+
+
+def _is_chinese(language: str) -> bool:
+    try:
+        return parse_language(language) in _USUAL
+    except InvalidRequest:
+        return False
 
 
 def resolve_script(wanted: Script, operators: Script, language: str) -> Script:

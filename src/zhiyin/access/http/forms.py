@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,7 +21,7 @@ from zhiyin.domain.options import (
     TextOptions,
     TranscribeOptions,
 )
-from zhiyin.domain.script import Script, script_of_tag
+from zhiyin.domain.script import Script, script_of_tags
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 Granularity = Literal["word", "segment"]
@@ -65,7 +66,10 @@ class OptionsForm(BaseModel):
         description="zhiyin: sound track, from 1; absent: the default, or the first with sound.",
     )
 
-    def _options(self, language: str, task: Task, words: bool) -> TranscribeOptions:
+    def _options(
+        self, language: str, task: Task, words: bool, tags: Sequence[str] = ()
+    ) -> TranscribeOptions:
+        """`tags` are further languages that may be spoken; they may name a script."""
         decode = DecodeOptions(
             language=parse_language(language),
             task=task,
@@ -80,7 +84,7 @@ class OptionsForm(BaseModel):
             decode=decode,
             vad=self.vad,
             previous_text=self.condition_on_previous_text,
-            text=TextOptions(self.script or script_of_tag(language)),
+            text=TextOptions(self.script or script_of_tags([language, *tags])),
             track=self.track,
         )
 
@@ -94,7 +98,7 @@ class BaseForm(OptionsForm):
 class JobForm(OptionsForm):
     """POST /v1/jobs."""
 
-    language: Language = Field("", description="ISO 639-1 code; empty or 'auto' detects it.")
+    language: Language = Field("", description="Code or name; empty or 'auto' detects it.")
     task: Task = Field("transcribe", description="'translate' gives English text.")
     words: bool = Field(False, description="Times and confidence for every word.")
     priority: Literal["low", "normal", "high"] = Field("normal", description="Order in the queue.")
@@ -117,7 +121,7 @@ class JobForm(OptionsForm):
 class RecognizeForm(BaseForm):
     """POST /recognize."""
 
-    language: Language = Field("", description="ISO 639-1 code; empty or 'auto' detects it.")
+    language: Language = Field("", description="Code or name; empty or 'auto' detects it.")
     task: Task = Field("transcribe", description="'translate' gives English text.")
     words: bool = Field(False, description="Times and confidence for every word.")
     stream: bool = Field(False, description="Server-sent events: progress, segments, result.")
@@ -147,7 +151,7 @@ class TranscriptionForm(BaseForm):
     """POST /v1/audio/transcriptions (OpenAI)."""
 
     model: str = Field(max_length=200, description="Model id, or 'whisper-1' for the default.")
-    language: Language = Field("", description="ISO 639-1 code; absent detects it.")
+    language: Language = Field("", description="Code or name; absent detects it.")
     languages: list[Language] = Field([], max_length=100, description="One is like 'language'.")
     keywords: list[str] = Field([], max_length=200, description="Like 'hotwords'.")
     timestamp_granularities: list[Granularity] = Field(
@@ -174,7 +178,7 @@ class TranscriptionForm(BaseForm):
         if self.keywords:
             joined = ", ".join([*filter(None, [self.hotwords]), *self.keywords])
             self.hotwords = joined[:MAX_HOTWORDS_CHARS]
-        return self._options(language, "transcribe", words)
+        return self._options(language, "transcribe", words, self.languages)
 
     def _refuse(self) -> None:
         for name in ("include", "known_speaker_names", "known_speaker_references"):

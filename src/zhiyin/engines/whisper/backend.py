@@ -6,7 +6,6 @@ Imported by the engine thread only, so that `import zhiyin` stays light.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ _HOP = 160
 _ENCODED = 50  # frames that the encoder gives for a second
 _MARGIN_S = 0.2  # of the frames beside a stretch
 _MAX_PROMPT_TOKENS = 223
-_SPECIAL = re.compile(r"<\|.*?\|>")
+_MAX_HOTWORDS_TOKENS = 150  # of these, beside a prompt that is long
 # CTranslate2 knows "already encoded" from "raw features" by shape, so that raw features of
 # 2 * n_mels frames are mistaken (layers/whisper.h); these lengths are never used.
 _CONFUSING_FRAMES = {160, 256}
@@ -121,16 +120,13 @@ class Backend:
         return found
 
     def prompt(self, language: str, options: DecodeOptions) -> list[int]:
-        """Decoder prompt: the caller's context (its last tokens), then the task."""
+        """Decoder prompt: the caller's context, then the task."""
         tokenizer = self._tokenizer(language, options.task)
-        tokens: list[int] = []
-        for text in (options.hotwords, options.prompt):
-            # "<|...|>" in a caller's text would be read as a control token.
-            clean = _SPECIAL.sub("", text).strip()
-            if clean:
-                tokens += tokenizer.encode(" " + clean)
-        context = [tokenizer.sot_prev, *tokens[-_MAX_PROMPT_TOKENS:]] if tokens else []
-        return [*context, *tokenizer.sot_sequence, tokenizer.no_timestamps]
+        context = context_tokens(
+            _plain_tokens(tokenizer, options.hotwords), _plain_tokens(tokenizer, options.prompt)
+        )
+        before = [tokenizer.sot_prev, *context] if context else []
+        return [*before, *tokenizer.sot_sequence, tokenizer.no_timestamps]
 
     def generate(
         self,
@@ -211,6 +207,20 @@ class Backend:
         if not self._suppressed:
             self._suppressed = list(get_suppressed_tokens(self._tokenizer(language, task), [-1]))
         return self._suppressed
+
+
+def context_tokens(hotwords: Sequence[int], prompt: Sequence[int]) -> list[int]:
+    """What fits of both: the first hotwords, and the end of the prompt in the room they leave."""
+    most = max(_MAX_HOTWORDS_TOKENS, _MAX_PROMPT_TOKENS - len(prompt))
+    kept = hotwords[:most]
+    left = _MAX_PROMPT_TOKENS - len(kept)
+    return [*kept, *prompt[max(0, len(prompt) - left) :]]
+
+
+def _plain_tokens(tokenizer: Any, text: str) -> list[int]:
+    """Tokens of a caller's text, without control tokens, which would be obeyed."""
+    clean = text.strip()
+    return [t for t in tokenizer.encode(" " + clean) if t < tokenizer.eot] if clean else []
 
 
 def _hypothesis(result: Any, tokenizer: Any, temperature: float, max_new: int) -> Hypothesis:

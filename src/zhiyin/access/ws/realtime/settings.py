@@ -15,7 +15,7 @@ from zhiyin.access.ws.realtime.schemas import (
 from zhiyin.domain.languages import parse_language
 from zhiyin.domain.live import AudioFormat, Encoding, LiveDefaults, LiveOptions
 from zhiyin.domain.options import DecodeOptions, TextOptions
-from zhiyin.domain.script import Script, script_of_tag
+from zhiyin.domain.script import Script, script_of_tags
 
 _ENCODINGS: dict[str, tuple[Encoding, int]] = {
     "audio/pcm": ("s16le", 24_000),
@@ -75,7 +75,7 @@ class SessionSettings:
             prompt=self.prompt,
             hotwords=", ".join(self.keywords),
         )
-        text = TextOptions(self.script or script_of_tag(self.language or only))
+        text = TextOptions(self.script or script_of_tags([self.language, *self.languages]))
         if self.turns is None:
             return LiveOptions(self.model, decode, silence_s=None, text=text)
         turns = self.turns
