@@ -67,7 +67,8 @@ def _counts(texts: list[str]) -> dict[str, Any]:
 def _at_speed(factor: float) -> Callable[[Samples], Samples]:
     def changed(sound: Samples) -> Samples:
         times = np.arange(0, len(sound) - 1, factor)
-        return np.interp(times, np.arange(len(sound)), sound).astype(np.float32)
+        faster: Samples = np.interp(times, np.arange(len(sound)), sound).astype(np.float32)
+        return faster
 
     return changed
 

@@ -14,7 +14,7 @@ from bench.manifest import Recording, Selection, read_manifest
 from bench.ours import Zhiyin, settings
 
 from tests.support import media
-from tests.support.noises import beeps, brown, chords, clicks, hum, noise
+from tests.support.made_sounds import beeps, brown, chords, clicks, hum, noise
 from zhiyin import scoring
 from zhiyin.domain.audio import Samples
 

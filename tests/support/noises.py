@@ -1,55 +1,98 @@
-"""Noises and music for tests, made of numbers: float32[n] at 16 kHz."""
+"""Sounds without speech, made from a seed: what a recognizer must answer with nothing."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from zhiyin.domain.audio import SAMPLE_RATE, Samples
 
-RANDOM = np.random.default_rng(7)
+_Array = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
-def chords(seconds: float) -> Samples:
-    """Three voices with overtones, a new chord every half second."""
-    sound = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
-    beat = SAMPLE_RATE // 2
-    for begin in range(0, len(sound), beat):
-        t = np.arange(min(beat, len(sound) - begin)) / SAMPLE_RATE
-        for pitch in RANDOM.choice([220.0, 247, 262, 294, 330, 392, 440], 3, replace=False):
-            for overtone in range(1, 6):
-                wave = np.sin(2 * np.pi * pitch * overtone * t) / overtone
-                sound[begin : begin + len(t)] += (0.05 * wave).astype(np.float32)
-    return sound
+def _times(seconds: float) -> _Array:
+    return np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
 
 
-def noise(seconds: float, level: float = 0.05) -> Samples:
-    count = round(seconds * SAMPLE_RATE)
-    return (level * RANDOM.standard_normal(count)).astype(np.float32)
+def _level(sound: _Array, dbfs: float) -> Samples:
+    """Scaled to a root mean square of `dbfs`."""
+    rms = float(np.sqrt(np.mean(np.square(sound)))) or 1.0
+    return np.clip(sound * 10 ** (dbfs / 20) / rms, -1, 1).astype(np.float32)
 
 
-def clicks(seconds: float) -> Samples:
-    """A keyboard, three keys a second."""
-    sound = noise(seconds, 0.001)
-    for begin in RANDOM.integers(0, len(sound) - 800, round(3 * seconds)):
-        decay = np.exp(-np.arange(800) / 100)
-        sound[begin : begin + 800] += (0.3 * decay * RANDOM.standard_normal(800)).astype(np.float32)
-    return sound
+def _coloured(seconds: float, slope: float, seed: int) -> _Array:
+    """Noise whose power falls with frequency ** slope: 0 white, 1 pink, 2 brown."""
+    count = int(seconds * SAMPLE_RATE)
+    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=count))
+    frequencies = np.maximum(np.fft.rfftfreq(count, 1 / SAMPLE_RATE), 20.0)
+    return np.fft.irfft(spectrum / frequencies ** (slope / 2), count)
 
 
-def hum(seconds: float) -> Samples:
-    """Of the mains, with overtones."""
-    t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    tones = sum(np.sin(2 * np.pi * 50 * k * t) for k in range(1, 12))
-    return (0.02 * np.asarray(tones)).astype(np.float32) + noise(seconds, 0.003)
+def _harmonics(hertz: float, t: _Array, strengths: Mapping[int, float]) -> _Array:
+    wave = np.zeros_like(t)
+    for k, strength in strengths.items():
+        wave += strength * np.sin(2 * np.pi * hertz * k * t)
+    return wave
 
 
-def brown(seconds: float) -> Samples:
-    steps = np.cumsum(noise(seconds, 1.0))
-    return (0.3 * steps / np.abs(steps).max()).astype(np.float32)
+def zero(seconds: float, _seed: int) -> Samples:
+    """Digital silence."""
+    return np.zeros(int(seconds * SAMPLE_RATE), np.float32)
 
 
-def beeps(seconds: float) -> Samples:
-    t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    tone = (0.3 * np.sin(2 * np.pi * 1000 * t)).astype(np.float32)
-    pulses: Samples = tone * (t % 1 < 0.3).astype(np.float32)
-    return pulses
+def white(seconds: float, seed: int) -> Samples:
+    return _level(_coloured(seconds, 0, seed), -20 - 10 * (seed % 4))
+
+
+def pink(seconds: float, seed: int) -> Samples:
+    return _level(_coloured(seconds, 1, seed), -20 - 10 * (seed % 4))
+
+
+def brown(seconds: float, seed: int) -> Samples:
+    return _level(_coloured(seconds, 2, seed), -20 - 10 * (seed % 4))
+
+
+def hum(seconds: float, seed: int) -> Samples:
+    """Mains: 50 or 60 Hz with harmonics."""
+    t, base = _times(seconds), (50, 60)[seed % 2]
+    return _level(_harmonics(base, t, {1: 1, 2: 1 / 2, 3: 1 / 3, 5: 1 / 5, 7: 1 / 7}), -25)
+
+
+def clicks(seconds: float, seed: int) -> Samples:
+    """A keyboard: short decaying bursts at random moments."""
+    draw = np.random.default_rng(seed)
+    sound = draw.normal(0, 1e-4, int(seconds * SAMPLE_RATE))
+    for at in draw.uniform(0, max(0.1, seconds - 0.05), int(4 * seconds) + 1):
+        burst = draw.normal(0, 0.3, 400) * np.exp(-np.arange(400) / 60)
+        begin = int(at * SAMPLE_RATE)
+        sound[begin : begin + 400] += burst[: len(sound) - begin]
+    return np.clip(sound, -1, 1).astype(np.float32)
+
+
+def tones(seconds: float, seed: int) -> Samples:
+    """Music-like: a chord of plucked notes every half second."""
+    draw = np.random.default_rng(seed)
+    t, sound = _times(seconds), np.zeros(int(seconds * SAMPLE_RATE))
+    scale = 220 * 2 ** (np.array([0, 2, 4, 7, 9, 12, 14, 16]) / 12)
+    for begin in np.arange(0, seconds, 0.5):
+        since = np.maximum(t - begin, 0)
+        envelope = np.exp(-3 * since) * np.minimum(since * 100, 1) * (t >= begin)
+        for note in draw.choice(scale, 3, replace=False):
+            sound += envelope * _harmonics(note, t, {1: 1, 2: 1 / 4, 3: 1 / 9})
+    return _level(sound, -20)
+
+
+def breath(seconds: float, seed: int) -> Samples:
+    """Band-passed noise that swells and falls every three seconds."""
+    count = int(seconds * SAMPLE_RATE)
+    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=count))
+    frequencies = np.fft.rfftfreq(count, 1 / SAMPLE_RATE)
+    band = np.exp(-(((frequencies - 1200) / 900) ** 2))
+    swell = np.maximum(np.sin(2 * np.pi * _times(seconds) / 3), 0) ** 2
+    return _level(np.fft.irfft(spectrum * band, count) * swell, -30)
+
+
+NOISES: Mapping[str, Callable[[float, int], Samples]] = {
+    made.__name__: made for made in (zero, white, pink, brown, hum, clicks, tones, breath)
+}

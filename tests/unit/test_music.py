@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support import media
-from tests.support.noises import beeps, brown, chords, clicks, hum, noise
+from tests.support.made_sounds import beeps, brown, chords, clicks, hum, noise
 from tests.support.scripted_engine import options, service
 from zhiyin.audio.decode import AvDecoder
 from zhiyin.audio.vad import SileroVad
