@@ -34,7 +34,6 @@ err = Console(stderr=True)
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder of models and stored data.", file_okay=False)
 ]
-Track = Annotated[int | None, typer.Option(min=1, help="Sound track of the recording, from 1.")]
 Script = Annotated[
     str,
     typer.Option(

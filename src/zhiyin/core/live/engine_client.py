@@ -121,7 +121,7 @@ def _hypothesis(result: ClipResult, work: DecodeRequest, asked: str | None) -> H
     words = [word for segment in result.segments for word in _words(segment)]
     confidence = sum(w.confidence for w in words) / len(words) if words else 0.0
     shifted = [w.shifted(work.start_s) for w in words]
-    ends = work.end_s  # the silence after it is not of the stream
+    ends = work.end_s  # an engine may place a word a little after it
     inside = tuple(replace(w, start=min(w.start, ends), end=min(w.end, ends)) for w in shifted)
     return Hypothesis(inside, asked or result.language, confidence)
 

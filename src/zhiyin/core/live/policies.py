@@ -20,11 +20,11 @@ def policy_for(
     """For a session; no clip has more than `can.max_seconds`."""
     if can.streaming:  # it decodes nothing twice, so requests are cheap
         policy = replace(
-            policy, first_partial_s=0.2, cadence_s=0.2, window_s=inf, tail_s=0.0, ahead=False,
+            policy, first_partial_s=0.2, cadence_s=0.2, window_s=inf, ahead=False,
             context=ContextPolicy(before_s=0.0),
         )  # fmt: skip
     context_s = max(policy.context_s, options.lead_in_s)
-    longest_s = can.max_seconds - context_s - policy.tail_s - _SLACK_S
+    longest_s = can.max_seconds - context_s - _SLACK_S
     endpoint = replace(
         policy.endpoint, enter=options.threshold, leave=max(0.05, options.threshold - 0.2),
         longest_s=min(policy.endpoint.longest_s, longest_s),

@@ -20,7 +20,6 @@ from zhiyin.core.live.agreement import Agreement, AgreementPolicy
 from zhiyin.core.live.audio_buffer import AudioBuffer
 from zhiyin.core.live.context import Context, ContextPolicy
 from zhiyin.core.live.pace import Pacer
-from zhiyin.core.live.room_tone import with_tail
 from zhiyin.core.live.utterance import DecodeRequest, Hypothesis, Utterance
 from zhiyin.core.segmentation.cutting import calmest, spans
 from zhiyin.core.segmentation.endpointing import FRAME_S, Change, Endpointer, EndpointPolicy
@@ -57,8 +56,6 @@ class SessionPolicy:
     """Of audio that a partial decodes, at most."""
     overlap_s: float = 1.5
     """Of settled text at the start of that window."""
-    tail_s: float = 2.5
-    """Of silence after the speech of a final."""
     behind: int = 2
     """Partials pause while so many finals wait; that is announced."""
     slow_s: float = 1.5
@@ -335,8 +332,6 @@ class Session:
     ) -> DecodeRequest:
         speech = spans(self._audio.probs(begin, end) >= self._policy.endpoint.enter)
         samples = self._audio.audio(begin, end)
-        if kind == "final":
-            samples = with_tail(samples, speech, self._policy.tail_s)
         return DecodeRequest(kind, utterance.id, begin, end, samples, speech)
 
     def _of(self, work: DecodeRequest) -> Utterance | None:

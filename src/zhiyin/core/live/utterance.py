@@ -17,10 +17,7 @@ _GOES_ON = ("...", "…", ",", "，", "、", "-", "—")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodeRequest:
-    """A stretch to decode for a segment; frames `begin` to `end`.
-
-    `samples` may have silence after that.
-    """
+    """A stretch to decode for a segment; frames `begin` to `end`."""
 
     kind: Literal["partial", "final"]
     segment_id: int
@@ -36,7 +33,7 @@ class DecodeRequest:
 
     @property
     def end_s(self) -> float:
-        """Where the real audio ends."""
+        """Where the samples end."""
         return self.end * FRAME_S
 
 
