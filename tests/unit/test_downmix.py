@@ -107,5 +107,5 @@ def mixed(layout: str, channels: dict[int, media.Samples]) -> media.Samples:
         packed = np.ascontiguousarray(sound[at : at + 320]).reshape(1, -1)
         frame = AudioFrame.from_ndarray(packed, format="flt", layout=layout)
         frame.sample_rate = SAMPLE_RATE
-        parts += [part.to_ndarray().reshape(-1) for part in downmix.mixed(frame)]
+        parts.append(downmix.mixed(frame).to_ndarray().reshape(-1))
     return np.concatenate(parts)

@@ -40,6 +40,7 @@ FORMS = [
     Form("voc", "pcm_s16le"),
     Form("tta", "tta"),
     Form("wv", "wavpack", 48_000, "5.1"),
+    Form("wv", "wavpack", 48_000, "22.2"),
     Form("ogg", "flac"),
     Form("ogg", "vorbis", 48_000, "stereo", options=STRICT),
     Form("mp2", "mp2"),

@@ -7,7 +7,7 @@ only inside `push`, and what a call brought is decoded when the call returns.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import av
 import numpy as np
@@ -39,7 +39,8 @@ class ContainerSound:
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
-        self._pipe = Handover(_MAX_STEP)
+        self._mono = Mono("encoding")
+        self._pipe = Handover(_MAX_STEP, lambda: self._put(self._mono.flush()))
         self._head = b""
         self._bytes = 0
         self._samples = 0
@@ -125,7 +126,7 @@ class ContainerSound:
             self._pipe.leave()
 
     def _decode(self) -> None:
-        mono = Mono("encoding")
+        mono = self._mono
         demuxer = _DEMUXERS[self._encoding]
         with open_container(self._pipe, demuxer=demuxer, **_OPTIONS) as container:
             tracks = sound_tracks(container)
@@ -135,11 +136,15 @@ class ContainerSound:
             timeline = Timeline(None, _LONGEST_GAP_S)
             for frame in self._frames(container, tracks[0]):
                 # Browsers may send nothing while nobody speaks.
-                for samples in silence(timeline.gap(frame, mono.seconds(frame))):
-                    self._pipe.put(samples)
-                for samples in mono.convert(frame):
-                    self._pipe.put(samples)
-        for samples in mono.finish():
+                gap = timeline.gap(frame, mono.seconds(frame))
+                if gap:
+                    self._put(mono.flush())
+                    self._put(silence(gap))
+                self._put(mono.convert(frame))
+        self._put(mono.finish())
+
+    def _put(self, parts: Iterable[Samples]) -> None:
+        for samples in parts:
             self._pipe.put(samples)
 
     def _frames(self, container: InputContainer, track: AudioStream) -> Iterator[AudioFrame]:

@@ -99,7 +99,9 @@ class AvDecodedAudio:
             seconds = mono.seconds(frame)
             gap = self._timeline.gap(frame, seconds, after) if clocked else 0.0
             self._count(seconds + gap)
-            yield from silence(gap)
+            if gap:
+                yield from mono.flush()
+                yield from silence(gap)
             try:
                 yield from mono.convert(frame)
             except AV_ERRORS as error:

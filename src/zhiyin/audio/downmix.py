@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
@@ -36,20 +34,19 @@ class Downmix:
         self._side = 0
         self._gain = 1.0
 
-    def mixed(self, frame: AudioFrame) -> Iterator[AudioFrame]:
-        """A packed float frame as mono frames of at most a second."""
+    def mixed(self, frame: AudioFrame) -> AudioFrame:
+        """A packed float frame as a mono frame."""
         names = [channel.name for channel in frame.layout.channels]
-        rate = frame.sample_rate
-        sound = frame.to_ndarray().reshape(-1, len(names))
-        for at in range(0, len(sound), rate):
-            # Float samples may be NaN or far outside [-1, 1].
-            part = np.clip(np.nan_to_num(sound[at : at + rate]), -1.0, 1.0)
-            mono = part[:, 0] if len(names) == 1 else self._mix(part, names, rate)
-            made = AudioFrame.from_ndarray(
-                np.ascontiguousarray(mono).reshape(1, -1), format="flt", layout="mono"
-            )
-            made.sample_rate = rate
-            yield made
+        packed = frame.to_ndarray().astype(np.float32, copy=False)
+        sound: Channels = packed.reshape(-1, len(names))
+        if not np.abs(sound).max(initial=0.0) <= 1.0:  # float samples may be NaN, or far outside
+            sound = np.clip(np.nan_to_num(sound), -1.0, 1.0)
+        mono = sound[:, 0] if len(names) == 1 else self._mix(sound, names, frame.sample_rate)
+        made = AudioFrame.from_ndarray(
+            np.ascontiguousarray(mono).reshape(1, -1), format="flt", layout="mono"
+        )
+        made.sample_rate = frame.sample_rate
+        return made
 
     def _mix(self, part: Channels, names: list[str], rate: int) -> NDArray[np.float32]:
         weights = _weights(part, names, rate)

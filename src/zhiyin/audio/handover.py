@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from zhiyin.domain.audio import Samples
 
@@ -12,11 +13,13 @@ class Handover:
 
     The caller waits until the thread has used all bytes and asks for more, so nothing piles up and
     everything that those bytes hold was found; or until `most` samples wait to be taken, for a few
-    bytes may hold hours. Then the thread waits.
+    bytes may hold hours. Then the thread waits. `before_waiting` is called on the thread when it
+    has used all bytes; it may `put`.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, before_waiting: Callable[[], None]) -> None:
         self._most = most
+        self._before_waiting = before_waiting
         self._changed = threading.Condition()
         self._data = b""
         self._sound: list[Samples] = []
@@ -68,6 +71,8 @@ class Handover:
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes; none at the end."""
+        if not self._data and not self._ended:
+            self._before_waiting()
         with self._changed:
             while not self._data and not self._ended:
                 self._hungry = True

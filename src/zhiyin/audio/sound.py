@@ -97,7 +97,8 @@ class RawSound:
         """Nothing is held."""
 
     def _converted(self, frames: list[AudioFrame]) -> Samples:
-        return _joined(part for frame in frames for part in self._mono.convert(frame))
+        parts = [part for frame in frames for part in self._mono.convert(frame)]
+        return _joined([*parts, *self._mono.flush()])
 
     def _check_head(self, data: bytes) -> None:
         """The header of a file, in however many pieces it comes."""

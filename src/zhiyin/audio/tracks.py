@@ -74,7 +74,7 @@ class _State:
             return
         try:
             self.seconds += self._mono.seconds(frame)
-            for part in self._mono.convert(frame):
+            for part in (*self._mono.convert(frame), *self._mono.flush()):
                 self.sounds = self.sounds or bool(abs(part).max(initial=0.0) > _SILENT)
         except (AsrError, *AV_ERRORS):
             self._broken = True

@@ -107,9 +107,7 @@ def transcribe(
         bool, typer.Option("--previous-text", help="Condition each piece on the text so far.")
     ] = False,
     script: Script = "",
-    track: Annotated[
-        int | None, typer.Option(min=1, help="Sound track of the recording, from 1.")
-    ] = None,
+    track: Annotated[int | None, typer.Option(min=1, help="Sound track, from 1.")] = None,
     words: Annotated[bool, typer.Option("--words", help="Times for every word (json).")] = False,
     vad: Annotated[
         bool, typer.Option(help="Skip what is not speech (voice activity detection).")
