@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import select
 import signal
 import socket
 import struct
@@ -176,7 +177,7 @@ class DecoderProcess:
     ) -> None:
         self._processes = processes
         self._param = param
-        self._stall_s = stall_s
+        self.stall_s = stall_s
         self._number = number
         self._link = link
         self._lock = threading.Lock()
@@ -187,10 +188,21 @@ class DecoderProcess:
     def ask(self, *messages: tuple[bytes, bytes], descriptor: int | None = None) -> None:
         """Send messages, the descriptor with the first. Raises UndecodableAudio, Unavailable."""
         with self._using() as link:
-            link.settimeout(self._stall_s)
+            link.settimeout(self.stall_s)
             for kind, body in messages:
                 p.send(link, kind, body, descriptor)
                 descriptor = None
+
+    def ready(self, within_s: float) -> bool:
+        """Whether an answer begins to come within so many seconds, or never will."""
+        with self._using() as link:
+            poll = select.poll()
+            poll.register(link, select.POLLIN)
+            return bool(poll.poll(1000 * within_s))
+
+    def stalled(self) -> AsrError:
+        """The error of a recording for which no answer came in time; the process is killed."""
+        return self._explain(TimeoutError())
 
     def answer(self, *kinds: bytes) -> tuple[bytes, bytearray]:
         """The next message, of one of these kinds.
@@ -201,7 +213,7 @@ class DecoderProcess:
         with self._using() as link:
             if not self._started:
                 self._await_start(link)
-            kind, body = p.receive(link, p.MAX_ANSWER_BYTES, self._stall_s)
+            kind, body = p.receive(link, p.MAX_ANSWER_BYTES, self.stall_s)
             if kind == p.FAILED:
                 raise p.load_failure(body)
             if kind not in kinds:
