@@ -126,7 +126,7 @@ def test_a_decoder_that_hangs_is_killed_at_the_deadline(tmp_path: Path) -> None:
         assert works(client)  # by the only thread
 
 
-async def test_live_sessions_do_not_wait_for_an_upload_that_hangs(tmp_path: Path) -> None:
+async def test_nobody_waits_for_an_upload_that_hangs(tmp_path: Path) -> None:
     more = {"ZHIYIN_AUDIO__DECODER_STALL_S": "3600", "ZHIYIN_AUDIO__WORKERS": "1"}
     with (
         running(tmp_path, **settings(SCRIPTED_DELAY_S="0.3", **more)) as server,
@@ -141,6 +141,7 @@ async def test_live_sessions_do_not_wait_for_an_upload_that_hangs(tmp_path: Path
                 await socket.send(media.encode(spoken("en_short"), form))
                 await socket.send(json.dumps({"type": "eof"}))
                 assert any(event["type"] == "final" for event in await hear(socket))
+        assert await asyncio.to_thread(works, client)  # nor do other uploads, by the only thread
         assert not stuck.done()
         victim.kill()
         assert stuck.result().status_code == 400

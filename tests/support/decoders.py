@@ -45,9 +45,17 @@ def decoders(pid: int | None = None) -> list[psutil.Process]:
 
 
 def wait_for_decoder(pid: int | None = None) -> psutil.Process:
-    """The first decoder process, when there is one."""
-    wait_for(lambda: bool(decoders(pid)))
-    return decoders(pid)[0]
+    """The oldest decoder process, when there is one that has begun: it waits for what is next."""
+    found: list[psutil.Process] = []
+
+    def begun() -> bool:
+        found[:] = decoders(pid)[:1]
+        with suppress(psutil.Error):
+            return bool(found) and found[0].status() == psutil.STATUS_SLEEPING
+        return False
+
+    wait_for(begun)
+    return found[0]
 
 
 def gone(process: psutil.Process) -> bool:

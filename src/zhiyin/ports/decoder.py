@@ -57,7 +57,7 @@ class DecodedAudio(Protocol):
         ...
 
     def blocks(self) -> Iterator[Samples]:
-        """Blocks of about a second, mono, 16 kHz.
+        """Blocks of about a second, mono, 16 kHz; an empty one where none comes for a while.
 
         Raises TooLong as soon as the limit is passed, UndecodableAudio or EmptyAudio when there
         is nothing to read.

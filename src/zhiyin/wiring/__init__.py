@@ -49,6 +49,9 @@ from zhiyin.wiring.text import make_text_steps
 
 log = logging.getLogger(__name__)
 
+_OPENING = 8
+"""Recordings that are opened at the same moment."""
+
 
 @dataclass(slots=True)
 class Services:
@@ -165,10 +168,12 @@ def build(
     pool = ThreadPoolExecutor(settings.audio.workers, thread_name_prefix="zhiyin-audio")
     live_pool = ThreadPoolExecutor(settings.live.workers, thread_name_prefix="zhiyin-live")
     processes = make_processes(settings) if isolate else None
+    # They wait for other processes.
+    opening = ThreadPoolExecutor(_OPENING, thread_name_prefix="zhiyin-open") if processes else None
     decoder = AvDecoder()
     observer = MemoryObserver()
     registry = make_registry(settings, decoder, observer, on_stuck)
-    preparer = make_preparer(settings, pool, processes)
+    preparer = make_preparer(settings, pool, processes, opening)
     ring = key_ring(settings)
     cache = make_cache(settings, ring) if persist else None
     steps = make_text_steps(settings)
@@ -191,7 +196,7 @@ def build(
         settings, registry, transcriber, live, rooms, decoder, jobs,
         RecognitionService(transcriber, writer), history, writer,
         make_sweeper(settings, history, observer), results, Erasure(erasables), observer,
-        token_cipher(ring), stored, (pool, live_pool), processes,
+        token_cipher(ring), stored, (pool, live_pool, *([opening] if opening else [])), processes,
     )  # fmt: skip
 
 

@@ -30,7 +30,10 @@ def make_processes(settings: Settings) -> DecoderProcesses | None:
 
 
 def make_preparer(
-    settings: Settings, pool: ThreadPoolExecutor, processes: DecoderProcesses | None = None
+    settings: Settings,
+    pool: ThreadPoolExecutor,
+    processes: DecoderProcesses | None = None,
+    opening: ThreadPoolExecutor | None = None,
 ) -> Preparer:
     """What turns recordings into pieces, on the threads of `pool`; decoded in `processes`."""
     audio = settings.audio
@@ -38,7 +41,7 @@ def make_preparer(
         split_gap_s=audio.split_gap_s, max_piece_s=audio.max_piece_s, enough_s=audio.piece_s
     )
     decoder = AvDecoder() if processes is None else ProcessDecoder(processes)
-    return Preparer(decoder, SileroVad(), AudioLimits(audio.max_seconds), cut, pool)
+    return Preparer(decoder, SileroVad(), AudioLimits(audio.max_seconds), cut, pool, opening)
 
 
 def make_cache(settings: Settings, cipher: Cipher) -> Cache | None:

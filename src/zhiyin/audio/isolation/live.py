@@ -17,6 +17,9 @@ from zhiyin.domain.audio import SAMPLE_RATE, Samples
 from zhiyin.domain.live import CONTAINERS, AudioFormat, Received
 from zhiyin.ports.sound import LiveSound
 
+_STALL_S = 10.0
+"""A push takes milliseconds, and other speakers wait for the thread."""
+
 _MAX_SAMPLES = 100 * SAMPLE_RATE
 """Of one call; a sane decoder gives fewer, and says that more are pending."""
 
@@ -32,7 +35,7 @@ class ProcessLiveDecoder:
         """See the port; Overloaded and Unavailable as well."""
         if audio_format.encoding not in CONTAINERS:
             return self._own.open(audio_format)
-        process = self._processes.start("encoding")
+        process = self._processes.start("encoding", _STALL_S)
         try:
             process.ask((p.LIVE, json.dumps(asdict(audio_format)).encode()))
         except BaseException:

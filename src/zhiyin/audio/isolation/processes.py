@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
+import select
 import signal
 import socket
 import struct
@@ -61,11 +63,13 @@ class DecoderProcesses:
         with self._lock:
             self._connected()
 
-    def start(self, param: str) -> DecoderProcess:
+    def start(self, param: str, longest_stall_s: float = math.inf) -> DecoderProcess:
         """A process for one recording; `close` it. Raises Overloaded, Unavailable.
 
-        `param` is the field of the request that is wrong when the process fails.
+        `param` is the field of the request that is wrong when the process fails. It may take the
+        policy's `stall_s` for an answer, and no more than `longest_stall_s`.
         """
+        stall_s = min(self.policy.stall_s, longest_stall_s)
         ours, theirs = socket.socketpair()
         try:
             with theirs, self._lock:
@@ -77,7 +81,7 @@ class DecoderProcesses:
                 self._last = (self._last + 1) & 0xFFFFFFFF
                 self._send_fork(theirs)
                 self._open += 1
-                return DecoderProcess(self, self._last, ours, param)
+                return DecoderProcess(self, self._last, ours, param, stall_s)
         except BaseException:
             ours.close()
             raise
@@ -164,10 +168,16 @@ class DecoderProcess:
     """One process and the socket to it. Used by one thread at a time, but for `kill`."""
 
     def __init__(
-        self, processes: DecoderProcesses, number: int, link: socket.socket, param: str
+        self,
+        processes: DecoderProcesses,
+        number: int,
+        link: socket.socket,
+        param: str,
+        stall_s: float,
     ) -> None:
         self._processes = processes
         self._param = param
+        self.stall_s = stall_s
         self._number = number
         self._link = link
         self._lock = threading.Lock()
@@ -178,10 +188,21 @@ class DecoderProcess:
     def ask(self, *messages: tuple[bytes, bytes], descriptor: int | None = None) -> None:
         """Send messages, the descriptor with the first. Raises UndecodableAudio, Unavailable."""
         with self._using() as link:
-            link.settimeout(self._processes.policy.stall_s)
+            link.settimeout(self.stall_s)
             for kind, body in messages:
                 p.send(link, kind, body, descriptor)
                 descriptor = None
+
+    def ready(self, within_s: float) -> bool:
+        """Whether an answer begins to come within so many seconds, or never will."""
+        with self._using() as link:
+            poll = select.poll()
+            poll.register(link, select.POLLIN)
+            return bool(poll.poll(1000 * within_s))
+
+    def stalled(self) -> AsrError:
+        """The error of a recording for which no answer came in time; the process is killed."""
+        return self._explain(TimeoutError())
 
     def answer(self, *kinds: bytes) -> tuple[bytes, bytearray]:
         """The next message, of one of these kinds.
@@ -192,7 +213,7 @@ class DecoderProcess:
         with self._using() as link:
             if not self._started:
                 self._await_start(link)
-            kind, body = p.receive(link, p.MAX_ANSWER_BYTES, self._processes.policy.stall_s)
+            kind, body = p.receive(link, p.MAX_ANSWER_BYTES, self.stall_s)
             if kind == p.FAILED:
                 raise p.load_failure(body)
             if kind not in kinds:

@@ -7,8 +7,11 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import numpy as np
 
 from zhiyin.audio.isolation import protocol as p
 from zhiyin.audio.isolation.processes import DecoderProcess, DecoderProcesses
@@ -18,6 +21,9 @@ from zhiyin.ports.decoder import StopSignal
 
 _AHEAD = 2
 """Blocks that a process may decode before they are asked for."""
+
+_PATIENCE_S = 0.25
+"""For a block, before another recording may have the thread."""
 
 
 class ProcessDecoder:
@@ -65,6 +71,7 @@ class ProcessRecording:
         self._process.ask(*[(p.NEXT, b"")] * _AHEAD)
         try:
             while True:
+                yield from self._pauses()
                 kind, body = self._process.answer(p.BLOCK, p.END)
                 if kind == p.END:
                     self.notices = p.load_notices(body)
@@ -77,6 +84,14 @@ class ProcessRecording:
                 yield samples
         except p.Violation as error:
             raise self._process.failed() from error
+
+    def _pauses(self) -> Iterator[Samples]:
+        """Empty blocks while nothing comes."""
+        end = time.monotonic() + self._process.stall_s
+        while not self._process.ready(_PATIENCE_S):
+            if time.monotonic() > end:
+                raise self._process.stalled()
+            yield np.zeros(0, np.float32)
 
     def close(self) -> None:
         """See the port."""

@@ -96,6 +96,8 @@ class Preparation:
         for block in self._decoded.blocks():
             if self._stop.is_set:
                 return
+            if not len(block):
+                yield _NOT_YET
             self._samples += len(block)
             held = np.concatenate([held, block])
             whole = len(held) // FRAME * FRAME
@@ -117,13 +119,18 @@ class Preparation:
 
 @dataclass(frozen=True, slots=True)
 class Preparer:
-    """Opens recordings; one for the whole service. `pool` bounds the decoding threads."""
+    """Opens recordings; one for the whole service.
+
+    `pool` bounds the decoding threads, `opening` those that look at what a recording is: where
+    that hangs, the recordings that are open go on. The same threads where it is None.
+    """
 
     decoder: Decoder
     vad: Vad
     limits: AudioLimits
     policy: CutPolicy
     pool: ThreadPoolExecutor
+    opening: ThreadPoolExecutor | None = None
 
     @property
     def edition(self) -> str:
@@ -146,7 +153,9 @@ class Preparer:
         )
         stop = StopSignal()
         decoded = await offload(
-            self.pool, lambda: self.decoder.open(source, self.limits, track, stop), stop.set
+            self.opening or self.pool,
+            lambda: self.decoder.open(source, self.limits, track, stop),
+            stop.set,
         )
         return Preparation(decoded, self.vad, policy, self.pool, stop)
 
@@ -161,7 +170,7 @@ class Preparer:
             finally:
                 decoded.close()
 
-        return await offload(self.pool, look, stop.set)
+        return await offload(self.opening or self.pool, look, stop.set)
 
 
 def _digest(stream: BinaryIO) -> bytes:
