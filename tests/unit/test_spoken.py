@@ -56,9 +56,14 @@ def test_runs_meet_in_a_pause_and_cover_the_clip() -> None:
 
 
 def test_short_and_unclear_stretches_belong_to_their_nearest_neighbour() -> None:
-    spans = [(0.0, 3.0), (3.5, 4.0), (5.0, 7.0), (7.4, 9.0)]
+    spans = [(0.0, 3.0), (3.5, 3.7), (5.0, 7.0), (7.4, 9.0)]
     found = runs(spans, [EN, ZH, ZH, NEITHER], "en", 10.0)
-    assert [(r.language, r.end) for r in found] == [("en", 4.5), ("zh", 10.0)]
+    assert [(r.language, r.end) for r in found] == [("en", 4.35), ("zh", 10.0)]
+
+
+def test_a_word_in_another_language_is_a_run_where_it_is_clear() -> None:
+    found = runs([(0.0, 3.0), (3.8, 4.2)], [ZH, EN], "zh", 5.0)
+    assert [(r.language, r.end) for r in found] == [("zh", 3.4), ("en", 5.0)]
 
 
 def test_what_is_nowhere_clear_is_in_the_language_of_the_whole() -> None:
@@ -105,6 +110,17 @@ def test_segments_in_another_language_than_their_clip_count_for_it() -> None:
     other = replace(mixed.segments[1], language="zh")
     spoken.add(replace(mixed, segments=(mixed.segments[0], other)))
     assert spoken.expected == "zh"
+
+
+def test_chinese_is_written_in_one_script() -> None:
+    spoken = SpokenLanguages()
+    assert spoken.written_as("yue") == "yue"
+    spoken.add(result("zh", 0.9, 5.0))
+    assert [spoken.written_as(code) for code in ("yue", "zh", "en", "ja")] == [
+        "zh", "zh", "en", "ja",
+    ]  # fmt: skip
+    spoken.add(result("en", 0.9, 50.0))
+    assert [spoken.written_as(code) for code in ("yue", "zh")] == ["yue", "zh"]
 
 
 def test_a_named_language_is_no_evidence() -> None:

@@ -14,6 +14,9 @@ Script = Literal["", "simplified", "traditional", "traditional-tw", "traditional
 SCRIPTS: tuple[Script, ...] = tuple(name for name in get_args(Script) if name)
 
 _USUAL: dict[str, Script] = {"zh": "simplified", "yue": "traditional-hk"}
+CHINESE = frozenset(_USUAL)
+"""The languages that are written in one of these scripts."""
+
 _TAGS: dict[str, Script] = {
     "hans": "simplified", "cn": "simplified", "sg": "simplified", "my": "simplified",
     "hant": "traditional", "tw": "traditional-tw", "hk": "traditional-hk", "mo": "traditional-hk",
@@ -61,7 +64,7 @@ def script_of_tags(languages: Iterable[str]) -> Script:
 
 def _is_chinese(language: str) -> bool:
     try:
-        return parse_language(language) in _USUAL
+        return parse_language(language) in CHINESE
     except InvalidRequest:
         return False
 
@@ -71,6 +74,6 @@ def resolve_script(wanted: Script, operators: Script, language: str) -> Script:
 
     `as-is` for languages that are not Chinese.
     """
-    if language not in _USUAL:
+    if language not in CHINESE:
         return "as-is"
     return wanted or operators or _USUAL[language]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from zhiyin.domain.engine import ClipResult
+from zhiyin.domain.script import CHINESE
 
 _ENOUGH_S = 0.5
 _HALF_LIFE_S = 15.0
@@ -27,6 +28,14 @@ class SpokenLanguages:
             return None
         language = max(self._recent, key=lambda code: self._recent[code])
         return language if self._recent[language] >= _ENOUGH_S else None
+
+    def written_as(self, language: str) -> str:
+        """The language whose script a text is written in.
+
+        A sentence of Mandarin that was taken for Cantonese is written as what is around it.
+        """
+        expected = self.expected
+        return expected if expected and {expected, language} <= CHINESE else language
 
     def add(self, result: ClipResult) -> None:
         """Take the next clip into account; one whose language was named says nothing."""

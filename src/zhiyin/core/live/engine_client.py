@@ -74,7 +74,7 @@ class EngineClient:
         result = await asyncio.wrap_future(future)
         self._note_language(work, result)
         if self._spell is not None:
-            result = _spelled(result, self._spell, self._decode)
+            result = _spelled(result, self._spell, self._written_in)
         return _hypothesis(result, work, self._decode.language)
 
     def _clip(self, work: DecodeRequest) -> Clip:
@@ -93,6 +93,9 @@ class EngineClient:
         if self._current is not None and self._current[0] == work.segment_id:
             return self._current[1]
         return self._spoken.expected
+
+    def _written_in(self, spoken: str) -> str:
+        return self._decode.text_language(self._spoken.written_as(spoken))
 
     def _note_language(self, work: DecodeRequest, result: ClipResult) -> None:
         if work.kind == "final":
@@ -130,7 +133,7 @@ def _words(segment: Segment) -> tuple[Word, ...]:
     return segment.words or (Word(segment.text, segment.start, segment.end, segment.confidence),)
 
 
-def _spelled(result: ClipResult, spell: Spell, decode: DecodeOptions) -> ClipResult:
+def _spelled(result: ClipResult, spell: Spell, written_in: Callable[[str], str]) -> ClipResult:
     """Before hypotheses are compared, so that stable text is never rewritten.
 
     Words of one language are spelled together, as they may depend on their neighbours.
@@ -139,7 +142,7 @@ def _spelled(result: ClipResult, spell: Spell, decode: DecodeOptions) -> ClipRes
     for spoken, group in groupby(result.segments, lambda s: s.language or result.language):
         segments = [replace(s, words=_words(s)) for s in group]
         texts = [word.text for segment in segments for word in segment.words]
-        spelled = iter(spell(texts, decode.text_language(spoken)))
+        spelled = iter(spell(texts, written_in(spoken)))
         for segment in segments:
             words = tuple(replace(w, text=next(spelled)) for w in segment.words)
             made.append(replace(segment, words=words))

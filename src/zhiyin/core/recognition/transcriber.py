@@ -263,7 +263,8 @@ class _Run:
         self._note_language(result)
         for segment in result.segments:
             spoken = segment.language or result.language
-            context = TextContext(self._decode.text_language(spoken), self._text)
+            written = self._decode.text_language(self._spoken.written_as(spoken))
+            context = TextContext(written, self._text)
             placed = replace(segment.shifted(piece.start), language=spoken)
             placed = self._steps.segment(placed, context)
             self._events.append(SegmentReady(len(self._segments), placed))

@@ -23,6 +23,7 @@ _TIMES = 8.0  # more probable than the language that was expected
 # Of clips in two languages the likeliest had 0.96 at most; most clips in one have more.
 _ALONE = 0.975
 _PAUSE_S = 0.3
+_WORD_S = 0.3  # of such a stretch no language was clear and yet wrong; "yes" is as short
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def runs(
 def _of(span: Span, ranking: Ranking, main: str) -> str | None:
     """The language of a stretch, where it is clear."""
     language = max(ranking, key=lambda name: ranking[name])
-    if span[1] - span[0] < _SHORT_S or ranking[language] < _CLEAR_SHORT:
+    if span[1] - span[0] < _WORD_S or ranking[language] < _CLEAR_SHORT:
         return None
     clear = language == main or _is_clear(ranking, language, main, _CLEAR_SHORT)
     return language if clear else None
