@@ -216,6 +216,16 @@ async def test_a_blob_that_is_written_again_leaves_one_key(place: Place) -> None
         await place.read()
 
 
+async def test_what_is_deleted_while_it_is_written_can_not_be_read(place: Place) -> None:
+    async def erased() -> AsyncIterator[bytes]:
+        yield LONG
+        await place.blobs().delete(NAME)
+
+    await place.blobs().write(NAME, erased(), 1 << 30)
+    with pytest.raises(CannotDecrypt, match="lost"):
+        await place.read()
+
+
 async def test_what_was_killed_before_its_first_byte_is_swept_by_its_key(place: Place) -> None:
     await BlobKeys(place.database, place.ring).new(NAME)
     now = time.time()

@@ -65,16 +65,17 @@ class BlobKeys:
     async def settle(self, name: str, key: NewKey) -> None:
         """The blob is written: its older keys are of no use any more.
 
-        Newer ones belong to a writer that is not done yet. One that was done before may have
-        deleted this key, which is stored again then: the value that came last is this one.
+        Newer ones belong to another writer. When that was done before, it has deleted this key,
+        which is stored again then: the value that came last is this one. When there is no key at
+        all, the blob was deleted meanwhile, and stays unreadable.
         """
         if key.row is None:
             await self._delete(_C.name == name)
             return
-        same = (_C.name == name) & (_C.id == key.row["id"])
         async with self._database.transaction(write=True) as db:
             await db.execute(delete(BLOB_KEYS).where(_older(name, key.row)))
-            if (await db.execute(select(_C.id).where(same))).first() is None:
+            left = {row.id for row in await db.execute(select(_C.id).where(_C.name == name))}
+            if left and key.row["id"] not in left:
                 await db.execute(insert(BLOB_KEYS).values(key.row))
 
     async def tidy(self, name: str, key_id: str) -> None:
