@@ -32,6 +32,14 @@ def frames(piece: Piece) -> list[int]:
     return [int(v) - 1 for v in piece.samples[::FRAME]]
 
 
+def test_what_was_detected_is_counted_without_the_breaths_that_spans_bridge() -> None:
+    (piece,) = cut([False] * 40 + [True] * 3 + [False] * 5 + [True] * 3 + [False] * 80)
+    assert piece.speech is not None
+    ((begin, end),) = piece.speech
+    assert piece.voiced_s == pytest.approx(6 * FRAME / SAMPLE_RATE)
+    assert end - begin == pytest.approx(11 * FRAME / SAMPLE_RATE)
+
+
 runs = st.lists(st.tuples(st.booleans(), st.integers(1, 400)), min_size=1, max_size=12)
 
 

@@ -178,6 +178,12 @@ def test_a_word_is_left_as_the_short_window_has_it_where_the_policy_says_so(
     assert said.temperatures == [0.0]
 
 
+def test_breaths_between_bursts_are_no_speech() -> None:
+    laugh = replace(UNSURE, no_speech_prob=0.3)
+    assert text(heard(Said(laugh, laugh), clip(0.6)))
+    assert not text(heard(Said(laugh), clip(0.6, voiced_s=0.2)))
+
+
 def test_a_loop_is_no_word() -> None:
     assert isinstance(heard(Said(LOOP), clip(0.7), WORD), Again)
 

@@ -39,6 +39,8 @@ class Piece:
     start: float
     speech: tuple[Span, ...] | None
     music: bool = False
+    voiced_s: float | None = None
+    """Seconds of frames with detected speech, without the breaths that `speech` spans."""
 
     @property
     def duration(self) -> float:

@@ -82,6 +82,8 @@ class Clip:
     one."""
     music: bool = False
     """Music with little or no detected speech: text only when it is surely sung."""
+    voiced_s: float | None = None
+    """Seconds of detected speech without the breaths that `speech` spans; None: not known."""
     carry: object = None
     """What the engine wrote on it for a second pass; see `Again`."""
 

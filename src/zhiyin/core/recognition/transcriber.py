@@ -220,7 +220,14 @@ class _Run:
     def _submit(self, piece: Piece, prompt: str) -> asyncio.Future[ClipResult]:
         options = replace(self._decode, prompt=prompt)
         expected = None if self._asked is not None else self._spoken.expected
-        clip = Clip(piece.samples, options, piece.speech, expected, music=piece.music)
+        clip = Clip(
+            piece.samples,
+            options,
+            piece.speech,
+            expected,
+            music=piece.music,
+            voiced_s=piece.voiced_s,
+        )
         return asyncio.wrap_future(self._admission.submit(clip))
 
     async def _collect(self) -> None:

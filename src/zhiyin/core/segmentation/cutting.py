@@ -180,8 +180,11 @@ class Cutter:
     def _piece(self, begin: int, end: int) -> Piece:
         samples = self._audio[begin * FRAME : end * FRAME].copy()
         start = (self._base + begin) * FRAME / SAMPLE_RATE
-        speech = spans(self._probs[begin:end] >= self._policy.enter)
-        return Piece(samples, start, speech if self._policy.gated else None)
+        if not self._policy.gated:
+            return Piece(samples, start, None)
+        on = self._probs[begin:end] >= self._policy.enter
+        voiced_s = float(np.count_nonzero(on)) * FRAME / SAMPLE_RATE
+        return Piece(samples, start, spans(on), voiced_s=voiced_s)
 
     def _drop(self, frames: int) -> None:
         if frames <= 0:

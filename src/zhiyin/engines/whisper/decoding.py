@@ -171,7 +171,7 @@ class Pass:
         take, policy = self._takes[i], self._policy(i)
         if policy.word_logprob is None or self._window >= FULL_WINDOW_S or take.looked_at_once:
             return False
-        words = policy.likely_speech_s <= take.speech_s < policy.words_speech_s
+        words = take.is_likely(policy) and take.speech_s < policy.words_speech_s
         return words and h.avg_logprob >= policy.word_logprob and not runs_away(h, policy)
 
     def _is_doubtful(self, i: int, h: Hypothesis) -> bool:
@@ -256,7 +256,7 @@ class Pass:
         for temperature in () if take.hurried else policy.temperatures[1:]:
             last = tried[-1]
             silent = is_silent(last, policy, take.detected_s)
-            if not is_failed(last, policy) or (silent and take.speech_s < policy.likely_speech_s):
+            if not is_failed(last, policy) or (silent and not take.is_likely(policy)):
                 return last
             if silent or _settled(tried, policy):
                 break

@@ -59,7 +59,7 @@ def _pairs(policy: DecodePolicy, speech_s: float | None) -> Pairs:
         return policy.silence
     if speech_s < policy.faint_speech_s:
         return policy.faint_silence
-    return policy.silence if speech_s < policy.likely_speech_s else policy.word_silence
+    return policy.brief_silence if speech_s < policy.likely_speech_s else policy.word_silence
 
 
 def _is_beyond(h: Hypothesis, pairs: Iterable[tuple[float, float]]) -> bool:

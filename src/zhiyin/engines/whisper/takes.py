@@ -106,14 +106,20 @@ class Take:
     @property
     def speech_s(self) -> float:
         """Detected speech in seconds."""
-        return self.detected_s or 0.0
+        return sum(end - begin for begin, end in self.clip.speech or ())
 
     @property
     def detected_s(self) -> float | None:
-        """The same; None without detection."""
+        """The same, without breaths where that is known; None without detection."""
+        if self.clip.voiced_s is not None:
+            return self.clip.voiced_s
         if self.clip.speech is None:
             return None
         return sum(end - begin for begin, end in self.clip.speech)
+
+    def is_likely(self, policy: DecodePolicy) -> bool:
+        """Whether enough speech was detected for a word."""
+        return (self.detected_s or 0.0) >= policy.likely_speech_s
 
     def window(self, policy: DecodePolicy) -> float:
         """Seconds of encoder input."""
