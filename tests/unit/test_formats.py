@@ -65,8 +65,8 @@ FORMS = [
 ]
 
 
-def read(data: bytes) -> media.Samples:
-    decoded = AvDecoder().open(AudioSource(io.BytesIO(data), len(data)), AudioLimits(60.0))
+def read(data: bytes, max_seconds: float = 60.0) -> media.Samples:
+    decoded = AvDecoder().open(AudioSource(io.BytesIO(data), len(data)), AudioLimits(max_seconds))
     try:
         return np.concatenate(list(decoded.blocks()))
     finally:
@@ -91,6 +91,13 @@ def test_each_is_read(form: Form) -> None:
     assert abs(len(got) - len(SOUND)) < 0.2 * SAMPLE_RATE
     size = min(len(got), len(SOUND))
     assert np.corrcoef(loudness(got[:size]), loudness(SOUND[:size]))[0, 1] > 0.7
+
+
+def test_minutes_in_one_packet() -> None:
+    """As a program writes them that hands all its samples to the encoder at once."""
+    sound = np.tile(SOUND, 120)
+    decoded = read(media.encode(sound, Form("nut", "pcm_s16le")), 300.0)
+    assert abs(len(decoded) - len(sound)) < 100
 
 
 def sphere(sound: media.Samples) -> bytes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -92,3 +95,39 @@ def test_a_packet_of_very_many_frames_is_no_sound(count: int, heard: int) -> Non
     got += len(sound.finish())
     assert got / SAMPLE_RATE == pytest.approx(heard * LONGEST / rate, abs=0.1)
     sound.close()
+
+
+def with_tags(count: int) -> bytes:
+    """Opus in Ogg with so many tags, of which FFmpeg compares each with all before it."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="ogg") as made:
+        made.metadata.update({f"K{n}": "v" for n in range(count)})
+        stream = made.add_stream("libopus", rate=48_000)
+        assert isinstance(stream, av.AudioStream)
+        stream.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 960), np.int16), "s16", "mono")
+        frame.sample_rate = 48_000
+        made.mux(stream.encode(frame))
+        made.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def test_few_tags_are_no_matter() -> None:
+    sound = AvLiveDecoder().open(AudioFormat("ogg", 0))
+    assert len(sound.push(with_tags(20))) + len(sound.finish()) > 0
+    sound.close()
+
+
+@pytest.mark.parametrize("before", [b"", with_tags(0)], ids=["at first", "chained"])
+def test_very_many_tags_are_not_read(before: bytes) -> None:
+    sound = AvLiveDecoder().open(AudioFormat("ogg", 0))
+    data = before + with_tags(10_000)
+    with pytest.raises(UndecodableAudio):
+        _in_pieces(sound, data, 16 << 10)
+    sound.close()
+
+
+def _in_pieces(sound: LiveSound, data: bytes, size: int) -> None:
+    for at in range(0, len(data), size):
+        sound.push(data[at : at + size])
+    sound.finish()

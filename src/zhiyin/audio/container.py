@@ -6,6 +6,7 @@ only inside `push`, and what a call brought is decoded when the call returns.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Iterator
 
@@ -32,6 +33,37 @@ _MAX_DAMAGED_PACKETS = 1000
 _MAX_STEP = 10 * SAMPLE_RATE
 """Samples that wait to be taken; a kilobyte may hold hours of silence."""
 _LONGEST_GAP_S = 600.0
+_MAX_HEAD = 64 << 10
+"""Bytes before the first packet. FFmpeg compares each tag with all before it."""
+
+_PAGE = re.compile(rb"OggS\0(.)", re.DOTALL)
+_BEGINS = 2  # flag of a page: the first of a stream
+
+
+class _Stream:
+    """What the demuxer reads: one stream with a short head, for tags take quadratic time."""
+
+    def __init__(self, pipe: Handover) -> None:
+        self._pipe = pipe
+        self._head = 0
+        self._tail = b""
+        self._begun = False
+        self.opened = False
+
+    def read(self, size: int) -> bytes:
+        """See `Handover.read`. Raises ValueError for a long head, or a second one."""
+        data = self._pipe.read(size)
+        if not self.opened:
+            self._head += len(data)
+            if self._head > _MAX_HEAD:
+                raise ValueError(f"the head is longer than {_MAX_HEAD} bytes")
+        for page in _PAGE.finditer(self._tail + data):
+            if not page[1][0] & _BEGINS:
+                self._begun = True
+            elif self._begun:
+                raise ValueError("another stream begins")
+        self._tail = (self._tail + data)[-5:]
+        return data
 
 
 class ContainerSound:
@@ -128,7 +160,9 @@ class ContainerSound:
     def _decode(self) -> None:
         mono = self._mono
         demuxer = _DEMUXERS[self._encoding]
-        with open_container(self._pipe, demuxer=demuxer, **_OPTIONS) as container:
+        stream = _Stream(self._pipe)
+        with open_container(stream, demuxer=demuxer, **_OPTIONS) as container:
+            stream.opened = True
             tracks = sound_tracks(container)
             if not tracks:
                 raise ValueError("no sound track")

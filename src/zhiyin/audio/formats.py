@@ -52,6 +52,10 @@ _MAX_STREAMS = 128
 AV_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError)
 """What PyAV raises for damaged files."""
 
+_MAX_PLAIN_FRAME = 1 << 24
+"""Likewise of samples without a codec, which take as much in the file: some programs write minutes
+of them as one packet."""
+
 _CODEC_OPTIONS = {"codec_whitelist": ",".join(DECODERS), "max_samples": str(_MAX_FRAME)}
 _OPTIONS = _CODEC_OPTIONS | {
     "format_whitelist": ",".join(DEMUXERS),
@@ -67,7 +71,7 @@ def open_container(file: Any, *, demuxer: str | None = None, **options: str) -> 
     )
     for stream in container.streams:
         if isinstance(stream, AudioStream) and _meant(stream):
-            stream.codec_context.options = dict(_CODEC_OPTIONS)
+            stream.codec_context.options = _CODEC_OPTIONS | _plain_options(stream)
     return container
 
 
@@ -94,6 +98,11 @@ def refused(frame: AudioFrame) -> str | None:
     if not 1 <= channels <= MAX_CHANNELS:
         return f"has {channels} channels; at most {MAX_CHANNELS} are accepted."
     return None
+
+
+def _plain_options(stream: AudioStream) -> dict[str, str]:
+    plain = stream.codec_context.name.startswith("pcm_")
+    return {"max_samples": str(_MAX_PLAIN_FRAME)} if plain else {}
 
 
 def _meant(stream: AudioStream) -> bool:

@@ -11,7 +11,10 @@ from typing import Any
 from av.packet import Packet
 
 _LARGEST = 4 << 20
-"""Bytes. A second of samples without a codec, or the longest frame of a lossless one."""
+"""Bytes. The longest frame of a lossless codec."""
+
+_LARGEST_PLAIN = 16 << 20
+"""Bytes of samples without a codec: some programs write minutes of them as one packet."""
 
 _SEVERAL = {
     "aac": 32 << 10, "aac_latm": 32 << 10, "mp2": 32 << 10, "mp2float": 32 << 10,
@@ -28,7 +31,8 @@ _MAX_FLAC_FRAMES = 16
 
 def acceptable(packet: Packet[Any], codec: str) -> bool:
     """Whether the packet is no larger, and holds no more, than files that somebody recorded."""
-    if packet.size > _SEVERAL.get(codec, _LARGEST):
+    usual = _LARGEST_PLAIN if codec.startswith("pcm_") else _LARGEST
+    if packet.size > _SEVERAL.get(codec, usual):
         return False
     return codec != "flac" or sum(1 for _ in _flac_frames(bytes(packet))) <= _MAX_FLAC_FRAMES
 
