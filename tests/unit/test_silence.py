@@ -23,7 +23,6 @@ def figures(text: str, no_speech: float, logprob: float) -> Hypothesis:
         ("Hahaha.", 0.30, -1.12, 0.19),
         ("Thank you.", 0.41, -0.98, 0.19),
         ("哈哈哈哈", 0.41, -0.92, 0.19),
-        ("Hahaha.", 0.30, -1.12, 0.35),
         ("Thank you.", 0.41, -0.98, 0.35),
         ("Wheeeee!", 0.41, -1.39, 0.03),
         ("Thanks for watching!", 0.72, -1.05, 0.03),

@@ -57,7 +57,7 @@ class DecodePolicy:
     the full one; None: like that of any other. In Mandarin the full window is worse for words:
     158 characters of words, cut out of sentences or synthesized, took 134 edits with it, 107 with
     the short one, and 115 with the likelier of the two. In English it is better."""
-    brief_silence: Pairs = ((0.15, -0.8), (0.6, -0.5))
+    brief_silence: Pairs = ((0.35, -0.95), (0.6, -0.5))
     """For clips of `faint_speech_s` to `likely_speech_s`: short words, horns, grunts."""
     faint_silence: Pairs = ((0.3, 0.0), (0.0, -0.6))
     """For clips of less than `faint_speech_s` of speech, and for texts that Whisper makes up over
