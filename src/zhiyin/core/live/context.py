@@ -36,7 +36,7 @@ class ContextPolicy:
     alone_confidence: float = 0.6
     """Where nothing was found beside the sound before, it takes so much to be believed alone;
     laughter after a sentence in Mandarin was 哈哈哈哈 with 0.51."""
-    alone_s: float = 2.0
+    alone_s: float = 1.0
     """That holds for segments up to this length."""
 
 
