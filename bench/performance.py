@@ -135,11 +135,11 @@ back over characters of finals. Offline: the same recordings as files to the sam
         "Live against files, voice by voice",
         """Recordings of many voices in several forms, each to a live session whose stream ends
 with the speech, and as a file: words (Mandarin: characters) that are wrong. The voices are dealt
-out to two halves: what is chosen on A is reported on B. `pauses`: 0.3 to 0.8 s put in where the voice
-is lowest, 1.5 s and more apart. Each column to the right does one thing less differently from a file:
-no partial results, so that nothing is settled early; then finals decoded without haste. Sessions run
-on a virtual clock with a fixed cost model (`--slowness 2.5`: two busy cores), so times compare
-policies and not machines.""",
+out to two halves: what is chosen on A is reported on B. `pauses`: 0.3 to 0.8 s put in where the
+voice is lowest, 1.5 s and more apart. Each column to the right does one thing less differently
+from a file: no partial results, so that nothing is settled early; then finals decoded without
+haste. Sessions run on a virtual clock with a fixed cost model (`--slowness 2.5`: two busy cores),
+so times compare policies and not machines.""",
         tables_live.voices,
     ),
     Section(
