@@ -121,22 +121,42 @@ def test_of_a_long_segment_before_there_is_only_its_end() -> None:
     assert drive.text() == [w.text for w in drive.words(0, len(drive.said))]
 
 
-def test_what_is_not_found_beside_the_rest_is_decoded_by_itself() -> None:
-    class Deaf(Drive):
-        def words(self, begin: int, end: int) -> list[Word]:
-            """Nothing after the first pause, when there is something before it."""
-            found = super().words(begin, end)
-            early = [w for w in found if w.end < 2.0]
-            return early or found
+class Deaf(Drive):
+    """Hears nothing after the first pause when there is something before it; `sure` of the rest."""
 
+    sure = 1.0
+
+    def words(self, begin: int, end: int) -> list[Word]:
+        found = super().words(begin, end)
+        return [w for w in found if w.end < 2.0] or found
+
+    def _answer(self, work: DecodeRequest) -> None:
+        said = self.words(work.begin, work.end)
+        self.session.done(work, Hypothesis(tuple(said), "en", self.sure), 0.1)
+
+
+def _deaf(sure: float, frames: int) -> Deaf:
     drive = Deaf(SessionPolicy(partials=False), delay=2)
+    drive.sure = sure
     drive.hear(True, 60)
     drive.hear(False, 20)
-    drive.hear(True, 40)
+    drive.hear(True, frames)
     drive.finish()
     drive.check()
+    return drive
+
+
+def test_what_is_not_found_beside_the_rest_is_decoded_by_itself() -> None:
+    drive = _deaf(1.0, 40)
     assert [w.begin for w in _finals(drive)][-2] < 60 <= _finals(drive)[-1].begin
     assert drive.of(Final)[-1].text == "w8 w9 w10 w11"
+
+
+@pytest.mark.parametrize(("sure", "frames", "words"), [(0.5, 20, 0), (0.7, 20, 2), (0.5, 40, 4)])
+def test_and_then_a_short_sound_that_is_hardly_a_word_is_none(
+    sure: float, frames: int, words: int
+) -> None:
+    assert len(_deaf(sure, frames).of(Final)[-1].text.split()) == words
 
 
 def test_a_result_of_both_gives_the_second_its_own_confidence() -> None:

@@ -33,6 +33,11 @@ class ContextPolicy:
     """A silence of this length parts what belongs together, as in recordings."""
     cut_window_s: float = 3.0
     """A segment before that is too long is taken from its calmest moment in a stretch so long."""
+    alone_confidence: float = 0.6
+    """Where nothing was found beside the sound before, it takes so much to be believed alone;
+    laughter after a sentence in Mandarin was 哈哈哈哈 with 0.51."""
+    alone_s: float = 1.0
+    """That holds for segments up to this length."""
 
 
 class Context:
@@ -76,11 +81,16 @@ class Context:
         """A result without the words of the segments before."""
         before = utterance.before
         if before is None or work.begin >= utterance.audio:
-            return found
+            return replace(found, words=()) if self._unsure(utterance, work, found) else found
         spoken = before.ended * FRAME_S, utterance.began * FRAME_S
         words = own_words(found.words, self._said, work.start_s, *spoken)
         sure = sum(w.confidence for w in words) / len(words) if words else 0.0
         return replace(found, words=words, confidence=sure)
+
+    def _unsure(self, utterance: Utterance, work: DecodeRequest, found: Hypothesis) -> bool:
+        short = work.end - utterance.began <= _frames(self._policy.alone_s)
+        unsure = found.confidence < self._policy.alone_confidence
+        return utterance.alone and short and unsure
 
     def closed(self, utterance: Utterance) -> None:
         """A segment has ended."""
