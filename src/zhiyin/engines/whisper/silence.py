@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from zhiyin.engines.whisper.guard import Hypothesis
 from zhiyin.engines.whisper.policy import DecodePolicy, Pairs
 
+_TOKENS_PER_SECOND = 8.0  # of detected speech; a word has hardly more
+
 _MARKS = re.compile(r"[\W_]+")
 
 # What Whisper was trained to write where subtitles of films and videos had no speech below them.
@@ -42,7 +44,7 @@ def is_silent(h: Hypothesis, policy: DecodePolicy, speech_s: float | None) -> bo
 
     `speech_s` is how long speech was detected, in seconds; None without detection.
     """
-    if _is_beyond(h, _pairs(policy, speech_s)):
+    if _is_beyond(h, _pairs(h, policy, speech_s)):
         return True
     likely = speech_s is not None and speech_s >= policy.likely_speech_s
     return not likely and is_stock(h.text) and _is_beyond(h, policy.faint_silence)
@@ -54,12 +56,19 @@ def is_stock(text: str) -> bool:
     return plain in _STOCK or any(phrase in plain for phrase in _CREDITS)
 
 
-def _pairs(policy: DecodePolicy, speech_s: float | None) -> Pairs:
+def _pairs(h: Hypothesis, policy: DecodePolicy, speech_s: float | None) -> Pairs:
     if speech_s is None or speech_s >= policy.words_speech_s:
         return policy.silence
     if speech_s < policy.faint_speech_s:
         return policy.faint_silence
-    return policy.brief_silence if speech_s < policy.likely_speech_s else policy.word_silence
+    if speech_s < policy.likely_speech_s:
+        return policy.brief_silence
+    return policy.word_silence if _is_a_word(h, speech_s) else policy.silence
+
+
+def _is_a_word(h: Hypothesis, speech_s: float) -> bool:
+    """Whether the text could be said in that time; a line of subtitles could not."""
+    return len(h.tokens) <= 1 + _TOKENS_PER_SECOND * speech_s and not is_stock(h.text)
 
 
 def _is_beyond(h: Hypothesis, pairs: Iterable[tuple[float, float]]) -> bool:
