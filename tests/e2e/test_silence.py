@@ -57,7 +57,9 @@ async def test_noise_gives_no_text(transcriber: Transcriber, name: str) -> None:
             source = AudioSource(io.BytesIO(body), len(body))
             transcript = await transcriber.transcribe(source, options, Caller())
             assert transcript.text == "", f"{name}, {seconds} s, {language}"
-            assert transcript.notices[0].code == "no_speech"
+            music = name == "tones" and seconds > 3
+            expected = {"no_speech", "music"} if music else {"no_speech"}
+            assert {notice.code for notice in transcript.notices} == expected
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ _WINDOW, _HOP = 1024, 512
 _LOWEST, _HIGHEST = 6, 256  # bins of 15.6 Hz: 94 to 4,000 Hz
 _AROUND = 17  # bins over which the level around a peak is taken
 _ABOVE = 1.5  # nepers of power by which a peak stands out
+_BELOW = 11.5  # below the loudest partial it is a trace that 16 bits leave of a steady tone
 _HELD = 6  # frames of 32 ms for which a partial holds its pitch
 _BIRTHS = 2.0  # partials a second that come to hold their pitch, with an even level
 _MANY_BIRTHS = 6.0  # the same with pauses
@@ -28,12 +29,16 @@ _EVEN, _PAUSED = 0.2, 0.5  # shares of frames that are quiet
 _QUIET = 4.5  # nepers of power below the loud frames
 _BLIPS = 0.3  # share of a piece that is detected as speech in singing, at most
 _SCRAP_S = 2.0  # of music after a piece of it
+_SHORTEST_S = 3.0  # a note or two is no music, a machine that starts neither
 _FAINT = 1e-3  # RMS; fainter is the noise of a microphone
 
 
 def is_music(samples: Samples) -> bool:
     """Whether float32[n] without detected speech sounds like music, sung or not."""
-    if len(samples) < SAMPLE_RATE or float(np.sqrt(np.mean(np.square(samples)))) < _FAINT:
+    if (
+        len(samples) < _SHORTEST_S * SAMPLE_RATE
+        or float(np.sqrt(np.mean(np.square(samples)))) < _FAINT
+    ):
         return False
     power = _power(samples)
     level = np.log(power.sum(axis=1))
@@ -55,13 +60,13 @@ def _births(levels: NDArray[np.float32]) -> int:
     around = (sums[:, _AROUND:] - sums[:, :-_AROUND]) / _AROUND
     peaks = np.zeros(levels.shape, bool)
     middle = levels[:, 1:-1]
-    peaks[:, 1:-1] = (
-        (middle > levels[:, :-2]) & (middle >= levels[:, 2:]) & (middle > around[:, 1:-1] + _ABOVE)
-    )
+    loud = middle > levels.max(axis=1, keepdims=True) - _BELOW
+    standing = middle > around[:, 1:-1] + _ABOVE
+    peaks[:, 1:-1] = (middle > levels[:, :-2]) & (middle >= levels[:, 2:]) & standing & loud
     near = peaks.copy()
     near[:, 1:] |= peaks[:, :-1]
     near[:, :-1] |= peaks[:, 1:]
-    run, births = np.zeros(levels.shape[1], int), 0
+    run, births = np.full(levels.shape[1], _HELD), 0  # what sounds from the beginning is not new
     for at, here in zip(near, peaks, strict=True):
         run = np.where(at, run + 1, 0)
         births += int(np.count_nonzero(here & (run == _HELD)))

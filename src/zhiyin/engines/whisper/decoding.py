@@ -276,7 +276,7 @@ class Pass:
         tokens = without_loop(h.tokens)
         if tokens == h.tokens:
             return h
-        return replace(h, tokens=tokens, text=self._backend.text(tokens), finished=True)
+        return replace(h, tokens=tokens, text=self._backend.text(tokens), finished=True, cut=True)
 
     def _generate(self, indices: list[int], width: int, temperature: float) -> list[Hypothesis]:
         found = self._backend.generate(

@@ -13,7 +13,7 @@ class Hypothesis:
     """One decoding result.
 
     `finished` says that the end token came before the token limit, `in_sound` that what the text
-    repeats is repeated by the speaker.
+    repeats is repeated by the speaker, `cut` that a loop was cut off.
     """
 
     tokens: tuple[int, ...]
@@ -23,6 +23,7 @@ class Hypothesis:
     temperature: float
     finished: bool
     in_sound: bool = False
+    cut: bool = False
 
     @property
     def compression_ratio(self) -> float:

@@ -67,8 +67,9 @@ def _pairs(h: Hypothesis, policy: DecodePolicy, speech_s: float | None) -> Pairs
 
 
 def _is_a_word(h: Hypothesis, speech_s: float) -> bool:
-    """Whether the text could be said in that time; a line of subtitles could not."""
-    return len(h.tokens) <= 1 + _TOKENS_PER_SECOND * speech_s and not is_stock(h.text)
+    """Whether the text could be said in that time; a line of subtitles or a loop could not."""
+    in_time = len(h.tokens) <= 1 + _TOKENS_PER_SECOND * speech_s
+    return in_time and not h.cut and not is_stock(h.text)
 
 
 def _is_beyond(h: Hypothesis, pairs: Iterable[tuple[float, float]]) -> bool:
