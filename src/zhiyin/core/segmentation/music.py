@@ -29,16 +29,12 @@ _EVEN, _PAUSED = 0.2, 0.5  # shares of frames that are quiet
 _QUIET = 4.5  # nepers of power below the loud frames
 _BLIPS = 0.3  # share of a piece that is detected as speech in singing, at most
 _SCRAP_S = 2.0  # of music after a piece of it
-_SHORTEST_S = 3.0  # a note or two is no music, a machine that starts neither
 _FAINT = 1e-3  # RMS; fainter is the noise of a microphone
 
 
 def is_music(samples: Samples) -> bool:
     """Whether float32[n] without detected speech sounds like music, sung or not."""
-    if (
-        len(samples) < _SHORTEST_S * SAMPLE_RATE
-        or float(np.sqrt(np.mean(np.square(samples)))) < _FAINT
-    ):
+    if len(samples) < SAMPLE_RATE or float(np.sqrt(np.mean(np.square(samples)))) < _FAINT:
         return False
     power = _power(samples)
     level = np.log(power.sum(axis=1))
