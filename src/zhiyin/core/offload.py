@@ -21,11 +21,19 @@ async def offload(
     """
     submitted = pool.submit(copy_context().run, call)  # its log lines have the request id
     waiting = asyncio.wrap_future(submitted)
+    waiting.add_done_callback(_seen)
     try:
-        return await asyncio.shield(waiting)
+        await asyncio.wait([waiting])
     except asyncio.CancelledError:
         if not submitted.cancel():
             if stop is not None:
                 stop()
             await asyncio.wait([waiting])
         raise
+    return waiting.result()
+
+
+def _seen(done: asyncio.Future[T]) -> None:
+    """A call that is stopped fails, and nobody waits for that any more: no error of the loop."""
+    if not done.cancelled():
+        done.exception()
