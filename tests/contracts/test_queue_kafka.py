@@ -138,3 +138,27 @@ async def test_a_commit_never_passes_a_ticket_that_is_held(
     assert await queue.lag() >= 1
     await queue.ack(deliveries[0])
     assert await queue.lag() == 0
+
+
+async def test_a_job_that_is_put_again_needs_no_certain_partition(
+    broker: Broker, queue: KafkaQueue
+) -> None:
+    broker.start()
+    (job,) = ids(1)
+    for _ in range(40):
+        await queue.put(job, Priority.NORMAL)
+    receipts = [(await taken(queue)).receipt for _ in range(40)]
+    assert len({receipt.rsplit("/", 2)[1] for receipt in receipts}) == 2
+
+
+async def test_an_acknowledgement_waits_for_no_broker_that_is_away(
+    broker: Broker, queue: KafkaQueue
+) -> None:
+    broker.start()
+    (job,) = ids(1)
+    await queue.put(job, Priority.NORMAL)
+    delivery = await taken(queue)
+    broker.stop(signal.SIGKILL)
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(Unavailable):
+            await queue.ack(delivery)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import random
 import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Sequence
@@ -149,7 +150,9 @@ class KafkaQueue:
             return
         async with _translated():
             try:
-                await self._consumer.commit({partition: upto})
+                # aiokafka would retry for as long as the broker is away, and the lease would expire.
+                async with asyncio.timeout(_REQUEST_S):
+                    await self._consumer.commit({partition: upto})
             except (CommitFailedError, IllegalStateError):
                 # The group is rebalanced: the message comes again, and its job is found leased.
                 log.debug("a commit came in a rebalance")
@@ -196,7 +199,9 @@ class KafkaQueue:
         async with self._connecting:
             if self._producer is None:
                 await self._make_topics()
-                producer = AIOKafkaProducer(**self._address.client(), acks="all")
+                producer = AIOKafkaProducer(
+                    **self._address.client(), acks="all", partitioner=_any_partition
+                )
                 self._producer = await _started(producer)
             return self._producer
 
@@ -331,6 +336,11 @@ class _Progress(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Begins at the committed offset."""
+
+
+def _any_partition(key: bytes, every: Sequence[int], available: Sequence[int]) -> int:
+    """Not by key: a job that is put again must not wait for a partition that nobody reads."""
+    return random.choice(available or every)  # noqa: S311 (no secret)
 
 
 async def _lag(watcher: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> int:
