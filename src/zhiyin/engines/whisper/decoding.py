@@ -136,7 +136,7 @@ class Pass:
                 chosen = self._sung(i, hypothesis)
                 if chosen is None:
                     continue
-            elif asked > 0 or self._kind.draft or self._is_plain_word(i, hypothesis):
+            elif asked > 0 or self._kind.draft:
                 chosen = hypothesis
             elif self._miscounts(i, hypothesis):
                 self._outcomes[i] = self._apart(i, hypothesis)
@@ -165,14 +165,6 @@ class Pass:
             again = take.again(self._language(i), probability, parts=parts)
             self._outcomes[i] = Again(replace(again.clip, music=not speech))
         return None
-
-    def _is_plain_word(self, i: int, h: Hypothesis) -> bool:
-        """Whether a word or two are best left as the short window has them."""
-        take, policy = self._takes[i], self._policy(i)
-        if policy.word_logprob is None or self._window >= FULL_WINDOW_S or take.looked_at_once:
-            return False
-        words = take.is_likely(policy) and take.speech_s < policy.words_speech_s
-        return words and h.avg_logprob >= policy.word_logprob and not runs_away(h, policy)
 
     def _is_doubtful(self, i: int, h: Hypothesis) -> bool:
         """Whether the full window is worth its time; an urgent clip has little."""

@@ -52,11 +52,6 @@ class DecodePolicy:
     """For clips of a word or two, of `likely_speech_s` to `words_speech_s`: detection is the better
     witness. The clearest of single words have 0.81 and -0.49, or 0.61 and
     -1.01."""
-    word_logprob: float | None = None
-    """From this mean log-probability on the short window's text of such a clip is believed without
-    the full one; None: like that of any other. In Mandarin the full window is worse for words:
-    158 characters of words, cut out of sentences or synthesized, took 134 edits with it, 107 with
-    the short one, and 115 with the likelier of the two. In English it is better."""
     brief_silence: Pairs = ((0.35, -0.95), (0.6, -0.5))
     """For clips of `faint_speech_s` to `likely_speech_s`: short words, horns, grunts."""
     faint_silence: Pairs = ((0.3, 0.0), (0.0, -0.6))

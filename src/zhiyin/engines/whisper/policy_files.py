@@ -36,7 +36,6 @@ class PolicyEntry(BaseModel):
     pad_audio: bool
     beam_size: int = Field(ge=1, le=10)
     doubt_logprob: float = Field(le=0)
-    word_logprob: float | None = Field(default=None, le=0)
 
     @staticmethod
     def of(policy: DecodePolicy) -> PolicyEntry:
