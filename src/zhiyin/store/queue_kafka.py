@@ -150,7 +150,7 @@ class KafkaQueue:
             return
         async with _translated():
             try:
-                # aiokafka would retry for as long as the broker is away, and the lease would expire.
+                # aiokafka would retry while the broker is away, and the lease would expire.
                 async with asyncio.timeout(_REQUEST_S):
                     await self._consumer.commit({partition: upto})
             except (CommitFailedError, IllegalStateError):
