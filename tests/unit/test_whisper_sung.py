@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.test_whisper_pass import LOOP, SHORT, Said, heard, text
+from tests.support.whisper_pass import LOOP, SHORT, Said, heard, text
 from zhiyin.domain.audio import SAMPLE_RATE, Span
 from zhiyin.domain.engine import Again, Clip
 from zhiyin.domain.options import DecodeOptions
