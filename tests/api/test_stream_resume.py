@@ -24,7 +24,8 @@ from zhiyin.access.ws.native.resumable import ResumableSession
 from zhiyin.access.ws.native.schemas import Start
 from zhiyin.access.ws.native.sessions import SessionTable
 from zhiyin.core.live.live_session import LiveSession
-from zhiyin.core.live.session import Session
+from zhiyin.core.live.session import Session, SessionPolicy
+from zhiyin.core.segmentation.endpointing import EndpointPolicy
 from zhiyin.domain.caller import Caller
 from zhiyin.domain.errors import InvalidRequest
 
@@ -32,6 +33,8 @@ TURN = np.concatenate([said(10), silence()])
 SPEECH = np.concatenate(
     [part for level in range(10, 60, 10) for part in (said(level, 1.3), silence(0.7))]
 )
+PROMPT = SessionPolicy(endpoint=EndpointPolicy(patience_s=0.0))
+"""Segments end where their silence is long enough, however long a final takes."""
 
 
 def told(events: list[Json]) -> list[tuple[str, float, float]]:
@@ -74,7 +77,7 @@ async def broken_up(
 @settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.integers(0, 60_000), min_size=1, max_size=5))
 async def test_nothing_is_lost_and_nothing_comes_twice(cuts: list[int]) -> None:
-    async with app_server() as service:
+    async with app_server(policy=PROMPT) as service:
         whole = await service.talk(SPEECH)
         events, greetings = await broken_up(service, s16le(SPEECH), cuts)
     assert [e[:2] for e in told(events)] == [e[:2] for e in told(whole)]
@@ -89,7 +92,7 @@ async def test_nothing_is_lost_and_nothing_comes_twice(cuts: list[int]) -> None:
 @pytest.mark.parametrize("container", ["webm", "ogg"])
 async def test_a_container_goes_on_by_its_bytes(container: str) -> None:
     data = media.recorded(SPEECH, container)
-    async with app_server() as service:
+    async with app_server(policy=PROMPT) as service:
         async with service.begun(encoding=container) as client:
             await client.say(data)
             await client.tell("eof")

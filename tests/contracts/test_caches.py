@@ -19,7 +19,7 @@ from zhiyin.store.cipher_aesgcm import AesRing, generate, parse_keys
 from zhiyin.store.cipher_plain import PlainRing
 
 LARGEST = 10_000
-SEAL = 32  # bytes that sealing adds with a key of this name
+SEAL = 48  # bytes that sealing adds with a key of this name
 PATIENT_S = 30.0
 """For an answer, where being away is not the question: the machine may be busy."""
 Make = Callable[[float], Cache]

@@ -101,7 +101,7 @@ def test_the_next_engine_follows_it(content: dict[str, Any], folder: Path) -> No
     context = EngineContext(folder / "models", replicas=1)
     engine = WhisperProvider(context).create("whisper-base")
     for language, policy in content["policies"].items():
-        assert PolicyEntry.of(engine._policy.of(language)).model_dump(by_alias=True) == policy
+        assert PolicyEntry.of(engine._policy.of(language)).row() == policy
     clip = Clip(media.samples("en_short"), DecodeOptions(language="en"))
     assert engine.plan(clip).seconds == content["policies"]["en"]["floor"] < 30
     engine.load()

@@ -111,7 +111,7 @@ def test_moving_between_the_databases(
     assert "zhiyin migrate" in early.stderr
     migrated = operate(server, "migrate")
     assert migrated.returncode == 0, migrated.stderr
-    assert "The history's tables have revision 0002." in migrated.stdout
+    assert "The history's tables have revision 0003." in migrated.stdout
     assert "The tables of jobs have revision 0001." in migrated.stdout
     done = operate(server, "history", "import", str(out), keys=second)
     assert "450 transcripts imported, 0 were there" in done.stderr

@@ -35,6 +35,7 @@ from zhiyin.core.history.writer import HistoryWriter, HistoryWriterPolicy
 from zhiyin.core.jobs.runtime import JobRuntime
 from zhiyin.core.live.live_session import LiveLimits
 from zhiyin.core.live.service import LiveService
+from zhiyin.core.live.session import SessionPolicy
 from zhiyin.core.recognition.prepare import Preparer
 from zhiyin.core.recognition.service import RecognitionService
 from zhiyin.core.recognition.transcriber import Transcriber
@@ -195,6 +196,7 @@ async def app_server(
     max_idle_s: float = 3600.0,
     defaults: LiveDefaults | None = None,
     decoder: LiveDecoder | None = None,
+    policy: SessionPolicy | None = None,
     sites: Sites | None = None,
     connections: ConnectionLimits | None = None,
     uploads: int = 8,
@@ -206,7 +208,7 @@ async def app_server(
     """A running service."""
     stack = LiveStack(
         engine or ScriptedEngine(), LiveLimits(**limits), defaults=defaults or LiveDefaults(),
-        decoder=decoder or AvLiveDecoder(),
+        decoder=decoder or AvLiveDecoder(), policy=policy or SessionPolicy(),
     )  # fmt: skip
     made = AppServer(stack)
     bounds = AccessLimits(

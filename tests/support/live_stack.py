@@ -63,6 +63,7 @@ class LiveStack:
     defaults: LiveDefaults = field(default_factory=LiveDefaults)
     decoder: LiveDecoder = field(default_factory=AvLiveDecoder)
     observer: MemoryObserver = field(default_factory=MemoryObserver)
+    policy: SessionPolicy = field(default_factory=SessionPolicy)
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -71,7 +72,7 @@ class LiveStack:
         policy = RegistryPolicy("script", {}, max_loaded=1)
         self.registry = Registry([Provider(self.engine)], policy, self._schedule)
         self.service = LiveService(
-            self.registry, self.decoder, LoudnessVad(), self.pool, self.limits, SessionPolicy(),
+            self.registry, self.decoder, LoudnessVad(), self.pool, self.limits, self.policy,
             clock=self.clock, defaults=self.defaults, steps=self.steps, observer=self.observer,
         )  # fmt: skip
 
