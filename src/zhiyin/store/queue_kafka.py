@@ -12,14 +12,13 @@ import json
 import logging
 import random
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     CommitFailedError,
@@ -31,6 +30,7 @@ from aiokafka.errors import (
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.job import Priority, is_job_id
 from zhiyin.ports.queue import Delivery
+from zhiyin.store.kafka_progress import KafkaProgress
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class KafkaQueue:
         self._watcher: AIOKafkaConsumer | None = None
         self._connecting = asyncio.Lock()
         self._polling = asyncio.Lock()
-        self._progress = _Progress()
+        self._progress = KafkaProgress()
         self._returned: deque[Delivery] = deque()
         self._watcher_lock = asyncio.Lock()
         self._checked_at = 0.0
@@ -308,34 +308,6 @@ class KafkaQueue:
                     raise for_code(entry[1])(f"can't make the topic {entry[0]}")
         finally:
             await admin.close()
-
-
-class _Progress(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Unacknowledged messages of each partition; a commit must not pass the first of them."""
-
-    def __init__(self) -> None:
-        self._held: dict[TopicPartition, set[int]] = defaultdict(set)
-        self._next: dict[TopicPartition, int] = {}
-
-    def begun(self, partition: TopicPartition, offset: int) -> None:
-        """A message was taken."""
-        self._held[partition].add(offset)
-        self._next[partition] = offset + 1
-
-    def done(self, partition: TopicPartition, offset: int) -> int | None:
-        """The offset to commit once it is acknowledged; None when the partition was revoked."""
-        if offset not in self._held[partition]:
-            return None
-        self._held[partition].discard(offset)
-        return min(self._held[partition], default=self._next[partition])
-
-    def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        """Drop their unacknowledged messages: other consumers get them."""
-        for partition in revoked:
-            self._held.pop(partition, None)
-
-    def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        """Begins at the committed offset."""
 
 
 def _any_partition(key: bytes, every: Sequence[int], available: Sequence[int]) -> int:
