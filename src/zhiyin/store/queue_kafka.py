@@ -20,12 +20,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalStateError,
-    KafkaError,
-    for_code,
-)
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, for_code
 
 from zhiyin.domain.errors import Unavailable
 from zhiyin.domain.job import Priority, is_job_id
@@ -40,9 +35,8 @@ _POLL_S = 1.0
 _CHECK_S = 15.0
 _MAX_IDLE_CHECKS = 2
 _COOL_DOWN_S = 5.0
-_SESSION_S = (
-    6.0  # the least that brokers allow by default; a crashed consumer's partitions are idle so long
-)
+# The least that brokers allow by default; a crashed consumer's partitions are idle so long.
+_SESSION_S = 6.0
 _EXISTS = 36  # Kafka's code for a topic that is there already
 
 
@@ -148,11 +142,10 @@ class KafkaQueue:
         upto = self._progress.done(partition, offset)
         if self._consumer is None or upto is None:
             return
-        async with _translated():
+        # Else aiokafka retries for as long as the broker is away, and the lease expires.
+        async with _translated(), asyncio.timeout(_REQUEST_S):
             try:
-                # aiokafka would retry while the broker is away, and the lease would expire.
-                async with asyncio.timeout(_REQUEST_S):
-                    await self._consumer.commit({partition: upto})
+                await self._consumer.commit({partition: upto})
             except (CommitFailedError, IllegalStateError):
                 # The group is rebalanced: the message comes again, and its job is found leased.
                 log.debug("a commit came in a rebalance")
@@ -183,11 +176,10 @@ class KafkaQueue:
     async def _send(self, topic: str, key: str, body: dict[str, Any]) -> None:
         if _now() < self._unavailable_until:
             raise Unavailable(_UNAVAILABLE)
-        value = json.dumps(body).encode()
         try:
             async with _translated():
                 producer = await self._connected_producer()
-                await producer.send_and_wait(topic, value, key=key.encode())
+                await producer.send_and_wait(topic, json.dumps(body).encode(), key=key.encode())
         except Unavailable:
             # Submitting a job must not wait for a broker that is known to be unavailable.
             self._unavailable_until = _now() + _COOL_DOWN_S
@@ -199,9 +191,7 @@ class KafkaQueue:
         async with self._connecting:
             if self._producer is None:
                 await self._make_topics()
-                producer = AIOKafkaProducer(
-                    **self._address.client(), acks="all", partitioner=_any_partition
-                )
+                producer = AIOKafkaProducer(**self._address.client(), acks="all", partitioner=_any)
                 self._producer = await _started(producer)
             return self._producer
 
@@ -310,7 +300,39 @@ class KafkaQueue:
             await admin.close()
 
 
+<<<<<<< HEAD
 def _any_partition(key: bytes, every: Sequence[int], available: Sequence[int]) -> int:
+=======
+class _Progress(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Unacknowledged messages of each partition; a commit must not pass the first of them."""
+
+    def __init__(self) -> None:
+        self._held: dict[TopicPartition, set[int]] = defaultdict(set)
+        self._next: dict[TopicPartition, int] = {}
+
+    def begun(self, partition: TopicPartition, offset: int) -> None:
+        """A message was taken."""
+        self._held[partition].add(offset)
+        self._next[partition] = offset + 1
+
+    def done(self, partition: TopicPartition, offset: int) -> int | None:
+        """The offset to commit once it is acknowledged; None when the partition was revoked."""
+        if offset not in self._held[partition]:
+            return None
+        self._held[partition].discard(offset)
+        return min(self._held[partition], default=self._next[partition])
+
+    def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Drop their unacknowledged messages: other consumers get them."""
+        for partition in revoked:
+            self._held.pop(partition, None)
+
+    def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Begins at the committed offset."""
+
+
+def _any(key: bytes, every: Sequence[int], available: Sequence[int]) -> int:
+>>>>>>> fix1
     """Not by key: a job that is put again must not wait for a partition that nobody reads."""
     return random.choice(available or every)  # noqa: S311 (no secret)
 
