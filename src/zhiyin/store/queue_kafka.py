@@ -300,39 +300,7 @@ class KafkaQueue:
             await admin.close()
 
 
-<<<<<<< HEAD
-def _any_partition(key: bytes, every: Sequence[int], available: Sequence[int]) -> int:
-=======
-class _Progress(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Unacknowledged messages of each partition; a commit must not pass the first of them."""
-
-    def __init__(self) -> None:
-        self._held: dict[TopicPartition, set[int]] = defaultdict(set)
-        self._next: dict[TopicPartition, int] = {}
-
-    def begun(self, partition: TopicPartition, offset: int) -> None:
-        """A message was taken."""
-        self._held[partition].add(offset)
-        self._next[partition] = offset + 1
-
-    def done(self, partition: TopicPartition, offset: int) -> int | None:
-        """The offset to commit once it is acknowledged; None when the partition was revoked."""
-        if offset not in self._held[partition]:
-            return None
-        self._held[partition].discard(offset)
-        return min(self._held[partition], default=self._next[partition])
-
-    def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        """Drop their unacknowledged messages: other consumers get them."""
-        for partition in revoked:
-            self._held.pop(partition, None)
-
-    def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        """Begins at the committed offset."""
-
-
 def _any(key: bytes, every: Sequence[int], available: Sequence[int]) -> int:
->>>>>>> fix1
     """Not by key: a job that is put again must not wait for a partition that nobody reads."""
     return random.choice(available or every)  # noqa: S311 (no secret)
 
