@@ -26,7 +26,8 @@ def deaf(service: AppServer) -> Any:
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     small.connect(("127.0.0.1", int(service.url.rpartition(":")[2])))
     small.setblocking(False)
-    return service.dial(sock=small, max_queue=1)
+    # Without pings of its own: who does not read gets no pongs, and would end the connection.
+    return service.dial(sock=small, max_queue=1, ping_interval=None)
 
 
 async def test_who_never_reads_answers_is_let_go() -> None:

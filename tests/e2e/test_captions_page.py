@@ -88,8 +88,7 @@ def test_captions_come_back_after_a_restart(
 
 
 def in_doubt(page: Page) -> None:
-    """Wait for text that is settled, and for more that is not."""
-    expect(page.locator(".segment").first).to_be_visible(timeout=RUN_MS)
+    """Wait for text that is not settled. How much was settled before depends on the machine."""
     expect(page.locator(".unsettled .unstable").first).to_be_visible(timeout=RUN_MS)
 
 
