@@ -57,8 +57,8 @@ async def test_noise_gives_no_text(transcriber: Transcriber, name: str) -> None:
             source = AudioSource(io.BytesIO(body), len(body))
             transcript = await transcriber.transcribe(source, options, Caller())
             assert transcript.text == "", f"{name}, {seconds} s, {language}"
-            expected = {"no_speech", "music"} if name == "tones" else {"no_speech"}
-            assert {notice.code for notice in transcript.notices} == expected
+            codes = {notice.code for notice in transcript.notices}
+            assert codes - ({"music"} if name == "tones" else set()) == {"no_speech"}
 
 
 @pytest.fixture(scope="module")
