@@ -190,7 +190,11 @@ def test_listen_ends_at_ctrl_c_while_standard_input_stays_open(data_dir: Path) -
     command = [sys.executable, "-X", "faulthandler", "-m", "zhiyin", "listen", "-", "-l", "en"]
     env = environment(ZHIYIN_DATA_DIR=str(data_dir))
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=env)
+    process = subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, env=env,
+        # A shell that runs the tests in the background has them ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None
     sound = (media.samples("en_short") * 32767).astype("<i2").tobytes()
