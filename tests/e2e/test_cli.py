@@ -193,7 +193,7 @@ def test_listen_ends_at_ctrl_c_while_standard_input_stays_open(data_dir: Path) -
     process = subprocess.Popen(
         command, stdin=pipe, stdout=pipe, stderr=pipe, env=env,
         # A shell that runs the tests in the background has them ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None
